@@ -1,0 +1,52 @@
+# Sourced by main.sh, inference.sh and tests/run.sh: sets PYTHON to an interpreter that has requirements.txt.
+# The environment that is active is taken if it satisfies the list; otherwise .venv is made here, once.
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+PYTHON=""
+
+# Does the interpreter "$1" have every line of requirements.txt?
+satisfies() {
+    "$1" - "$ROOT/requirements.txt" 2>/dev/null <<'PY'
+import sys
+from importlib.metadata import version
+
+try:
+    from packaging.requirements import Requirement
+except ImportError:
+    from pip._vendor.packaging.requirements import Requirement
+with open(sys.argv[1]) as file:
+    wanted = [Requirement(line) for line in file if line.strip()]
+for item in wanted:
+    if (item.marker is None or item.marker.evaluate()) and not item.specifier.contains(version(item.name)):
+        sys.exit(1)
+PY
+}
+
+find_environment() {
+    local venv="$ROOT/.venv" active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" base
+    if [[ -n "$active" && -x "$active/bin/python" ]] && satisfies "$active/bin/python"; then
+        PYTHON="$active/bin/python"
+        return
+    fi
+    if [[ ! -x "$venv/bin/python" ]] || ! cmp -s "$ROOT/requirements.txt" "$venv/installed.txt"; then
+        base="$(command -v python3 || command -v python || true)"
+        if [[ -z "$base" ]] || ! "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+            echo "error: no Python of version 3.10 or newer was found as python3; install one" >&2
+            exit 1
+        fi
+        echo "installing the packages of requirements.txt into $venv (once; torch is large)" >&2
+        if ! "$base" -m venv "$venv"; then
+            echo "error: $base could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2
+            exit 1
+        fi
+        if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$ROOT/requirements.txt"; then
+            echo "error: the packages could not be installed; see pip's message above, then run the command again" >&2
+            exit 1
+        fi
+        cp "$ROOT/requirements.txt" "$venv/installed.txt"
+    fi
+    PYTHON="$venv/bin/python"
+}
+
+find_environment
+cd "$ROOT"

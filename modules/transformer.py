@@ -1,0 +1,100 @@
+"""The transformer encoder of MulT (Tsai et al., ACL 2019, section 3.2), crossmodal or self-attending."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from modules.multihead_attention import MultiheadAttention
+from modules.position_embedding import SinusoidalPositions
+
+
+@dataclass(frozen=True)
+class Dropouts:
+    """Probability of zeroing an element at each place of an encoder."""
+
+    attention: float = 0.0
+    relu: float = 0.0
+    residual: float = 0.0
+    embedding: float = 0.0
+
+
+def future_mask(queries: int, keys: int, device: torch.device) -> Tensor:
+    """True where query i may see key j, that is j <= i + |keys - queries|. -> (queries, keys)."""
+    everything = torch.ones(queries, keys, dtype=torch.bool, device=device)
+    return everything.tril(abs(keys - queries))
+
+
+def xavier_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer with Xavier weights and zero bias."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class TransformerLayer(nn.Module):
+    """One pre-norm layer: attention and a 4 D wide ReLU network, each with a residual connection."""
+
+    def __init__(self, width: int, heads: int, dropouts: Dropouts) -> None:
+        super().__init__()
+        self.dropouts = dropouts
+        self.attention = MultiheadAttention(width, heads, dropouts.attention)
+        self.attention_norm = nn.LayerNorm(width)
+        self.expand = xavier_linear(width, 4 * width)
+        self.contract = xavier_linear(4 * width, width)
+        self.feedforward_norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, source: tuple[Tensor, Tensor] | None, allowed: Tensor | None) -> Tensor:
+        """x (B, Tq, D), source keys and values (B, Tk, D) each, or None for self-attention -> (B, Tq, D)."""
+        query = key = value = self.attention_norm(x)
+        if source is not None:
+            # Keys and values pass the same first norm as the queries, as in the published encoder.
+            key = self.attention_norm(source[0])
+            value = key if source[1] is source[0] else self.attention_norm(source[1])
+        x = x + self._drop(self.attention(query, key, value, allowed), self.dropouts.residual)
+        hidden = self._drop(F.relu(self.expand(self.feedforward_norm(x))), self.dropouts.relu)
+        return x + self._drop(self.contract(hidden), self.dropouts.residual)
+
+    def _drop(self, x: Tensor, probability: float) -> Tensor:
+        return F.dropout(x, probability, self.training)
+
+
+class TransformerEncoder(nn.Module):
+    """Scaled input plus positions, dropout, pre-norm layers, a final norm."""
+
+    def __init__(self, width: int, heads: int, layers: int, dropouts: Dropouts, mask_future: bool = True) -> None:
+        super().__init__()
+        self.dropouts, self.mask_future = dropouts, mask_future
+        self.scale = math.sqrt(width)
+        self.positions = SinusoidalPositions(width)
+        self.layers = nn.ModuleList(TransformerLayer(width, heads, dropouts) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, frames: Tensor, source: Tensor | None = None) -> Tensor:
+        """Encode `frames`, attending to `source` (crossmodal) or to themselves.
+
+        frames (B, Tq, D), source (B, Tk, D) -> (B, Tq, D).
+        """
+        x = self._drop(self._embed(frames))
+        keys_values = None
+        if source is not None:
+            embedded = self._embed(source)
+            # Two draws in training, as published; one shared tensor otherwise saves half of the projections.
+            keys = self._drop(embedded)
+            keys_values = keys, self._drop(embedded) if self.training and self.dropouts.embedding else keys
+        allowed = None
+        if self.mask_future:
+            length = (frames if source is None else source).size(1)
+            allowed = future_mask(frames.size(1), length, frames.device)
+        for layer in self.layers:
+            x = layer(x, keys_values, allowed)
+        return self.norm(x)
+
+    def _embed(self, frames: Tensor) -> Tensor:
+        return self.scale * frames + self.positions(frames)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropouts.embedding, self.training)

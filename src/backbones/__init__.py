@@ -1,0 +1,1 @@
+from src.backbones import mult as mult

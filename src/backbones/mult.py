@@ -1,0 +1,118 @@
+"""MulT (Tsai et al., ACL 2019) as the published CausalMER configures it."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from modules.transformer import Dropouts, TransformerEncoder
+from src.registry import BACKBONES
+from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, DataInfo, InputError, option
+
+
+@dataclass(frozen=True)
+class MultOptions:
+    """Sizes and dropouts of MulT."""
+
+    dim: int = option(40, "width d of every modality inside the backbone")
+    kernel_t: int = option(1, "frames the text projection sees at once")
+    kernel_a: int = option(3, "frames the audio projection sees at once")
+    kernel_v: int = option(3, "frames the vision projection sees at once")
+    nlevels: int = option(5, "layers of each crossmodal encoder; self-attention encoders have at least 3")
+    num_heads: int = option(10, "attention heads; must divide --dim")
+    attn_mask: bool = option(True, "hide future frames from attention")
+    attn_dropout: float = option(0.1, "attention dropout where the source is text, and in self-attention")
+    attn_dropout_a: float = option(0.0, "attention dropout where the source is audio")
+    attn_dropout_v: float = option(0.0, "attention dropout where the source is vision")
+    relu_dropout: float = option(0.1, "dropout inside the feed-forward layers")
+    embed_dropout: float = option(0.25, "dropout on the text input and on embedded frames")
+    res_dropout: float = option(0.1, "dropout on every residual branch")
+    out_dropout: float = option(0.0, "dropout inside the output block")
+    lonly: bool = option(False, "text (language) as the only target modality")
+    aonly: bool = option(False, "audio as the only target modality")
+    vonly: bool = option(False, "vision as the only target modality")
+
+    def __post_init__(self) -> None:
+        for name in ("dim", "kernel_t", "kernel_a", "kernel_v", "nlevels", "num_heads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("attn_dropout", "attn_dropout_a", "attn_dropout_v", "relu_dropout", "embed_dropout",
+                     "res_dropout", "out_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"--{name} must lie in [0, 1), got {getattr(self, name)}")
+        if self.dim % self.num_heads:
+            raise InputError(f"--num_heads {self.num_heads} does not divide --dim {self.dim}; choose a divisor")
+        if self.lonly + self.aonly + self.vonly > 1:
+            raise InputError("--lonly, --aonly and --vonly exclude each other; give one of them, or none for all")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Modalities that the others are translated into: all, or the one chosen."""
+        chosen = tuple(m for m, flag in zip(MODALITIES, (self.lonly, self.aonly, self.vonly), strict=True) if flag)
+        return chosen or MODALITIES
+
+
+@BACKBONES.register("mult")
+class MulT(nn.Module):
+    """Six crossmodal encoders, one self-attention encoder per target, a residual output block.
+
+    Raises InputError where a sequence is shorter than its projection kernel.
+    """
+
+    Options = MultOptions
+    PRESETS = {
+        "iemocap": {"kernel_t": 3, "kernel_a": 5, "kernel_v": 3, "attn_dropout": 0.2, "out_dropout": 0.1},
+        "mosei_senti": {},  # the defaults above: kernels 1/3/3
+        "mosi": {},
+        "synthetic": {"kernel_t": 1, "kernel_a": 1, "kernel_v": 1, "nlevels": 2, "num_heads": 4, "embed_dropout": 0.0,
+                      "attn_dropout": 0.0, "relu_dropout": 0.0, "res_dropout": 0.0},
+    }
+
+    def __init__(self, info: DataInfo, options: MultOptions) -> None:
+        super().__init__()
+        self.options = options
+        kernels = {name: getattr(options, f"kernel_{letter}") for letter, name in LETTER.items()}
+        for name, kernel in kernels.items():
+            if info.lengths[name] < kernel and info.widths[name] != options.dim:
+                raise InputError(f"{name} has {info.lengths[name]} frames, shorter than its kernel of {kernel}; "
+                                 f"lower --kernel_{name[0]}")
+        # A modality that already has width d passes unprojected, as published.
+        self.projections = nn.ModuleDict({
+            name: nn.Identity() if width == options.dim
+            else nn.Conv1d(width, options.dim, kernels[name], bias=False)
+            for name, width in info.widths.items()})
+        self.crossmodal = nn.ModuleDict({
+            f"{target}_from_{source}": self._encoder(options.dim, options.nlevels, source)
+            for target in options.targets for source in MODALITIES if source != target})
+        self.memory = nn.ModuleDict({
+            target: self._encoder(2 * options.dim, max(options.nlevels, 3), "text") for target in options.targets})
+        hidden = 2 * options.dim * len(options.targets)
+        self.expand, self.contract = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
+        self.output = nn.Linear(hidden, info.outputs)
+
+    def _encoder(self, width: int, layers: int, source: str) -> TransformerEncoder:
+        """An encoder whose attention dropout follows the source modality."""
+        options = self.options
+        attention = {"text": options.attn_dropout, "audio": options.attn_dropout_a, "vision": options.attn_dropout_v}
+        dropouts = Dropouts(attention[source], options.relu_dropout, options.res_dropout, options.embed_dropout)
+        return TransformerEncoder(width, options.num_heads, layers, dropouts, options.attn_mask)
+
+    def forward(self, batch: Batch) -> BackboneOutput:
+        """Logits (B, C) and the joint state (B, 2 d targets) of a batch with inputs (B, T, D)."""
+        frames = {name: self._project(name, batch.inputs[name]) for name in MODALITIES}
+        hidden = torch.cat([self._target_state(target, frames) for target in self.options.targets], dim=1)
+        block = self.contract(F.dropout(F.relu(self.expand(hidden)), self.options.out_dropout, self.training))
+        return BackboneOutput(self.output(hidden + block), hidden)
+
+    def _project(self, name: str, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T - kernel + 1, d)."""
+        if name == "text":
+            x = F.dropout(x, self.options.embed_dropout, self.training)
+        return self.projections[name](x.transpose(1, 2)).transpose(1, 2)
+
+    def _target_state(self, target: str, frames: dict[str, Tensor]) -> Tensor:
+        """Last step of a target that has read the other modalities. -> (B, 2 d)."""
+        sources = [name for name in MODALITIES if name != target]
+        read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source]) for source in sources]
+        return self.memory[target](torch.cat(read, dim=2))[:, -1]

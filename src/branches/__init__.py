@@ -1,0 +1,3 @@
+from src.branches import albert as albert
+from src.branches import light as light
+from src.branches import resnet as resnet

@@ -1,0 +1,85 @@
+"""The published text branch: ALBERT fed with projected word features."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from src.registry import BRANCHES
+from src.structures import InputError, option
+
+
+@dataclass(frozen=True)
+class AlbertOptions:
+    """Where ALBERT's weights come from, and its sizes (those of albert-base-v2)."""
+
+    text_init: str = option("pretrained", "start ALBERT from pretrained or random weights", ("pretrained", "random"))
+    text_pretrained: str = option("albert-base-v2", "name on the Hugging Face hub, or folder, of ALBERT's weights")
+    albert_layers: int = option(12, "ALBERT's layers")
+    albert_hidden: int = option(768, "ALBERT's hidden width")
+    albert_heads: int = option(12, "ALBERT's attention heads; must divide --albert_hidden")
+    albert_intermediate: int = option(3072, "ALBERT's feed-forward width")
+    albert_embedding: int = option(128, "width that the text features are projected to")
+
+    def __post_init__(self) -> None:
+        for name in ("albert_layers", "albert_hidden", "albert_heads", "albert_intermediate", "albert_embedding"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} must be at least 1, got {getattr(self, name)}")
+        if self.albert_hidden % self.albert_heads:
+            raise InputError(f"--albert_heads {self.albert_heads} does not divide "
+                             f"--albert_hidden {self.albert_hidden}; choose a divisor")
+
+
+@BRANCHES.register("albert")
+class AlbertBranch(nn.Module):
+    """Linear D -> 128, ALBERT through its input embeddings without a mask, mean over time, linear output.
+
+    The sizes are built from the options, so that a checkpoint loads without any download; `pretrained` False skips
+    reading the starting weights. Raises InputError where the weights cannot be had or have other sizes, and where a
+    sequence is longer than ALBERT's 512 positions.
+    """
+
+    Options = AlbertOptions
+    PRESET = {"t_lr": 1e-6}  # published: pretrained weights move slowly
+
+    def __init__(self, width: int, length: int, outputs: int, options: AlbertOptions, pretrained: bool) -> None:
+        super().__init__()
+        from transformers import AlbertConfig, AlbertModel
+
+        config = AlbertConfig(
+            num_hidden_layers=options.albert_layers, hidden_size=options.albert_hidden,
+            num_attention_heads=options.albert_heads, intermediate_size=options.albert_intermediate,
+            embedding_size=options.albert_embedding)
+        if length > config.max_position_embeddings:
+            raise InputError(f"text has {length} frames, more than the {config.max_position_embeddings} positions of "
+                             "ALBERT; shorten the sequences or take --text_branch light")
+        self.embed = nn.Linear(width, options.albert_embedding)
+        self.albert = AlbertModel(config)
+        if pretrained and options.text_init == "pretrained":
+            self.albert.load_state_dict(_pretrained_weights(options.text_pretrained, config))
+        self.output = nn.Linear(options.albert_hidden, outputs)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """(B, T, D) -> (B, C)."""
+        states = self.albert(inputs_embeds=self.embed(sequence)).last_hidden_state
+        return self.output(states.mean(dim=1))
+
+
+def _pretrained_weights(source: str, expected: object) -> dict[str, Tensor]:
+    """ALBERT's weights from a hub name or a folder, checked against the sizes that were asked for."""
+    from transformers import AlbertModel
+
+    try:
+        model = AlbertModel.from_pretrained(source)
+    except Exception as error:  # the hub client raises many kinds: offline, unknown name, broken files
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"the ALBERT weights {source!r} could not be loaded ({reason}); on a machine without network give a folder "
+            "that holds them with --text_pretrained PATH, or start without them with --text_init random") from error
+    flags = {"albert_layers": "num_hidden_layers", "albert_hidden": "hidden_size",
+             "albert_heads": "num_attention_heads", "albert_intermediate": "intermediate_size",
+             "albert_embedding": "embedding_size"}
+    wrong = [f"--{flag} {getattr(model.config, key)}" for flag, key in flags.items()
+             if getattr(model.config, key) != getattr(expected, key)]
+    if wrong:
+        raise InputError(f"the ALBERT weights {source!r} have other sizes than asked for; pass {' '.join(wrong)}")
+    return model.state_dict()

@@ -1,0 +1,40 @@
+"""A branch of two convolutions: the practical choice on a CPU, for any modality."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from src.registry import BRANCHES
+from src.structures import InputError, option
+
+
+@dataclass(frozen=True)
+class LightOptions:
+    """Size of the light branches."""
+
+    light_width: int = option(64, "hidden width of a light branch")
+
+    def __post_init__(self) -> None:
+        if self.light_width < 1:
+            raise InputError(f"--light_width must be at least 1, got {self.light_width}")
+
+
+@BRANCHES.register("light")
+class LightBranch(nn.Module):
+    """Two convolutions over time, then mean and maximum over time, then a linear output."""
+
+    Options = LightOptions
+    PRESET: dict[str, float] = {}
+
+    def __init__(self, width: int, length: int, outputs: int, options: LightOptions, pretrained: bool) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(width, options.light_width, kernel_size=3, padding=1)
+        self.second = nn.Conv1d(options.light_width, options.light_width, kernel_size=3, padding=1)
+        self.output = nn.Linear(2 * options.light_width, outputs)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """(B, T, D) -> (B, C)."""
+        x = F.relu(self.second(F.relu(self.first(sequence.transpose(1, 2)))))
+        return self.output(torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1))

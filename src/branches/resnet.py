@@ -1,0 +1,36 @@
+"""The published audio and vision branch: ResNet-18 on the (T, D) matrix as a one-channel image."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from src.registry import BRANCHES
+
+
+@dataclass(frozen=True)
+class ResNetOptions:
+    """ResNet-18 has no free sizes."""
+
+
+@BRANCHES.register("resnet18")
+class ResNetBranch(nn.Module):
+    """ResNet-18 (He et al., CVPR 2016) without pretraining, first convolution 1 -> 64, linear output.
+
+    The layers are those of transformers, which ALBERT needs anyway; torchvision would be one more dependency for the
+    same network (the golden test shows equal numbers).
+    """
+
+    Options = ResNetOptions
+    PRESET: dict[str, float] = {}
+
+    def __init__(self, width: int, length: int, outputs: int, options: ResNetOptions, pretrained: bool) -> None:
+        super().__init__()
+        from transformers import ResNetConfig, ResNetModel
+
+        self.resnet = ResNetModel(ResNetConfig(num_channels=1, embedding_size=64, hidden_sizes=[64, 128, 256, 512],
+                                               depths=[2, 2, 2, 2], layer_type="basic", hidden_act="relu"))
+        self.output = nn.Linear(512, outputs)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """(B, T, D) -> (B, C)."""
+        return self.output(self.resnet(sequence.unsqueeze(1)).pooler_output.flatten(1))

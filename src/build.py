@@ -1,0 +1,107 @@
+"""From a configuration to its parts: task, data, model, objective, optimizer."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from src.causal_mer_model import CausalMER
+from src.config import Config, backbone_class
+from src.datasets.base import REQUIRED, Dataset, data_file, load
+from src.losses import Terms, causal_loss, plain_loss
+from src.registry import BRANCHES, DATASETS, FUSIONS
+from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, CausalOutput, DataInfo, InputError
+from src.tasks import Task, make_task
+
+REGRESSION_WARNING = (
+    "with one output the softmax in the alignment loss is 1, so the constants never move; with the mask fusion the "
+    "prediction then is the fused score itself: CausalMER debiases nothing here, prefer --mosei_task cls")
+Output = BackboneOutput | CausalOutput
+Objective = Callable[[Output, Batch], Terms]
+
+
+def task_name(config: Config) -> str:
+    """The dataset's task, as --mosei_task modifies it."""
+    task = DATASETS[config.run.dataset].task
+    return "sentiment" if task == "sentiment7" and config.data.mosei_task == "regression" else task
+
+
+def warnings(config: Config) -> list[str]:
+    """What a user should know about a configuration before it runs."""
+    return [REGRESSION_WARNING] if task_name(config) == "sentiment" and config.run.method == "causal" else []
+
+
+def build_data(config: Config, file: Path | None = None) -> Dataset:
+    """Read the configured dataset, generated first if it is synthetic; or `file`, any split of which may lack labels."""
+    spec = DATASETS[config.run.dataset]
+    path = file or data_file(config.data.data_path, spec, config.data.aligned, config.dataset)
+    if spec.generate and not file and not path.exists():
+        spec.generate(path, config.dataset)
+    task = task_name(config)
+    return load(path, spec, task, make_task(task).outputs, () if file else REQUIRED)
+
+
+def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> nn.Module:
+    """The backbone, alone or inside CausalMER; `pretrained` False where a checkpoint's weights follow.
+
+    The backbone is made first, so that it starts from the same weights with either method.
+    """
+    backbone = _build_backbone(config, info)
+    if config.run.method == "plain":
+        return backbone
+    branches = {}
+    for name in MODALITIES:
+        kind = config.branch_name(name)
+        branches[name] = BRANCHES[kind](info.widths[name], info.lengths[name], info.outputs, config.branches[kind],
+                                        pretrained)
+    weights = {name: getattr(config.causal, f"nde_{letter}") for letter, name in LETTER.items()}
+    return CausalMER(backbone, branches, FUSIONS[config.causal.fusion_mode], config.causal.constant, weights)
+
+
+def _build_backbone(config: Config, info: DataInfo) -> nn.Module:
+    """The backbone; a user's own class may have other troubles than ours, so they are named."""
+    cls = backbone_class(config.run.backbone)
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+        raise InputError(f"the backbone {config.run.backbone!r} is not a torch.nn.Module class; see the contract in "
+                         "the README, section Own backbone")
+    return cls(info, config.backbone)
+
+
+def build_objective(config: Config, task: Task, model: nn.Module) -> Objective:
+    """The training objective of a method as one function of output and batch."""
+    causal = config.run.method == "causal"
+    auxiliary_loss = getattr(model.backbone if causal else model, "auxiliary_loss", None)
+
+    def objective(output: Output, batch: Batch) -> Terms:
+        targets = task.targets(batch.labels)
+        own = output.backbone if causal else output
+        auxiliary = auxiliary_loss(own, batch.labels, task) if auxiliary_loss else 0.0
+        if causal:
+            return causal_loss(output, targets, task.loss, auxiliary, alpha=config.causal.alpha,
+                               beta=config.causal.beta)
+        return plain_loss(output, targets, task.loss, auxiliary)
+
+    return objective
+
+
+def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
+    """One learning rate each for the backbone, every branch and every constant."""
+    rates = config.training
+    if config.run.method == "plain":
+        groups = [{"params": list(model.parameters()), "lr": rates.m_lr}]
+    else:
+        groups = [{"params": list(model.backbone.parameters()), "lr": rates.m_lr}]
+        for letter, name in LETTER.items():
+            groups.append({"params": list(model.branches[name].parameters()), "lr": getattr(rates, f"{letter}_lr")})
+        for letter, name in LETTER.items():
+            groups.append({"params": [model.constants[name]], "lr": getattr(rates, f"c_{letter}_lr")})
+    return getattr(torch.optim, rates.optim)(groups)
+
+
+def count_parameters(model: nn.Module) -> dict[str, int]:
+    """Parameters of the model and of its parts."""
+    parts: dict[str, Tensor | nn.Module] = {"model": model}
+    if isinstance(model, CausalMER):
+        parts |= {"backbone": model.backbone, **model.branches}
+    return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}

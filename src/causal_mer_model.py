@@ -1,0 +1,77 @@
+"""CausalMER (Kim, Hong, Choi, 2024): worlds, effects, and the model that predicts by the total indirect effect."""
+
+from collections.abc import Callable, Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from src.structures import MODALITIES, Batch, CausalOutput, Effects
+
+Fusion = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+FUSED = "fused"  # the backbone's place among the inputs of a fusion
+INPUTS = (FUSED, *MODALITIES)
+GRADIENT_NOISE = 1e-6
+
+
+def intervene(fusion: Fusion, logits: Mapping[str, Tensor], factual: Collection[str], constant: Tensor) -> Tensor:
+    """Fused logits of the world in which everything that is not factual is replaced by a constant.
+
+    logits: input -> (B, C), constant () -> (B, C).
+    """
+    return fusion(*(logits[name] if name in factual else constant.expand_as(logits[name]) for name in INPUTS))
+
+
+def effects(fusion: Fusion, logits: Mapping[str, Tensor], constants: Mapping[str, Tensor]) -> Effects:
+    """Total effect TE = F - F_0 and natural direct effects NDE_x = F_x - F_0 from five worlds.
+
+    The empty world holds the sum of the constants, the world of modality x its own constant c_x.
+    logits: input -> (B, C), constants: modality -> () .
+    """
+    fused = fusion(*(logits[name] for name in INPUTS))
+    everything = torch.stack([constants[name] for name in MODALITIES]).sum()
+    nothing = intervene(fusion, logits, (), everything)
+    direct = {name: intervene(fusion, logits, (name,), constants[name]) - nothing for name in MODALITIES}
+    return Effects(fused, fused - nothing, direct)
+
+
+def total_indirect_effect(found: Effects, weights: Mapping[str, float]) -> Tensor:
+    """TIE = TE - sum_x w_x NDE_x, the debiased prediction. -> (B, C)."""
+    return found.total - sum(weights[name] * found.direct[name] for name in MODALITIES)
+
+
+def _drop_gradient_noise(gradient: Tensor) -> Tensor:
+    """Zero a gradient that is rounding noise, which Adam would scale up into a drift.
+
+    With the tanh fusion, and with one output, the alignment loss does not depend on the constants at all; its gradient
+    there is float32 rounding, below 1e-6.
+    """
+    return torch.where(gradient.abs() < GRADIENT_NOISE, 0.0, gradient)
+
+
+class CausalMER(nn.Module):
+    """A backbone beside one branch per modality; any module that meets the backbone contract serves."""
+
+    def __init__(self, backbone: nn.Module, branches: Mapping[str, nn.Module], fusion: Fusion,
+                 constant: float = 0.0, direct_weights: Mapping[str, float] | None = None) -> None:
+        super().__init__()
+        self.backbone, self.fusion = backbone, fusion
+        self.branches = nn.ModuleDict({name: branches[name] for name in MODALITIES})
+        self.constants = nn.ParameterDict({name: nn.Parameter(torch.tensor(constant)) for name in MODALITIES})
+        self.direct_weights = dict(direct_weights or dict.fromkeys(MODALITIES, 1.0))
+        for parameter in self.constants.values():
+            parameter.register_hook(_drop_gradient_noise)
+
+    def forward(self, batch: Batch) -> CausalOutput:
+        """Predict by TIE; effects come twice, once for the networks and once for the constants."""
+        backbone = self.backbone(batch)
+        branch_logits = {name: self.branches[name](batch.inputs[name]) for name in MODALITIES}
+        logits = {FUSED: backbone.logits, **branch_logits}
+        constants = dict(self.constants.items())
+        found = effects(self.fusion, logits, _detached(constants))
+        alignment = effects(self.fusion, _detached(logits), constants)
+        tie = total_indirect_effect(found, self.direct_weights)
+        return CausalOutput(tie, found, alignment, branch_logits, backbone)
+
+
+def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach() for name, tensor in tensors.items()}

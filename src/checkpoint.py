@@ -1,0 +1,126 @@
+"""Run folders and checkpoints: plain data in one place, written whole or not at all."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from src.options import PlaceOptions
+from src.runtime import atomic_file
+from src.structures import DataInfo, InputError
+
+FORMAT = 1
+LAST = "last"  # the state after the last finished epoch, for --resume
+
+
+def runs_folder(place: PlaceOptions) -> Path:
+    """Where all runs of one name, seed and dataset stand: the one place that builds this path."""
+    return place.checkpoint_path / f"checkpoint({place.dataset})" / f"{place.name}_seed{place.seed}"
+
+
+def run_folder(place: PlaceOptions, backbone: str, method: str) -> Path:
+    """The folder of one run."""
+    return runs_folder(place) / f"{backbone.replace(':', '.')}-{method}"
+
+
+def find_runs(place: PlaceOptions, method: str) -> list[Path]:
+    """Folders of the trained runs of a name, plain before causal; InputError where there is none."""
+    wanted = ("plain", "causal") if method == "paired" else (method,)
+    folder = runs_folder(place)
+    runs = [path for kind in wanted for path in sorted(folder.glob(f"*-{kind}")) if any(path.glob("best_*.pt"))]
+    if not runs:
+        raise InputError(f"no {'' if method == 'paired' else method + ' '}checkpoint in {folder.absolute()}; train it "
+                         f"first with: bash main.sh {place.device} {place.name} {place.seed} {place.dataset}")
+    return runs
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Rename an existing run folder to the next free <folder>.N, so that a new run loses nothing."""
+    if not folder.exists():
+        return None
+    taken = [int(path.suffix[1:]) for path in folder.parent.glob(f"{folder.name}.*") if path.suffix[1:].isdigit()]
+    try:
+        return folder.rename(folder.with_name(f"{folder.name}.{max(taken, default=0) + 1}"))
+    except OSError as error:
+        raise InputError(f"the earlier run in {folder} cannot be renamed ({error.strerror}); choose another --name") \
+            from error
+
+
+def save_checkpoint(path: Path, model: nn.Module, config: Mapping[str, Any], info: DataInfo, **more: Any) -> None:
+    """Write a checkpoint of plain data; an older one stays until the new one is whole."""
+    content = {"format": FORMAT, "config": dict(config), "info": asdict(info), "model": model.state_dict(), **more}
+    with atomic_file(path) as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's zip writer reports a full disk this way
+            raise OSError(str(error).splitlines()[0]) from error
+
+
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read a checkpoint, executing nothing; InputError where it is missing, damaged or of another format."""
+    if not path.is_file():
+        raise InputError(f"no checkpoint at {path.absolute()}; train first, or check the name, the seed and the dataset")
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # zip, pickle and runtime errors, by the kind of damage
+        raise InputError(f"{path} is not a checkpoint of this code ({type(error).__name__}); a file of the published "
+                         "code is converted by inference.py --import_published, a damaged one has to be trained "
+                         "again") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise InputError(f"{path} has the checkpoint format {found!r}, this code reads {FORMAT}; train it again")
+    content["info"] = DataInfo(**content["info"])
+    return content
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, torch.Tensor], source: Path) -> None:
+    """Fill a model strictly; InputError that names the first differences."""
+    own = model.state_dict()
+    wrong = [f"{name} {tuple(own[name].shape)} here, {tuple(weights[name].shape)} in the file"
+             for name in own if name in weights and own[name].shape != weights[name].shape]
+    wrong += [f"{name} only {'here' if name in own else 'in the file'}" for name in sorted(own.keys() ^ weights.keys())]
+    if wrong:
+        raise InputError(f"{source} does not fit the model ({len(wrong)} differences: {'; '.join(wrong[:3])}); "
+                         "it belongs to other settings or other data")
+    model.load_state_dict(weights)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a mapping as YAML, readable by --config."""
+    write_text(path, yaml.safe_dump(dict(content), sort_keys=False))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON; NaN, which JSON lacks, becomes null."""
+    write_text(path, json.dumps(_without_nan(content), indent=2) + "\n")
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows with the columns of the first."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0].keys())
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,4 @@
+from src.datasets import iemocap as iemocap
+from src.datasets import mosei as mosei
+from src.datasets import mosi as mosi
+from src.datasets import synthetic as synthetic

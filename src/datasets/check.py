@@ -1,0 +1,48 @@
+"""`python -m src.datasets.check --dataset iemocap --data_path data`: a report on a data file, PASS or FAIL per item."""
+
+import argparse
+from pathlib import Path
+
+import src.datasets  # noqa: F401  (fills the registry)
+from src.datasets.base import DatasetSpec, Finding, data_file, file_hash, inspect, open_file
+from src.registry import DATASETS
+from src.structures import InputError
+
+WORDS = {"PASS": "PASS", "NOTE": "PASS", "WARN": "FAIL", "FAIL": "FAIL"}
+
+
+def report(path: Path, spec: DatasetSpec, aligned: bool) -> bool:
+    """Print every finding, the label histograms and the hash; True if all items pass."""
+    raw = open_file(path, spec)
+    print(f"file    {path.absolute()} ({path.stat().st_size} bytes)\nsha256  {file_hash(path)}")
+    if aligned in spec.expected:
+        print(f"known   {spec.expected[aligned]} in the file that MulT's users download; other shapes are accepted")
+    passed = True
+    for finding in (Finding("PASS", "file", "reads as plain data"), *inspect(raw, spec)):
+        passed &= WORDS[finding.level] == "PASS"
+        print(f"{WORDS[finding.level]}  {finding.item}: {finding.text}")
+    for name, split in raw.items():
+        labels = split.get("labels") if isinstance(split, dict) else None
+        if passed and labels is not None:
+            print(f"labels  {name}: " + ", ".join(f"{key} {n}" for key, n in spec.histogram(labels).items()))
+    print("PASS" if passed else "FAIL")
+    return passed
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Check one file; 0 if all items pass, 1 if not."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--dataset", required=True, choices=[n for n in DATASETS if not DATASETS[n].generate])
+    parser.add_argument("--data_path", type=Path, default=Path("data"), help="folder of the file (default: data)")
+    parser.add_argument("--aligned", action=argparse.BooleanOptionalAction, default=True, help="word-aligned file")
+    args = parser.parse_args(argv)
+    spec = DATASETS[args.dataset]
+    try:
+        return 0 if report(data_file(args.data_path, spec, args.aligned), spec, args.aligned) else 1
+    except InputError as error:
+        print(f"FAIL  file: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

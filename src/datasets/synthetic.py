@@ -1,0 +1,125 @@
+"""A dataset whose causes are known: the emotion needs all three modalities, a shortcut offers an easy way.
+
+Each sample has three hidden digits in 0..3, one per modality, and its emotion is their sum modulo 4: no modality and no
+pair of modalities tells anything about it. A shortcut of strength s shows the emotion itself in one modality in a share
+s of the samples of train, valid and test (and a random one otherwise); in `test_shifted` it is always random.
+"""
+
+import hashlib
+import os
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from src.datasets.base import DatasetSpec
+from src.datasets.labels import check_emotions, count_emotions
+from src.registry import DATASETS
+from src.structures import MODALITIES, InputError, option
+
+CLASSES = 4
+SHAPES = {  # sizes of train, valid, test; frames and features of text, audio, vision; class frequencies
+    "small": ((3000, 500, 1000), (6, 6, 6), (16, 12, 12), (1, 1, 1, 1)),
+    "iemocap": ((2717, 798, 938), (20, 20, 20), (300, 74, 35), (954, 338, 690, 735)),
+}
+
+
+@dataclass(frozen=True)
+class SyntheticOptions:
+    """Everything that decides the content of a synthetic file."""
+
+    synthetic_shape: str = option("small", "sizes and class frequencies to start from", tuple(SHAPES))
+    synthetic_sizes: tuple[int, ...] = option((), "samples of train, valid and test (default: those of the shape)")
+    synthetic_lengths: tuple[int, ...] = option((), "frames of text, audio and vision (default: those of the shape)")
+    synthetic_widths: tuple[int, ...] = option((), "features of text, audio and vision (default: those of the shape)")
+    shortcut_t: float = option(0.8, "share of samples whose text shows the emotion directly")
+    shortcut_a: float = option(0.0, "share of samples whose audio shows the emotion directly")
+    shortcut_v: float = option(0.0, "share of samples whose vision shows the emotion directly")
+    synthetic_noise: float = option(0.3, "standard deviation of the noise on every feature")
+    synthetic_seed: int = option(0, "seed of the generator")
+
+    def __post_init__(self) -> None:
+        for name in ("synthetic_sizes", "synthetic_lengths", "synthetic_widths"):
+            values = getattr(self, name)
+            if values and (len(values) != 3 or min(values) < 1):
+                raise InputError(f"--{name} needs three numbers of at least 1, such as 20,74,35, got "
+                                 f"{','.join(map(str, values))}")
+        for name in ("shortcut_t", "shortcut_a", "shortcut_v"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"--{name} is a share in [0, 1], got {getattr(self, name)}")
+        if self.synthetic_noise <= 0:
+            raise InputError(f"--synthetic_noise must be above 0, got {self.synthetic_noise}")
+
+    @property
+    def shape(self) -> tuple[tuple[int, ...], ...]:
+        """Sizes, lengths, widths and class frequencies, with the given ones in the place of the shape's."""
+        given = (self.synthetic_sizes, self.synthetic_lengths, self.synthetic_widths, ())
+        return tuple(own or default for own, default in zip(given, SHAPES[self.synthetic_shape], strict=True))
+
+
+def synthetic_stem(options: SyntheticOptions) -> str:
+    """File name that changes with every option, so that no file is ever read under other options."""
+    digest = hashlib.sha256(repr(sorted(asdict(options).items())).encode()).hexdigest()
+    return f"synthetic_{options.synthetic_shape}_{digest[:10]}"
+
+
+def generate(path: Path, options: SyntheticOptions) -> None:
+    """Write a synthetic file in MulT's layout."""
+    sizes, lengths, widths, frequencies = options.shape
+    random = np.random.default_rng(options.synthetic_seed)
+    patterns = [_patterns(random, width) for width in widths]
+    plan = dict(zip(("train", "valid", "test"), sizes, strict=True), test_shifted=sizes[2])
+    strengths = (options.shortcut_t, options.shortcut_a, options.shortcut_v)
+    content = {}
+    for split, count in plan.items():
+        share = np.asarray(frequencies) / sum(frequencies)
+        emotions = random.choice(CLASSES, count, p=share)
+        digits = random.integers(CLASSES, size=(3, count))
+        digits[2] = (emotions - digits[0] - digits[1]) % CLASSES
+        labels = np.stack([np.arange(CLASSES) != emotions[:, None], np.arange(CLASSES) == emotions[:, None]], axis=-1)
+        content[split] = {"labels": labels.astype(np.float64)}
+        for i, modality in enumerate(MODALITIES):
+            shown = random.random(count) < (0 if split == "test_shifted" else strengths[i])
+            shortcut = np.where(shown, emotions, random.integers(CLASSES, size=count)) if strengths[i] else None
+            content[split][modality] = _features(random, digits[i], shortcut, patterns[i], lengths[i], options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        pickle.dump(content, file, protocol=4)
+    os.replace(partial, path)
+
+
+def _patterns(random: np.random.Generator, width: int) -> np.ndarray:
+    """Directions of length 1 for the four digits and the four shortcut values. -> (8, width)."""
+    directions = random.standard_normal((2 * CLASSES, width))
+    if width >= 2 * CLASSES:
+        directions = np.linalg.qr(directions.T)[0].T  # orthogonal where there is room
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+def _features(random: np.random.Generator, digits: np.ndarray, shortcut: np.ndarray | None, patterns: np.ndarray,
+              length: int, options: SyntheticOptions) -> np.ndarray:
+    """Frames that show the digit, and the shortcut, over noise; zeros in front up to half of the time. -> (N, T, D)."""
+    frames = options.synthetic_noise * random.standard_normal((len(digits), length, patterns.shape[1]))
+    frames += patterns[digits][:, None]
+    if shortcut is not None:
+        frames += patterns[CLASSES + shortcut][:, None]
+    padding = random.integers(length // 2 + 1, size=len(digits))
+    frames[np.arange(length) < padding[:, None]] = 0.0
+    return frames
+
+
+SPEC = DATASETS.register("synthetic")(DatasetSpec(
+    name="synthetic",
+    task="emotion4",
+    check_labels=check_emotions,
+    histogram=count_emotions,
+    source="it is generated there by main.py",
+    preset={"aligned": True, "batch_size": 64, "num_epochs": 12, "when": 5, "text_branch": "light",
+            "audio_branch": "light", "vision_branch": "light",
+            "m_lr": 2e-3, "t_lr": 2e-3, "a_lr": 2e-3, "v_lr": 2e-3, "c_t_lr": 2e-3, "c_a_lr": 2e-3, "c_v_lr": 2e-3},
+    Options=SyntheticOptions,
+    generate=generate,
+    stem=synthetic_stem,
+))

@@ -1,0 +1,98 @@
+"""One pass over a split: training with an optimizer, evaluation without."""
+
+import sys
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from src.build import Objective, build_objective
+from src.config import Config
+from src.datasets.base import Dataset
+from src.datasets.loader import Loader
+from src.metrics import Metrics
+from src.runtime import storage_device
+from src.structures import InputError
+from src.tasks import make_task
+
+Scores = dict[str, Metrics]  # test split -> its metrics
+
+
+@dataclass
+class EpochResult:
+    """What one pass leaves: mean terms of the loss, and what was computed for every sample, in the order seen."""
+
+    terms: dict[str, float]  # name -> mean per sample; empty without labels
+    values: dict[str, Tensor]  # name -> (N, C), see `per_sample` of the outputs
+    labels: Tensor | None  # (N, ...)
+
+
+def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str,
+              optimizer: torch.optim.Optimizer | None = None, clip: float = 0.0) -> EpochResult:
+    """Pass over a split once; the model changes only if an optimizer is given.
+
+    Raises InputError where a loss is not finite; the check comes after the pass, so that a GPU never waits for it.
+    """
+    training = optimizer is not None
+    model.train(training)
+    sizes, terms, values, labels = [], [], [], []
+    with torch.set_grad_enabled(training):
+        for batch in tqdm(loader, desc=title, leave=False, disable=not sys.stderr.isatty()):
+            output = model(batch)
+            found = {} if batch.labels is None else objective(output, batch)
+            if training:
+                optimizer.zero_grad()
+                found["loss"].backward()
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
+                optimizer.step()
+            sizes.append(len(output.logits))
+            terms.append({name: term.detach() for name, term in found.items()})
+            values.append({name: value.detach() for name, value in output.per_sample().items()})
+            labels.append(batch.labels)
+    return EpochResult(_mean_terms(terms, sizes, title),
+                       {name: torch.cat([value[name] for value in values]) for name in values[0]},
+                       None if labels[0] is None else torch.cat(labels))
+
+
+def evaluate(config: Config, dataset: Dataset, model: nn.Module, device: torch.device,
+             removed: frozenset[str] = frozenset()) -> dict[str, EpochResult]:
+    """Pass over every test split, with the removed modalities replaced by zeros."""
+    objective = build_objective(config, make_task(dataset.info.task), model)
+    results = {}
+    for name in dataset.test_splits:
+        split = dataset.splits[name].without(removed)
+        storage = storage_device(config.data.data_device, device, split.nbytes)
+        results[name] = run_epoch(model, Loader(split, config.training.batch_size, device, storage), objective, name)
+    return results
+
+
+def scores(dataset: Dataset, results: dict[str, EpochResult]) -> Scores:
+    """Metrics of the splits that have labels."""
+    task = make_task(dataset.info.task)
+    return {name: task.metrics(result.values["logits"], result.labels)
+            for name, result in results.items() if result.labels is not None}
+
+
+def trivial_scores(dataset: Dataset) -> Scores:
+    """Metrics of the predictor that looks at no input."""
+    task = make_task(dataset.info.task)
+    logits = task.trivial_logits(dataset.splits["train"].labels)
+    labels = {name: dataset.splits[name].labels for name in dataset.test_splits}
+    return {name: task.metrics(logits.repeat(len(found), 1), found) for name, found in labels.items()
+            if found is not None}
+
+
+def _mean_terms(terms: list[dict[str, Tensor]], sizes: list[int], title: str) -> dict[str, float]:
+    """Means over samples; raises InputError that names the first batch whose loss is not finite."""
+    if not terms[0]:
+        return {}
+    weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    columns = {name: torch.stack([term[name] for term in terms]).double().cpu() for name in terms[0]}
+    broken = (~columns["loss"].isfinite()).nonzero().flatten().tolist()
+    if broken:
+        shown = ", ".join(f"{name} {column[broken[0]].item():g}" for name, column in columns.items())
+        raise InputError(f"{title}: the loss of batch {broken[0] + 1} of {len(sizes)} is not finite ({shown}); lower "
+                         "the learning rates or --clip, and check the data for extreme values; the last finished "
+                         "epoch is kept")
+    return {name: (column @ weights).item() for name, column in columns.items()}

@@ -1,0 +1,1 @@
+from src.fusions import reference as reference

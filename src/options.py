@@ -1,0 +1,127 @@
+"""The groups of options that do not belong to a dataset, a backbone or a branch; one field is one flag."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import src.backbones
+import src.branches
+import src.datasets
+import src.fusions  # noqa: F401  (these four fill the registries)
+from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS
+from src.structures import LETTER, InputError, option
+
+OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
+
+
+SELECTIONS = ("best_valid_loss", "best_valid_acc")
+
+
+@dataclass(frozen=True)
+class PlaceOptions:
+    """The four arguments of the shell commands, and where runs are kept."""
+
+    dataset: str = option("synthetic", "dataset", tuple(DATASETS))
+    name: str = option("demo", "name of the run, part of its folder")
+    seed: int = option(1111, "seed of the weights, the dropout and the batch order")
+    device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
+    checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)")
+
+    def __post_init__(self) -> None:
+        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
+            raise InputError(f"--name {self.name!r} cannot name a folder; use letters, digits, '_' and '-'")
+        if self.seed < 0:
+            raise InputError(f"--seed must be at least 0, got {self.seed}")
+
+
+@dataclass(frozen=True)
+class RunOptions(PlaceOptions):
+    """What is trained."""
+
+    method: str = option("causal", "CausalMER, the backbone alone with the plain task loss, or one after the other",
+                         ("plain", "causal", "paired"))
+    backbone: str = option("mult", f"backbone: {', '.join(BACKBONES)}, or your own class as package.module:Class",
+                           names=("--model",))
+    resume: bool = option(False, "continue the run of this name after its last finished epoch")
+
+
+@dataclass(frozen=True)
+class InferenceOptions(PlaceOptions):
+    """What is evaluated; everything else stands in the checkpoint."""
+
+    method: str = option("paired", "evaluate the causal run, the plain run, or every run of this name",
+                         ("plain", "causal", "paired"))
+    selection: str = option("both", "checkpoint with the lowest validation loss, the best validation score, or both",
+                            ("both", *SELECTIONS))
+    remove: str = option("", "modalities replaced by zeros in the test inputs", ("", "t", "a", "v", "ta", "tv", "av"))
+    predictions: Path | None = option(None, "write every sample's logits, prediction, label and effects to this CSV")
+    data_path: Path | None = option(None, "folder of the data files (default: that of the training)")
+    data_file: Path | None = option(None, "evaluate this file instead of the one trained on; labels may be missing")
+    data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
+                              ("auto", "cpu", "cuda"))
+    batch_size: int | None = option(None, "samples per step (default: that of the training)")
+    import_published: Path | None = option(None, "convert this checkpoint of the published code into a run of ours")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"--batch_size must be at least 1, got {self.batch_size}")
+        if self.predictions and self.selection == "both":
+            raise InputError("--predictions needs one checkpoint; add --selection best_valid_loss or best_valid_acc")
+
+    @property
+    def removed(self) -> frozenset[str]:
+        """Modalities that `--remove` names."""
+        return frozenset(LETTER[letter] for letter in self.remove)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Where the data is and how it is read."""
+
+    data_path: Path = option(Path("data"), "folder of the data files")
+    aligned: bool = option(True, "word-aligned file <dataset>_data.pkl, or <dataset>_data_noalign.pkl")
+    data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
+                              ("auto", "cpu", "cuda"))
+    mosei_task: str = option("cls", "MOSEI and MOSI as seven classes or as regression", ("cls", "regression"))
+
+
+@dataclass(frozen=True)
+class CausalOptions:
+    """CausalMER's own settings."""
+
+    text_branch: str = option("albert", "text branch", tuple(BRANCHES))
+    audio_branch: str = option("resnet18", "audio branch", tuple(BRANCHES))
+    vision_branch: str = option("resnet18", "vision branch", tuple(BRANCHES))
+    fusion_mode: str = option("mask", "how backbone and branch logits are fused", tuple(FUSIONS))
+    alpha: float = option(0.1, "weight of the task losses")
+    beta: float = option(1.0, "weight of the alignment loss K")
+    constant: float = option(0.0, "starting value of the three constants")
+    nde_t: float = option(1.0, "weight of text's natural direct effect in the prediction")
+    nde_a: float = option(1.0, "weight of audio's natural direct effect in the prediction")
+    nde_v: float = option(1.0, "weight of vision's natural direct effect in the prediction")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Optimisation."""
+
+    batch_size: int = option(24, "samples per step")
+    num_epochs: int = option(40, "passes over the training split")
+    optim: str = option("Adam", "optimizer of torch.optim", OPTIMIZERS)
+    clip: float = option(0.8, "largest gradient norm over all parameters")
+    when: int = option(20, "epochs without a lower validation loss before learning rates fall to a tenth")
+    m_lr: float = option(1e-3, "learning rate of the backbone")
+    t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with ALBERT)")
+    a_lr: float = option(1e-3, "learning rate of the audio branch")
+    v_lr: float = option(1e-3, "learning rate of the vision branch")
+    c_t_lr: float = option(1e-3, "learning rate of the text constant")
+    c_a_lr: float = option(1e-3, "learning rate of the audio constant")
+    c_v_lr: float = option(1e-3, "learning rate of the vision constant")
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch_size", 1), ("num_epochs", 1), ("when", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"--{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("clip", "m_lr", "t_lr", "a_lr", "v_lr", "c_t_lr", "c_a_lr", "c_v_lr"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"--{name} must be above 0, got {getattr(self, name)}")

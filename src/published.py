@@ -1,0 +1,214 @@
+"""Checkpoints of the published code: a pickled whole model, read without running any of it.
+
+The file names classes (`src.causal_mer_model.CAUSALMER`, torch.nn, transformers, torchvision). None of them is imported:
+each becomes an inert stand-in that only holds its state, and the tensors are read straight from the archive.
+"""
+
+import pickle
+import re
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from src.build import build_model, task_name
+from src.checkpoint import load_weights, run_folder, save_checkpoint
+from src.config import Config, config_from
+from src.options import InferenceOptions
+from src.runtime import versions
+from src.structures import MODALITIES, DataInfo, InputError
+from src.tasks import make_task
+
+# Modules whose classes a published checkpoint consists of.
+STATEFUL = re.compile(r"(src|modules|torch\.nn|transformers|torchvision)(\.\w+)*")
+STORAGES = {"FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
+            "LongStorage": torch.int64, "IntStorage": torch.int32, "BoolStorage": torch.bool,
+            "ByteStorage": torch.uint8, "BFloat16Storage": torch.bfloat16}
+LETTERS = {"l": "text", "t": "text", "a": "audio", "v": "vision"}
+
+# Published name -> ours, applied in order; see `our_name`.
+RENAMES = [
+    (r"^constant_(\w)$", lambda m: f"constants.{LETTERS[m[1]]}"),
+    (r"^tav_branch\.", "backbone."),
+    (r"^t_branch\.linear_transformation", "branches.text.embed"),
+    (r"^t_branch\.model", "branches.text.albert"),
+    (r"^t_branch\.text_mlp", "branches.text.output"),
+    (r"^([av])_branch\.[av]_branch\.fc", lambda m: f"branches.{LETTERS[m[1]]}.output"),
+    (r"^([av])_branch\.[av]_branch", lambda m: f"branches.{LETTERS[m[1]]}.resnet"),
+    (r"resnet\.(conv1|bn1)", r"resnet.embedder.embedder.\1"),
+    (r"resnet\.layer(\d)\.(\d)\.", lambda m: f"resnet.encoder.stages.{int(m[1]) - 1}.layers.{m[2]}."),
+    (r"(layers\.\d)\.(conv|bn)(\d)", lambda m: f"{m[1]}.layer.{int(m[3]) - 1}.{m[2]}"),
+    (r"downsample\.0", "shortcut.convolution"),
+    (r"downsample\.1", "shortcut.normalization"),
+    (r"(resnet.*)\.conv1?\.", r"\1.convolution."),
+    (r"(resnet.*)\.bn1?\.", r"\1.normalization."),
+    (r"(^|\.)proj_([lav])\.", lambda m: f"{m[1]}projections.{LETTERS[m[2]]}."),
+    (r"trans_(\w)_with_(\w)", lambda m: f"crossmodal.{LETTERS[m[1]]}_from_{LETTERS[m[2]]}"),
+    (r"trans_(\w)_mem", lambda m: f"memory.{LETTERS[m[1]]}"),
+    (r"self_attn\.in_proj_", "attention.in_"),
+    (r"self_attn\.out_proj", "attention.out"),
+    (r"layer_norms\.0", "attention_norm"),
+    (r"layer_norms\.1", "feedforward_norm"),
+    (r"((?:memory|crossmodal)\.\w+)\.layer_norm", r"\1.norm"),
+    (r"(^|\.)(fc1|proj1)\.", r"\1expand."),
+    (r"(^|\.)(fc2|proj2)\.", r"\1contract."),
+    (r"(^|\.)out_layer\.", r"\1output."),
+]
+LEFT_OUT = re.compile(r"(version|_float_tensor|position_ids|token_type_ids)$")
+
+
+def our_name(published: str) -> str | None:
+    """Our name of a published parameter or buffer; None for those that hold nothing learnt."""
+    if LEFT_OUT.search(published):
+        return None
+    for pattern, replacement in RENAMES:
+        published = re.sub(pattern, replacement, published)
+    return published
+
+
+def import_published(options: InferenceOptions) -> Path:
+    """Convert a published checkpoint into a run of ours, ready for evaluation; returns the new checkpoint.
+
+    Layers, widths and kernels are measured on the weights; heads, fusion and masks are read from the saved object.
+    """
+    path = options.import_published
+    model = read_published(path)
+    weights = {our: value for name, value in _tensors(model, "") if (our := our_name(name)) is not None}
+    try:
+        config, info = _settings(options, model, weights)
+    except (KeyError, IndexError, ValueError) as error:
+        raise InputError(f"{path} lacks what the published model has ({error}); expected MulT beside ALBERT and two "
+                         "ResNets") from error
+    ours = build_model(config, info, pretrained=False)
+    # Built but never used by the published code: projections of width d, memory of modalities that are no target.
+    idle = [name for name in weights.keys() - ours.state_dict().keys()
+            if name.startswith(("backbone.projections.", "backbone.memory."))]
+    load_weights(ours, {name: value for name, value in weights.items() if name not in idle}, path)
+    selection = "best_valid_acc" if "valid_acc" in path.name else "best_valid_loss"
+    target = run_folder(options, config.run.backbone, config.run.method) / f"{selection}.pt"
+    if target.exists():
+        raise InputError(f"{target} exists and is kept; choose another --name")
+    save_checkpoint(target, ours, config.flat(), info, epoch=0, metrics={}, versions=versions(torch.device("cpu")))
+    return target
+
+
+def _settings(options: InferenceOptions, model: "_Part", weights: dict[str, Tensor]) -> tuple[Config, DataInfo]:
+    """The configuration and the data shapes that the weights were trained with."""
+    state, backbone = model.state, model.state["_modules"]["tav_branch"].state
+    kernels = {name: weights[f"backbone.projections.{name}.weight"] for name in MODALITIES}  # (d, D, kernel)
+    layers = {int(m[1]) for name in weights if (m := re.search(r"crossmodal\.\w+\.layers\.(\d+)\.", name))}
+    outputs = len(weights["backbone.output.bias"])
+    flags = {"dim": len(kernels["text"]), "nlevels": len(layers), "num_heads": 10, "fusion_mode": state["fusion_mode"],
+             "attn_mask": bool(backbone.get("attn_mask", True)), "mosei_task": "regression" if outputs == 1 else "cls",
+             "text_branch": "albert", "audio_branch": "resnet18", "vision_branch": "resnet18",
+             **{f"kernel_{name[0]}": weight.size(2) for name, weight in kernels.items()},
+             **{f"{letter}only": bool(backbone.get(f"{letter}only")) for letter in "lav"}}
+    if flags["lonly"] and flags["aonly"] and flags["vonly"]:
+        flags |= {"lonly": False, "aonly": False, "vonly": False}  # the published way to say all targets
+    config = config_from(flags | {"dataset": options.dataset, "name": options.name, "seed": options.seed,
+                                  "method": "causal", "checkpoint_path": str(options.checkpoint_path)})
+    expected = make_task(task_name(config)).outputs
+    if outputs != expected:
+        raise InputError(f"{options.import_published} has {outputs} outputs, {options.dataset} needs {expected}; give "
+                         "the --dataset it was trained on")
+    # Lengths are not in the file; MulT takes any, so the least that its kernels allow stands for them.
+    return config, DataInfo(options.dataset, task_name(config), outputs,
+                            {name: weight.size(1) for name, weight in kernels.items()},
+                            {name: weight.size(2) for name, weight in kernels.items()})
+
+
+def read_published(path: Path) -> "_Part":
+    """The tree of a published checkpoint, its classes replaced by stand-ins; executes nothing of the file.
+
+    Raises InputError for a file that names anything but layers and tensors, or that is no such checkpoint.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entry = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            with archive.open(entry) as file:
+                model = _ModelUnpickler(file, archive, entry.removesuffix("data.pkl")).load()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except _Refused as error:
+        raise InputError(f"{path} holds {error}, which no checkpoint of the published code needs; nothing of it was "
+                         "executed") from error
+    except Exception as error:  # a damaged archive or pickle can raise nearly anything
+        raise InputError(f"{path} is not a checkpoint of the published code ({type(error).__name__}: {error}); "
+                         "expected a whole model saved by torch.save") from error
+    if not isinstance(model, _Part) or type(model).__name__ != "CAUSALMER":
+        raise InputError(f"{path} holds a {type(model).__name__}, not the published model; expected the class CAUSALMER")
+    return model
+
+
+class _Refused(pickle.UnpicklingError):
+    """The pickle names an object that is neither a layer nor a tensor."""
+
+
+class _Part:
+    """Stands for a module of the published model: holds its state, has no behaviour."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _ModelUnpickler(pickle.Unpickler):
+    """Builds a tree of stand-ins and reads tensors from the archive."""
+
+    def __init__(self, file: Any, archive: zipfile.ZipFile, folder: str) -> None:
+        super().__init__(file, encoding="utf-8")
+        self.archive, self.folder = archive, folder
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = {("collections", "OrderedDict"): OrderedDict, ("builtins", "set"): set, ("__builtin__", "set"): set,
+                 ("torch._utils", "_rebuild_tensor_v2"): _view,
+                 ("torch._utils", "_rebuild_parameter"): lambda tensor, *rest: tensor,
+                 ("torch", "Size"): tuple, ("torch", "device"): _inert("device")}
+        if (module, name) in known:
+            return known[module, name]
+        if module == "torch" and name in STORAGES:
+            return STORAGES[name]
+        if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
+            return getattr(torch, name)
+        if STATEFUL.fullmatch(module) and "." not in name:
+            return _inert(name)
+        raise _Refused(f"{module}.{name}")
+
+    def persistent_load(self, token: Any) -> Tensor:
+        """Storage named in the pickle -> its values. (numel,)."""
+        _, dtype, key, _, numel = token
+        if not isinstance(dtype, torch.dtype):
+            raise _Refused(f"a storage of {dtype!r}")
+        values = torch.frombuffer(bytearray(self.archive.read(f"{self.folder}data/{key}")), dtype=dtype)
+        if len(values) != numel:
+            raise ValueError(f"storage {key} has {len(values)} values, {numel} were announced")
+        return values
+
+
+def _inert(name: str) -> type[_Part]:
+    return type(name, (_Part,), {})
+
+
+def _view(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *rest: Any) -> Tensor:
+    """A tensor as a view of its storage; torch checks the bounds."""
+    return storage.as_strided(tuple(size), tuple(stride), offset).clone()
+
+
+def _tensors(part: _Part, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers of a tree of stand-ins, by their dotted names."""
+    state = getattr(part, "state", {})
+    if not isinstance(state, dict):
+        raise InputError(f"the part {prefix.rstrip('.') or 'model'!r} has no module state; the file is damaged")
+    for kind in ("_parameters", "_buffers"):
+        for name, tensor in (state.get(kind) or {}).items():
+            if isinstance(tensor, Tensor):
+                yield prefix + name, tensor
+    for name, child in (state.get("_modules") or {}).items():
+        if isinstance(child, _Part):
+            yield from _tensors(child, f"{prefix}{name}.")

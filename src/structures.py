@@ -1,0 +1,81 @@
+"""What travels between the parts.
+
+Letters in all shapes: N samples, B batch, T time, D feature width, C logits, H hidden width.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+MODALITIES = ("text", "audio", "vision")
+LETTER = {name[0]: name for name in MODALITIES}
+EMOTIONS = ("neutral", "happy", "sad", "angry")  # order in IEMOCAP's labels
+
+
+class InputError(Exception):
+    """Something the user gave cannot be used; the message says what came, what is allowed and what to do."""
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What is known about a data file: measured on it, never derived from its name."""
+
+    dataset: str
+    task: str  # name of the task, see src/tasks.py
+    outputs: int  # C
+    widths: dict[str, int]  # modality -> D
+    lengths: dict[str, int]  # modality -> T
+    sha256: str = ""  # of the file; empty where a model came without data
+
+
+@dataclass
+class Batch:
+    """Some samples of a split."""
+
+    inputs: dict[str, Tensor]  # modality -> (B, T, D)
+    labels: Tensor | None  # as in the file, (B, ...); None where the file has none
+
+
+@dataclass
+class BackboneOutput:
+    """What every backbone returns."""
+
+    logits: Tensor  # (B, C)
+    hidden: Tensor  # (B, H) last joint state
+    aux: dict[str, Tensor] = field(default_factory=dict)  # for the backbone's own auxiliary loss
+
+    def per_sample(self) -> dict[str, Tensor]:
+        """What an evaluation keeps of every sample. -> name -> (B, C)."""
+        return {"logits": self.logits}
+
+
+@dataclass
+class Effects:
+    """Effects of the inputs on the fused logits (method section of the paper, TE and NDE)."""
+
+    fused: Tensor  # (B, C) F, the factual world
+    total: Tensor  # (B, C) TE = F - F_0
+    direct: dict[str, Tensor]  # modality -> (B, C) NDE_x = F_x - F_0
+
+
+@dataclass
+class CausalOutput:
+    """What CausalMER returns; its prediction is the total indirect effect."""
+
+    logits: Tensor  # (B, C) TIE = TE - sum_x w_x NDE_x
+    effects: Effects  # gradients reach the networks only
+    alignment: Effects  # the same values; gradients reach the constants only
+    branch_logits: dict[str, Tensor]  # modality -> (B, C)
+    backbone: BackboneOutput
+
+    def per_sample(self) -> dict[str, Tensor]:
+        """What an evaluation keeps of every sample. -> name -> (B, C)."""
+        direct = {f"direct_{name}": effect for name, effect in self.effects.direct.items()}
+        return {"logits": self.logits, "total": self.effects.total, **direct}
+
+
+def option(default: Any, help: str, choices: tuple[str, ...] | None = None, names: tuple[str, ...] = ()) -> Any:
+    """A dataclass field that becomes one command-line flag; `names` are further spellings of the flag."""
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "names": names})

@@ -1,0 +1,138 @@
+"""What the logits mean: targets, loss, decision and metrics of each kind of label."""
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from src.metrics import Metrics, emotion_metrics, sentiment_metrics
+from src.structures import EMOTIONS, InputError
+
+
+class Task(ABC):
+    """One kind of label. `labels` are as in the data file, `targets` as the loss takes them."""
+
+    outputs: int  # C
+    selection: str  # the metric whose best validation value selects a checkpoint
+    headline: tuple[str, ...]  # the metrics a summary shows
+
+    @abstractmethod
+    def targets(self, labels: Tensor) -> Tensor:
+        """Labels of the file -> targets of the loss."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss. logits (B, C) -> scalar."""
+
+    @abstractmethod
+    def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
+        """All metrics of a split. logits (N, C), labels as in the file."""
+
+    @abstractmethod
+    def trivial_logits(self, train_labels: Tensor) -> Tensor:
+        """Logits (C,) of the predictor that looks at no input."""
+
+    @abstractmethod
+    def decide(self, logits: Tensor) -> list[str]:
+        """The prediction of every sample in words. logits (N, C)."""
+
+    @abstractmethod
+    def describe(self, labels: Tensor) -> list[str]:
+        """The label of every sample, in the form of `decide`."""
+
+    def evidence(self, values: Tensor, logits: Tensor) -> Tensor:
+        """What effects (N, C) say for the class that logits (N, C) predict. -> (N,)."""
+        return values.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)
+
+
+class Emotions(Task):
+    """IEMOCAP: four binary emotions, labels (N, 4, 2) as one-hot pairs (absent, present), 8 logits."""
+
+    outputs = 8
+    selection = "accuracy_mean"
+    headline = ("accuracy_mean", "f1_weighted_mean", "accuracy_4class")
+
+    def targets(self, labels: Tensor) -> Tensor:
+        return labels.argmax(-1).flatten()
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits.reshape(-1, 2), targets)
+
+    def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
+        return emotion_metrics(logits.double().cpu().numpy(), labels.argmax(-1).cpu().numpy())
+
+    def trivial_logits(self, train_labels: Tensor) -> Tensor:
+        return torch.tensor([1.0, 0.0] * 4)  # every emotion absent
+
+    def decide(self, logits: Tensor) -> list[str]:
+        return self.describe(logits.unflatten(1, (4, 2)))
+
+    def describe(self, labels: Tensor) -> list[str]:
+        present = labels.argmax(-1).tolist()
+        return ["+".join(name for name, on in zip(EMOTIONS, row, strict=True) if on) or "none" for row in present]
+
+    def evidence(self, values: Tensor, logits: Tensor) -> Tensor:
+        """Present minus absent of the emotion with the largest such difference. (N, 8) x 2 -> (N,)."""
+        margins = logits.unflatten(1, (4, 2)).diff(dim=-1).squeeze(-1)
+        return super().evidence(values.unflatten(1, (4, 2)).diff(dim=-1).squeeze(-1), margins)
+
+
+class SentimentClasses(Task):
+    """MOSEI and MOSI as seven classes: labels in [-3, 3] -> class round(y) + 3."""
+
+    outputs = 7
+    selection = "acc7"
+    headline = ("acc7", "acc2_neg_nonneg", "acc2_neg_pos", "f1_neg_pos_weighted", "mae")
+
+    def targets(self, labels: Tensor) -> Tensor:
+        return labels.flatten().round().long() + 3
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits, targets)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Sentiment of the predicted class. (N, 7) -> (N,)."""
+        return logits.argmax(1) - 3.0
+
+    def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
+        scores, truth = self.scores(logits).double(), labels.flatten().double()
+        return sentiment_metrics(scores.cpu().numpy(), truth.cpu().numpy(), zero_is_positive=self.outputs > 1)
+
+    def trivial_logits(self, train_labels: Tensor) -> Tensor:
+        return torch.bincount(self.targets(train_labels), minlength=7).float()  # the most frequent class
+
+    def decide(self, logits: Tensor) -> list[str]:
+        return [f"{score:g}" for score in self.scores(logits).tolist()]
+
+    def describe(self, labels: Tensor) -> list[str]:
+        return [f"{value:g}" for value in labels.flatten().tolist()]
+
+
+class Sentiment(SentimentClasses):
+    """MOSEI and MOSI as regression of the score; debiases nothing, see src/build.py."""
+
+    outputs = 1
+
+    def targets(self, labels: Tensor) -> Tensor:
+        return labels.flatten()
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.l1_loss(logits.squeeze(1), targets)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """(N, 1) -> (N,)."""
+        return logits.squeeze(1)
+
+    def trivial_logits(self, train_labels: Tensor) -> Tensor:
+        return train_labels.flatten().median().unsqueeze(0)  # the constant with the least absolute error
+
+
+TASKS: dict[str, type[Task]] = {"emotion4": Emotions, "sentiment7": SentimentClasses, "sentiment": Sentiment}
+
+
+def make_task(name: str) -> Task:
+    """The task called `name`; raises InputError for an unknown one."""
+    if name not in TASKS:
+        raise InputError(f"unknown task {name!r}; choose from {', '.join(TASKS)}")
+    return TASKS[name]()

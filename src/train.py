@@ -1,0 +1,200 @@
+"""Training one run: epochs, selection on the validation split, checkpoints, resuming, the final test."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from src.build import build_model, build_objective, build_optimizer, count_parameters
+from src.checkpoint import (
+    LAST,
+    load_checkpoint,
+    load_weights,
+    run_folder,
+    save_checkpoint,
+    set_aside,
+    write_csv,
+    write_json,
+    write_yaml,
+)
+from src.config import Config
+from src.datasets.base import Dataset
+from src.datasets.loader import Loader
+from src.engine import Scores, evaluate, run_epoch, scores, trivial_scores
+from src.options import SELECTIONS
+from src.runtime import random_state, restore_random_state, seed_everything, storage_device, versions
+from src.structures import InputError
+from src.tasks import Task, make_task
+
+FREE_ON_RESUME = ("resume", "device", "data_device", "data_path", "checkpoint_path", "num_epochs")
+
+
+class Interrupted(Exception):
+    """Training was stopped by the user; the message says where it continues."""
+
+
+@dataclass
+class RunResult:
+    """What a run reports."""
+
+    method: str
+    backbone: str
+    selections: dict[str, Scores]  # name of a selection -> scores of its one checkpoint
+    trivial: Scores
+    folder: Path
+    parameters: int
+
+
+class Trainer:
+    """The state of a run in training."""
+
+    def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
+        self.config, self.dataset, self.device = config, dataset, device
+        self.task: Task = make_task(dataset.info.task)
+        self.folder = run_folder(config.run, config.run.backbone, config.run.method)
+        seed_everything(config.run.seed)
+        self.model = build_model(config, dataset.info).to(device)
+        self.objective = build_objective(config, self.task, self.model)
+        self.optimizer = build_optimizer(config, self.model)
+        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, mode="min", factor=0.1, patience=config.training.when)
+        self.order = torch.Generator().manual_seed(config.run.seed)
+        used = [dataset.splits[name] for name in ("train", "valid")]
+        storage = storage_device(config.data.data_device, device, sum(split.nbytes for split in used))
+        self.train_loader, self.valid_loader = (
+            Loader(split, config.training.batch_size, device, storage, generator)
+            for split, generator in zip(used, (self.order, None), strict=True))
+        self.epoch = self.saved_epoch = 0
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, float] = {"best_valid_loss": math.inf, "best_valid_acc": -math.inf}
+
+    def start(self) -> None:
+        """Open the run folder: continue the run in it, or put it aside and begin a new one."""
+        if self.config.run.resume and (self.folder / f"{LAST}.pt").exists():
+            self._restore()
+        else:
+            aside = set_aside(self.folder)
+            if aside:
+                print(f"the earlier run of this name is kept in {aside}")
+            self._save_last()
+        write_yaml(self.folder / "config.yaml", saved_form(self.config))
+
+    def run(self) -> None:
+        """All epochs that are left."""
+        try:
+            while self.epoch < self.config.training.num_epochs:
+                self._run_epoch()
+        except KeyboardInterrupt:
+            raise Interrupted(f"stopped; epoch {self.saved_epoch} of {self.config.training.num_epochs} is the last one saved "
+                              f"in {self.folder}, continue with the same command and --resume") from None
+
+    def _run_epoch(self) -> None:
+        """Train, validate, select, save; the checkpoint for --resume comes last."""
+        began, number = time.perf_counter(), self.epoch + 1
+        title = f"epoch {number}/{self.config.training.num_epochs}"
+        trained = run_epoch(self.model, self.train_loader, self.objective, f"{title} train", self.optimizer,
+                            self.config.training.clip)
+        checked = run_epoch(self.model, self.valid_loader, self.objective, f"{title} valid")
+        self.scheduler.step(checked.terms["loss"])
+        row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}
+        for split, result in (("train", trained), ("valid", checked)):
+            metrics = self.task.metrics(result.values["logits"], result.labels)
+            row |= {f"{split}_{name}": value for name, value in (result.terms | metrics).items()}
+        for group, name in zip(self.optimizer.param_groups, self._group_names(), strict=True):
+            row[f"lr_{name}"] = group["lr"]
+        self.history.append(row)
+        self.epoch = number
+        self._select(row)
+        self._save_last()
+        write_csv(self.folder / "history.csv", self.history)
+        selection = self.task.selection
+        print(f"{title}  train loss {row['train_loss']:.4f}  valid loss {row['valid_loss']:.4f}  "
+              f"valid {selection} {row[f'valid_{selection}']:.4f}  {row['seconds']:.1f} s", flush=True)
+
+    def _group_names(self) -> list[str]:
+        """Names of the learning rates in the order of the optimizer's groups."""
+        if self.config.run.method == "plain":
+            return ["m"]
+        return ["m", "t", "a", "v", "c_t", "c_a", "c_v"]
+
+    def _select(self, row: dict[str, Any]) -> None:
+        """Save the checkpoint of each selection that this epoch improves."""
+        score = row[f"valid_{self.task.selection}"]
+        improved = {"best_valid_loss": row["valid_loss"] < self.best["best_valid_loss"],
+                    "best_valid_acc": score > self.best["best_valid_acc"]}
+        self.best |= {name: row["valid_loss"] if name == "best_valid_loss" else score
+                      for name, better in improved.items() if better}
+        for name in (name for name in SELECTIONS if improved[name]):
+            self._save(name, epoch=self.epoch, metrics=row)
+
+    def _save(self, name: str, **more: Any) -> None:
+        save_checkpoint(self.folder / f"{name}.pt", self.model, saved_form(self.config), self.dataset.info,
+                        versions=versions(self.device), **more)
+
+    def _save_last(self) -> None:
+        self._save(LAST, epoch=self.epoch, history=self.history, best=self.best,
+                   optimizer=self.optimizer.state_dict(), scheduler=self.scheduler.state_dict(),
+                   random=random_state(self.order))
+        self.saved_epoch = self.epoch
+
+    def _restore(self) -> None:
+        """Load the last finished epoch; InputError where the run was made with other settings or other data."""
+        path = self.folder / f"{LAST}.pt"
+        saved = load_checkpoint(path, torch.device("cpu"))
+        current = self.config.flat()
+        changed = [f"{key} {saved['config'].get(key)!r} -> {value!r}" for key, value in current.items()
+                   if key not in FREE_ON_RESUME and saved["config"].get(key) != value]
+        if changed:
+            raise InputError(f"--resume: {path} was made with other settings ({'; '.join(changed)}); give those again, "
+                             "or start anew without --resume")
+        if saved["info"] != self.dataset.info:
+            raise InputError(f"--resume: {path} was made with other data (sha256 {saved['info'].sha256[:12]}, now "
+                             f"{self.dataset.info.sha256[:12]}); bring the old file back, or start anew")
+        load_weights(self.model, saved["model"], path)
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scheduler.load_state_dict(saved["scheduler"])
+        restore_random_state(saved["random"], self.order)
+        self.epoch = self.saved_epoch = saved["epoch"]
+        self.history, self.best = saved["history"], saved["best"]
+        print(f"continuing after epoch {self.epoch} of {self.folder}")
+
+    def test(self) -> RunResult:
+        """Score the test splits once for each selected checkpoint and write results.json."""
+        selections, record = {}, {}
+        for name in SELECTIONS:
+            path = self.folder / f"{name}.pt"
+            saved = load_checkpoint(path, self.device)
+            load_weights(self.model, saved["model"], path)
+            results = evaluate(self.config, self.dataset, self.model, self.device)
+            selections[name] = scores(self.dataset, results)
+            record[name] = {"epoch": saved["epoch"], "valid": saved["metrics"], **selections[name]}
+        trivial = trivial_scores(self.dataset)
+        counts = count_parameters(self.model)
+        write_json(self.folder / "results.json", {
+            "config": saved_form(self.config), "data": self.dataset.info.__dict__, "parameters": counts,
+            "versions": versions(self.device), "seconds": sum(row["seconds"] for row in self.history),
+            "selections": record, "trivial": trivial})
+        return RunResult(self.config.run.method, self.config.run.backbone, selections, trivial, self.folder,
+                         counts["model"])
+
+
+def saved_form(config: Config) -> dict[str, Any]:
+    """The configuration as it is saved: whether a run was resumed is no part of it."""
+    return config.flat() | {"resume": False}
+
+
+def train(config: Config, dataset: Dataset, device: torch.device) -> RunResult:
+    """Train a run, or continue it, and test its selected checkpoints."""
+    trainer = Trainer(config, dataset, device)
+    trainer.start()
+    trainer.run()
+    return trainer.test()
+
+
+def paired(config: Config) -> list[Config]:
+    """The runs that `--method` asks for, plain before causal."""
+    methods = ("plain", "causal") if config.run.method == "paired" else (config.run.method,)
+    return [replace(config, run=replace(config.run, method=method)) for method in methods]

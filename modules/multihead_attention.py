@@ -33,7 +33,9 @@ class MultiheadAttention(nn.Module):
         """
         q, k, v = (self._split(x) for x in self._project(query, key, value))
         dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout)
+        # Scaling the queries first is the published order; with torch's plain kernel the rounding then is the same.
+        q = q * q.size(-1) ** -0.5
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout, scale=1.0)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:

@@ -33,7 +33,7 @@ def warnings(config: Config) -> list[str]:
 
 
 def build_data(config: Config, file: Path | None = None) -> Dataset:
-    """Read the configured dataset, generated first if it is synthetic; or `file`, any split of which may lack labels."""
+    """Read the configured dataset, generated first if it is synthetic; or `file`, whose splits may lack labels."""
     spec = DATASETS[config.run.dataset]
     path = file or data_file(config.data.data_path, spec, config.data.aligned, config.dataset)
     if spec.generate and not file and not path.exists():

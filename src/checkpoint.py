@@ -67,7 +67,7 @@ def save_checkpoint(path: Path, model: nn.Module, config: Mapping[str, Any], inf
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """Read a checkpoint, executing nothing; InputError where it is missing, damaged or of another format."""
     if not path.is_file():
-        raise InputError(f"no checkpoint at {path.absolute()}; train first, or check the name, the seed and the dataset")
+        raise InputError(f"no checkpoint at {path.absolute()}; train first, or check name, seed and dataset")
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # zip, pickle and runtime errors, by the kind of damage

@@ -118,7 +118,7 @@ def _resolve(argv: Sequence[str], flat: Mapping[str, Any] | None = None) -> Conf
     parts = {"run": RunOptions, "data": DataOptions, "causal": CausalOptions, "training": TrainingOptions,
              "dataset": spec.Options, "backbone": getattr(backbone, "Options", None) or NoOptions}
     branches = {name: BRANCHES[name].Options for name in in_use}
-    parser = _Parser(prog="main.py", description="Train a backbone alone, inside CausalMER, or both.", allow_abbrev=False,
+    parser = _Parser(prog="main.py", allow_abbrev=False, description="Train a backbone alone or inside CausalMER.",
                      epilog="Flags of datasets, backbones and branches appear when those are chosen.")
     parser.add_argument("--config", type=Path, help="YAML file of flag: value; the command line wins over it")
     for options in (*parts.values(), *branches.values()):

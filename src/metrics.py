@@ -1,19 +1,19 @@
 """Every metric, as pure functions of predictions and truth.
 
-| name                      | meaning                                                                     | who prints it |
-|---------------------------|-----------------------------------------------------------------------------|---------------|
-| accuracy_<emotion>        | present / absent of one emotion, two logits                                 | MulT, CausalMER |
-| f1_weighted_<emotion>     | F1 of present and of absent, weighted by their counts                       | MulT, CausalMER |
-| accuracy_mean             | mean of the four accuracies; selects on IEMOCAP                             | CausalMER |
-| f1_weighted_mean          | mean of the four F1                                                         | CausalMER |
-| accuracy_4class           | the emotion with the largest present-minus-absent logit is the true one     | not in the paper |
-| recall_mean_4class        | mean recall over the four classes of that decision (UAR)                    | not in the paper |
-| acc7, acc5                | scores limited to [-3, 3] ([-2, 2]), rounded half to even, equal            | all |
-| acc2_neg_nonneg           | score >= 0; zeros counted as non-negative                                   | all |
-| acc2_neg_pos              | score > 0; samples whose truth is 0 dropped                                 | all |
-| f1_..._weighted           | F1 of both classes weighted by their counts                                 | MulT, DMD, MMSA |
-| f1_..._binary             | F1 of the non-negative (positive) class                                     | CausalMER |
-| mae, pearson              | mean absolute error, correlation                                            | all but CausalMER |
+| name                  | meaning                                                        | printed by        |
+|-----------------------|----------------------------------------------------------------|-------------------|
+| accuracy_<emotion>    | present / absent of one emotion, two logits                    | MulT, CausalMER   |
+| f1_weighted_<emotion> | F1 of present and of absent, weighted by their counts          | MulT, CausalMER   |
+| accuracy_mean         | mean of the four accuracies; selects on IEMOCAP                | CausalMER         |
+| f1_weighted_mean      | mean of the four F1                                            | CausalMER         |
+| accuracy_4class       | emotion of the largest present - absent logit is the true one  | not in the paper  |
+| recall_mean_4class    | mean recall over the four classes of that decision (UAR)       | not in the paper  |
+| acc7, acc5            | score in [-3, 3] ([-2, 2]), rounded half to even, is the truth | all               |
+| acc2_neg_nonneg       | score >= 0; zeros counted as non-negative                      | all               |
+| acc2_neg_pos          | score > 0; samples whose truth is 0 dropped                    | all               |
+| f1_..._weighted       | F1 of both classes weighted by their counts                    | MulT, DMD, MMSA   |
+| f1_..._binary         | F1 of the non-negative (positive) class                        | CausalMER         |
+| mae, pearson          | mean absolute error, correlation                               | all but CausalMER |
 
 With seven classes a prediction's score is its class - 3. Inherited from the published code: in neg/pos a predicted
 class 0 ("neutral") then counts as positive; with one output it does not.

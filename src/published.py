@@ -1,7 +1,7 @@
 """Checkpoints of the published code: a pickled whole model, read without running any of it.
 
-The file names classes (`src.causal_mer_model.CAUSALMER`, torch.nn, transformers, torchvision). None of them is imported:
-each becomes an inert stand-in that only holds its state, and the tensors are read straight from the archive.
+The file names classes (`src.causal_mer_model.CAUSALMER`, torch.nn, transformers, torchvision). None of them is
+imported: each becomes an inert stand-in that only holds its state, and tensors are read straight from the archive.
 """
 
 import pickle
@@ -140,7 +140,7 @@ def read_published(path: Path) -> "_Part":
         raise InputError(f"{path} is not a checkpoint of the published code ({type(error).__name__}: {error}); "
                          "expected a whole model saved by torch.save") from error
     if not isinstance(model, _Part) or type(model).__name__ != "CAUSALMER":
-        raise InputError(f"{path} holds a {type(model).__name__}, not the published model; expected the class CAUSALMER")
+        raise InputError(f"{path} holds a {type(model).__name__}, not the published model, the class CAUSALMER")
     return model
 
 

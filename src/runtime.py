@@ -73,7 +73,8 @@ def versions(device: torch.device) -> dict[str, str]:
     """Software and hardware that a result was obtained with."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__,
-            "transformers": importlib.metadata.version("transformers"), "device": f"{device} ({name})", "git": _git_revision()}
+            "transformers": importlib.metadata.version("transformers"), "device": f"{device} ({name})",
+            "git": _git_revision()}
 
 
 @functools.cache

@@ -88,8 +88,8 @@ class Trainer:
             while self.epoch < self.config.training.num_epochs:
                 self._run_epoch()
         except KeyboardInterrupt:
-            raise Interrupted(f"stopped; epoch {self.saved_epoch} of {self.config.training.num_epochs} is the last one saved "
-                              f"in {self.folder}, continue with the same command and --resume") from None
+            raise Interrupted(f"stopped; epoch {self.saved_epoch} of {self.config.training.num_epochs} is the last one "
+                              f"saved in {self.folder}, continue with the same command and --resume") from None
 
     def _run_epoch(self) -> None:
         """Train, validate, select, save; the checkpoint for --resume comes last."""

@@ -108,7 +108,7 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
 def open_file(path: Path, spec: DatasetSpec) -> dict:
     """The raw content of a data file; raises InputError where it is missing or not a dictionary of splits."""
     if not path.is_file():
-        raise InputError(f"no data file at {path.absolute()}: {spec.name} is expected there under the name {path.name}; "
+        raise InputError(f"no data file at {path.absolute()}: {spec.name} is expected there under that name; "
                          f"{spec.source}; --data_path names the folder, data/README.md tells more")
     raw = read_pickle(path)
     if not isinstance(raw, dict) or not raw or not all(isinstance(split, dict) for split in raw.values()):
@@ -160,7 +160,7 @@ def _check_structure(raw: dict, spec: DatasetSpec, required: tuple[str, ...]) ->
 
 
 def _split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict[str, tuple[int, ...]]) -> str | None:
-    """What is wrong with the arrays of a split, in one sentence; None if nothing. Fills `shapes` from the first split."""
+    """What is wrong with a split's arrays, in one sentence, or None; the first split fills `shapes`."""
     missing = [key for key in needed if split.get(key) is None]
     if missing:
         return f"split {name!r} has no {missing[0]!r}; found {', '.join(map(str, split))}, expected {', '.join(needed)}"

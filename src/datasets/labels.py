@@ -16,7 +16,7 @@ def check_emotions(labels: np.ndarray) -> Iterator[Finding]:
                                         f"and present for {', '.join(EMOTIONS)}")
         return
     if not (np.isin(labels, (0, 1)).all() and (labels.sum(-1) == 1).all()):
-        yield Finding("FAIL", "labels", "labels are not one-hot pairs; expected [1, 0] for absent and [0, 1] for present")
+        yield Finding("FAIL", "labels", "labels are not one-hot pairs; expected [1, 0] for absent, [0, 1] for present")
         return
     present = labels.argmax(-1).sum(1)
     if (present == 1).all():
@@ -47,4 +47,4 @@ def check_sentiment(labels: np.ndarray) -> Iterator[Finding]:
 
 def count_sentiment(labels: np.ndarray) -> dict[str, int]:
     """Samples per rounded score."""
-    return {f"{score:+g}": count for score, count in sorted(Counter(labels.round().flatten().tolist()).items())}
+    return {f"{score:+g}": count for score, count in sorted(Counter((labels.round() + 0.0).flatten().tolist()).items())}

@@ -1,0 +1,37 @@
+"""A run small enough for a test, and files to spoil."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TINY = ("--device", "cpu", "--synthetic_sizes", "48,24,24", "--dim", "8", "--num_heads", "2", "--nlevels", "1",
+        "--light_width", "4", "--num_epochs", "2", "--batch_size", "16")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> list[str]:
+    """Arguments of main.py for a run of a second or two in a folder of its own."""
+    return [*TINY, "--data_path", str(tmp_path / "data"), "--checkpoint_path", str(tmp_path)]
+
+
+def sentiment_content(count: int = 6, **changes: object) -> dict:
+    """A healthy file of a sentiment dataset, front-padded, with distinct samples."""
+    random = np.random.default_rng(0)
+    content = {}
+    for split in ("train", "valid", "test"):
+        arrays = {m: random.standard_normal((count, 4, width)) for m, width in
+                  (("text", 5), ("audio", 3), ("vision", 2))}
+        for array in arrays.values():
+            array[: count // 2, 0] = 0
+        content[split] = arrays | {"labels": np.linspace(-3, 3, count).reshape(-1, 1, 1),
+                                   "id": np.array([[f"{split}{i}".encode(), b"", b""] for i in range(count)])}
+    return content | changes
+
+
+def write(path: Path, content: object) -> Path:
+    """Pickle anything to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(pickle.dumps(content))
+    return path

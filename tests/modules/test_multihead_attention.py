@@ -1,0 +1,29 @@
+import pytest
+import torch
+from torch.nn.functional import multi_head_attention_forward
+
+from modules.multihead_attention import MultiheadAttention
+
+
+def test_attention_equals_torchs_reference_with_a_mask():
+    torch.manual_seed(0)
+    layer = MultiheadAttention(12, 3).eval()
+    query, key, value = torch.randn(2, 4, 12), torch.randn(2, 5, 12), torch.randn(2, 5, 12)
+    allowed = torch.rand(4, 5) > 0.4
+    allowed[:, 0] = True
+    expected, _ = multi_head_attention_forward(
+        *(x.transpose(0, 1) for x in (query, key, value)), 12, 3, layer.in_weight, layer.in_bias, None, None, False,
+        0.0, layer.out.weight, layer.out.bias, attn_mask=~allowed)
+    torch.testing.assert_close(layer(query, key, value, allowed), expected.transpose(0, 1))
+
+
+def test_shared_inputs_give_what_separate_copies_give():
+    torch.manual_seed(0)
+    layer, x, source = MultiheadAttention(8, 2).eval(), torch.randn(2, 3, 8), torch.randn(2, 4, 8)
+    torch.testing.assert_close(layer(x, x, x), layer(x, x.clone(), x.clone()))
+    torch.testing.assert_close(layer(x, source, source), layer(x, source, source.clone()))
+
+
+def test_heads_that_do_not_divide_the_width_are_refused():
+    with pytest.raises(ValueError, match="width 10 is not divisible by 4 heads"):
+        MultiheadAttention(10, 4)

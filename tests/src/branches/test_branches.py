@@ -1,0 +1,58 @@
+"""Every registered branch, and what is particular to ALBERT and ResNet-18."""
+
+import pytest
+import torch
+
+from src.branches.albert import AlbertBranch, AlbertOptions
+from src.branches.resnet import ResNetBranch, ResNetOptions
+from src.registry import BRANCHES
+from src.structures import InputError
+
+SMALL = AlbertOptions(text_init="random", albert_layers=2, albert_hidden=16, albert_heads=2, albert_intermediate=32,
+                      albert_embedding=8)
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_a_branch_turns_a_sequence_into_logits_of_its_own_row(name):
+    cls = BRANCHES[name]
+    branch = cls(6, 9, 5, SMALL if name == "albert" else cls.Options(), False).eval()
+    sequence = torch.randn(3, 9, 6)
+    logits = branch(sequence)
+    assert logits.shape == (3, 5)
+    torch.testing.assert_close(branch(sequence[1:2]), logits[1:2], atol=1e-5, rtol=1e-4)
+
+
+def test_parameter_counts_are_the_published_ones():
+    albert = AlbertBranch(300, 20, 8, AlbertOptions(text_init="random"), False)
+    resnet = ResNetBranch(74, 20, 8, ResNetOptions(), False)
+    assert [sum(p.numel() for p in b.parameters()) for b in (albert, resnet)] == [11_728_264, 11_174_344]
+
+
+def test_pretrained_albert_is_read_from_a_folder(tmp_path):
+    source = AlbertBranch(6, 9, 5, SMALL, False)
+    source.albert.save_pretrained(tmp_path)
+    options = AlbertOptions(**{**vars(SMALL), "text_init": "pretrained", "text_pretrained": str(tmp_path)})
+    loaded = AlbertBranch(6, 9, 5, options, True).albert.state_dict()
+    assert all(torch.equal(value, loaded[name]) for name, value in source.albert.state_dict().items())
+
+
+def test_pretrained_weights_of_other_sizes_name_the_flags_to_pass(tmp_path):
+    AlbertBranch(6, 9, 5, SMALL, False).albert.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="pass --albert_layers 2 --albert_hidden 16"):
+        AlbertBranch(6, 9, 5, AlbertOptions(text_pretrained=str(tmp_path)), True)
+
+
+def test_without_network_one_sentence_says_what_to_do(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(InputError, match="--text_pretrained PATH, or start without them with --text_init random"):
+        AlbertBranch(6, 9, 5, AlbertOptions(text_pretrained="nobody/such-weights"), True)
+
+
+def test_a_text_longer_than_alberts_positions_is_refused():
+    with pytest.raises(InputError, match="513 frames, more than the 512 positions"):
+        AlbertBranch(6, 513, 5, SMALL, False)
+
+
+def test_heads_that_do_not_divide_alberts_width_are_refused():
+    with pytest.raises(InputError, match="--albert_heads 5 does not divide --albert_hidden 768"):
+        AlbertOptions(albert_heads=5)

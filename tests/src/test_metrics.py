@@ -1,0 +1,89 @@
+"""Metrics against the published functions and against numbers worked out by hand."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from src.metrics import emotion_metrics, sentiment_metrics
+from src.tasks import make_task
+from tests.golden import golden, normal
+
+CASES = golden("metrics")
+
+
+def printed(text: str) -> list[float]:
+    """The numbers after each colon or bracket, in the order printed."""
+    return [float(x) for x in re.findall(r"(?<=[:)]) +([\d.]+)", text)]
+
+
+def test_emotion_metrics_are_the_published_ones():
+    case = CASES["iemocap"]
+    truth = np.array(case["targets"]).reshape(-1, 4)
+    found = emotion_metrics(normal("metric.iemocap", (40, 8)), truth)
+    expected = printed(case["printed"])
+    ours = [value for name in ("neutral", "happy", "sad", "angry")
+            for value in (found[f"f1_weighted_{name}"], found[f"accuracy_{name}"])]
+    assert [*ours, found["accuracy_mean"], found["f1_weighted_mean"]] == pytest.approx(expected, abs=1e-9)
+    assert found["accuracy_mean"] == pytest.approx(case["average_accuracy"], abs=1e-9)
+
+
+@pytest.mark.parametrize("name, task", [("mosei_regression", "sentiment"), ("mosei_cls7", "sentiment7")])
+def test_sentiment_metrics_are_the_published_ones(name, task):
+    case, task = CASES[name], make_task(task)
+    logits = torch.tensor(2.0 * normal(f"metric.{name}", (60, task.outputs)), dtype=torch.float32)
+    found = task.metrics(logits, torch.tensor(case["truth"]).reshape(-1, 1, 1))
+    names = ("acc7", "acc2_neg_pos", "f1_neg_pos_binary", "acc2_neg_nonneg", "f1_neg_nonneg_binary")
+    assert [found[n] for n in names] == pytest.approx(printed(case["printed"]), abs=1e-9)
+
+
+def test_sentiment_metrics_by_hand():
+    truth, scores = np.array([0.0, -0.5, 2.5, 3.0, -1.2]), np.array([-0.1, 0.4, 3.6, 2.4, 0.2])
+    found = sentiment_metrics(scores, truth, zero_is_positive=False)
+    # rounded half to even, limited to 3: truth 0 0 2 3 -1, scores 0 0 3 2 0
+    assert found["acc7"] == pytest.approx(2 / 5)
+    # limited to 2: truth 0 0 2 2 -1, scores 0 0 2 2 0
+    assert found["acc5"] == pytest.approx(4 / 5)
+    # non-negative: truth 1 0 1 1 0, scores 0 1 1 1 1
+    assert found["acc2_neg_nonneg"] == pytest.approx(2 / 5)
+    assert found["f1_neg_nonneg_binary"] == pytest.approx(4 / 7)  # 2 tp, 2 fp, 1 fn
+    assert found["f1_neg_nonneg_weighted"] == pytest.approx(3 / 5 * 4 / 7)  # the negative class has no hit
+    # positive without the zero: truth 0 1 1 0, scores 1 1 1 1
+    assert found["acc2_neg_pos"] == pytest.approx(1 / 2)
+    assert found["mae"] == pytest.approx((0.1 + 0.9 + 1.1 + 0.6 + 1.4) / 5)
+
+
+def test_swapping_prediction_and_truth_changes_the_weighted_f1():
+    truth, scores = np.array([1.0, 1, 1, -1, -1]), np.array([1.0, -1, -1, -1, -1])
+    forward, swapped = (sentiment_metrics(a, b, zero_is_positive=False)["f1_neg_pos_weighted"]
+                        for a, b in ((scores, truth), (truth, scores)))
+    assert (forward, swapped) == pytest.approx((3 / 5 * 1 / 2 + 2 / 5 * 2 / 3, 1 / 5 * 1 / 2 + 4 / 5 * 2 / 3))
+
+
+def test_a_predicted_neutral_counts_as_positive_only_with_classes():
+    truth, scores = np.array([1.0, -1.0]), np.array([0.0, -1.0])
+    assert sentiment_metrics(scores, truth, zero_is_positive=True)["acc2_neg_pos"] == 1
+    assert sentiment_metrics(scores, truth, zero_is_positive=False)["acc2_neg_pos"] == 0.5
+
+
+def test_what_is_undefined_is_nan_and_not_a_number_made_up():
+    found = sentiment_metrics(np.zeros(3), np.zeros(3), zero_is_positive=True)
+    assert math.isnan(found["pearson"]) and math.isnan(found["acc2_neg_pos"])
+
+
+def test_predicting_every_emotion_absent_gives_iemocaps_trivial_accuracy():
+    # Test positives of IEMOCAP: 383, 135, 193, 227 of 938.
+    present = np.repeat(np.eye(4, dtype=int), (383, 135, 193, 227), axis=0)
+    found = emotion_metrics(np.tile([1.0, 0.0], (938, 4)), present)
+    assert round(100 * found["accuracy_mean"], 2) == 75.00
+    assert round(100 * found["f1_weighted_mean"], 2) == 64.66
+    assert [round(100 * found[f"accuracy_{e}"], 2) for e in ("neutral", "happy", "sad", "angry")] == [
+        59.17, 85.61, 79.42, 75.80]
+
+
+def test_single_label_accuracy_takes_the_largest_present_minus_absent():
+    logits = np.array([[0, 1, 0, 3, 0, 2, 5, 0], [0, 1, 0, 0, 0, 0, 0, 0]], dtype=float)
+    found = emotion_metrics(logits, np.array([[0, 1, 0, 0], [0, 0, 0, 1]]))
+    assert (found["accuracy_4class"], found["recall_mean_4class"]) == (0.5, 0.5)

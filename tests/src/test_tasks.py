@@ -1,0 +1,56 @@
+import pytest
+import torch
+
+from src.structures import InputError
+from src.tasks import TASKS, make_task
+
+
+def test_emotion_targets_and_loss_by_hand():
+    task = make_task("emotion4")
+    labels = torch.tensor([[[1.0, 0], [0, 1], [1, 0], [1, 0]]])
+    assert task.targets(labels).tolist() == [0, 1, 0, 0]
+    # Equal logits: every binary problem costs ln 2.
+    assert task.loss(torch.zeros(1, 8), task.targets(labels)).item() == pytest.approx(0.693147, abs=1e-6)
+
+
+def test_sentiment_classes_round_half_to_even():
+    labels = torch.tensor([-3.0, -2.5, -0.5, 0.5, 1.5, 2.4, 3.0]).reshape(-1, 1, 1)
+    assert make_task("sentiment7").targets(labels).tolist() == [0, 1, 3, 3, 5, 5, 6]
+
+
+def test_regression_loss_is_the_mean_absolute_error():
+    task = make_task("sentiment")
+    labels = torch.tensor([1.0, -2.0]).reshape(-1, 1, 1)
+    assert task.loss(torch.tensor([[0.5], [0.0]]), task.targets(labels)).item() == 1.25
+
+
+def test_trivial_predictors():
+    labels = torch.tensor([0.1, -0.2, 2.0]).reshape(-1, 1, 1)
+    assert make_task("sentiment7").trivial_logits(labels).argmax() == 3
+    assert make_task("sentiment").trivial_logits(labels).item() == pytest.approx(0.1)
+    assert make_task("emotion4").decide(make_task("emotion4").trivial_logits(labels).unsqueeze(0)) == ["none"]
+
+
+def test_decisions_in_words():
+    assert make_task("emotion4").decide(torch.tensor([[0.0, 1, 1, 0, 0, 1, 1, 0]])) == ["neutral+sad"]
+    assert make_task("sentiment7").decide(torch.eye(7)[[0, 6]]) == ["-3", "3"]
+    assert make_task("sentiment").decide(torch.tensor([[0.25]])) == ["0.25"]
+
+
+def test_emotion_evidence_is_the_margin_of_the_likeliest_emotion():
+    logits = torch.tensor([[0.0, 1, 0, 3, 0, 2, 5, 0]])
+    values = torch.arange(8.0).unsqueeze(0) ** 2
+    assert make_task("emotion4").evidence(values, logits).tolist() == [9 - 4]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_selection_and_headline_are_metrics_of_the_task(name):
+    task = make_task(name)
+    labels = torch.eye(2)[torch.randint(2, (9, 4))] if name == "emotion4" else torch.linspace(-3, 3, 9)
+    found = task.metrics(torch.randn(9, task.outputs), labels)
+    assert {task.selection, *task.headline} <= found.keys()
+
+
+def test_an_unknown_task_is_refused_with_the_choices():
+    with pytest.raises(InputError, match="unknown task 'x'; choose from emotion4, sentiment7, sentiment"):
+        make_task("x")

@@ -56,7 +56,9 @@ class CausalMER(nn.Module):
         super().__init__()
         self.backbone, self.fusion = backbone, fusion
         self.branches = nn.ModuleDict({name: branches[name] for name in MODALITIES})
-        self.constants = nn.ParameterDict({name: nn.Parameter(torch.tensor(constant)) for name in MODALITIES})
+        self.constants = nn.ParameterDict()
+        for name in MODALITIES:  # one by one: a ParameterDict sorts the keys of a dictionary
+            self.constants[name] = nn.Parameter(torch.tensor(constant))
         self.direct_weights = dict(direct_weights or dict.fromkeys(MODALITIES, 1.0))
         for parameter in self.constants.values():
             parameter.register_hook(_drop_gradient_noise)

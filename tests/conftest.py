@@ -5,9 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 TINY = ("--device", "cpu", "--synthetic_sizes", "48,24,24", "--dim", "8", "--num_heads", "2", "--nlevels", "1",
         "--light_width", "4", "--num_epochs", "2", "--batch_size", "16")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Bits depend on the number of threads, and models this small are fastest with one."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

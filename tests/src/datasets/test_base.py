@@ -1,0 +1,143 @@
+"""Every check on a data file is one sentence; healthy files of any width come through as float32."""
+
+import numpy as np
+import pytest
+import torch
+
+from src.datasets import check
+from src.datasets.base import data_file, inspect, load
+from src.registry import DATASETS
+from src.structures import InputError
+from tests.conftest import sentiment_content, write
+
+MOSI, IEMOCAP = DATASETS["mosi"], DATASETS["iemocap"]
+
+
+def load_mosi(tmp_path, content):
+    return load(write(tmp_path / "mosi_data.pkl", content), MOSI, "sentiment7", 7)
+
+
+def emotions(present):
+    """Labels (N, 4, 2) from rows of 0 and 1."""
+    return np.stack([1 - np.array(present), present], axis=-1).astype(float)
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_sizes_are_measured_and_features_become_float32(tmp_path, kind):
+    content = sentiment_content()
+    for split in content.values():
+        split["audio"] = split["audio"].astype(kind)
+    dataset = load_mosi(tmp_path, content)
+    assert dataset.info.widths == dict(text=5, audio=3, vision=2)
+    assert dataset.info.lengths == dict(text=4, audio=4, vision=4)
+    assert all(x.dtype == torch.float32 for x in dataset.splits["test"].inputs.values())
+    assert dataset.splits["test"].ids[:2] == ["test0", "test1"]
+    np.testing.assert_array_equal(dataset.splits["train"].inputs["audio"],
+                                  content["train"]["audio"].astype("float32"))
+
+
+def spoil(split, key, value):
+    content = sentiment_content()
+    if value is None:
+        del content[split][key]
+    else:
+        content[split][key] = value
+    return content
+
+
+@pytest.mark.parametrize("content, message", [
+    ([1, 2], "is not a dictionary of splits"),
+    ({k: v for k, v in sentiment_content().items() if k != "valid"}, "split 'valid' is missing; found train, test"),
+    (spoil("test", "audio", None), "split 'test' has no 'audio'; found text, vision, labels, id"),
+    (spoil("valid", "labels", None), "split 'valid' has no 'labels'"),
+    (spoil("train", "text", np.zeros((6, 5))), r"text of 'train' has the shape \(6, 5\); expected"),
+    (spoil("train", "text", "words"), "text of 'train' is a str; expected an array of real numbers"),
+    (spoil("train", "text", np.full((6, 4, 5), "a")), "text of 'train' is an array of <U1"),
+    (spoil("train", "vision", np.zeros((5, 4, 2))), "vision of 'train' has 5 samples, text has 6"),
+    (spoil("test", "vision", np.zeros((6, 4, 3))), "expected the same in all splits"),
+    (sentiment_content(0), "split 'train' is empty"),
+    (spoil("test", "labels", np.full((6, 1, 1), 3.5)), r"test labels hold 3.5; expected scores in \[-3, 3\]"),
+    (spoil("test", "labels", np.full((6, 1, 1), np.nan)), "test labels hold nan"),
+    (spoil("test", "labels", np.zeros((6, 2, 1))), "expected one score per sample"),
+])
+def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(tmp_path, content, message):
+    with pytest.raises(InputError, match=message):
+        load_mosi(tmp_path, content)
+
+
+def test_a_missing_file_names_path_and_source(tmp_path):
+    with pytest.raises(InputError, match=r"no data file at .*mosi_data\.pkl: mosi is expected there .* MulT's authors"):
+        load(tmp_path / "mosi_data.pkl", MOSI, "sentiment7", 7)
+
+
+def test_non_finite_values_become_zero_and_are_counted(tmp_path):
+    content = sentiment_content()
+    content["train"]["audio"][0, 1, :2] = -np.inf, np.nan
+    content["train"]["audio"][1, 1, 0] = 1e300  # finite in float64 only
+    dataset = load_mosi(tmp_path, content)
+    assert [f.text for f in dataset.findings if f.level == "NOTE"] == [
+        "3 of 72 values of train audio were -inf, inf or NaN and became 0"]
+    assert dataset.splits["train"].inputs["audio"][0, 1, :2].tolist() == [0, 0]
+
+
+def test_right_padding_is_named(tmp_path):
+    content = sentiment_content()
+    content["test"]["vision"] = content["test"]["vision"][:, ::-1]
+    warnings = [f.text for f in load_mosi(tmp_path, content).findings if f.level == "WARN"]
+    assert warnings == ["test vision: 3 of 6 samples end in zero frames and 0 begin with them; MulT reads the last "
+                        "frame, move the padding to the front"]
+
+
+def test_identical_samples_across_splits_are_named(tmp_path):
+    content = sentiment_content()
+    for key in ("text", "audio", "vision"):
+        content["test"][key][2] = content["train"][key][4]
+    warnings = [f.text for f in load_mosi(tmp_path, content).findings if f.level == "WARN"]
+    assert warnings == ["identical samples across splits: 1 of train also in test; scores on them are optimistic"]
+
+
+@pytest.mark.parametrize("labels, message", [
+    (emotions(np.eye(4)), None),
+    (emotions(1 - np.eye(4)), "inverted polarity of LMF's files"),
+    (emotions([[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]]), "2 samples without exactly one emotion"),
+    (np.ones((4, 4, 2)), "not one-hot pairs"),
+    (np.zeros((4, 4)), r"labels have the shape \(4, 4\); expected \(N, 4, 2\)"),
+])
+def test_iemocap_labels_need_exactly_one_emotion_in_the_right_polarity(tmp_path, labels, message):
+    content = {k: v | {"labels": labels} for k, v in sentiment_content(4).items()}
+    failed = [f.text for f in inspect(content, IEMOCAP) if f.level == "FAIL"]
+    assert len(failed) == (3 if message else 0)
+    if message:
+        with pytest.raises(InputError, match=message):
+            load(write(tmp_path / "iemocap_data.pkl", content), IEMOCAP, "emotion4", 8)
+
+
+def test_file_names_follow_dataset_and_alignment(tmp_path):
+    assert data_file(tmp_path, MOSI, True).name == "mosi_data.pkl"
+    assert data_file(tmp_path, DATASETS["mosei_senti"], False).name == "mosei_senti_data_noalign.pkl"
+
+
+def test_removing_a_modality_zeroes_it_and_keeps_the_rest(tmp_path):
+    split = load_mosi(tmp_path, sentiment_content()).splits["test"]
+    without = split.without(frozenset({"text"}))
+    assert not without.inputs["text"].any() and without.inputs["audio"] is split.inputs["audio"]
+    assert split.inputs["text"].any()
+
+
+def test_the_check_command_reports_each_item_histogram_and_hash(tmp_path, capsys):
+    content = sentiment_content()
+    content["train"]["audio"][0, 1, 0] = -np.inf
+    write(tmp_path / "mosi_data.pkl", content)
+    assert check.main(["--dataset", "mosi", "--data_path", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "sha256  " in out and "PASS  train finite audio: 1 of 72 values" in out and out.endswith("PASS\n")
+    assert "-3 1, -2 1, -1 1, +1 1, +2 1, +3 1" in out  # six labels from -3 to 3 in steps of 1.2, rounded
+
+
+def test_the_check_command_fails_on_what_it_must(tmp_path, capsys):
+    content = sentiment_content()
+    content["test"]["labels"] = content["test"]["labels"] + 9
+    write(tmp_path / "mosi_data.pkl", content)
+    assert check.main(["--dataset", "mosi", "--data_path", str(tmp_path)]) == 1
+    assert "FAIL  test labels: test labels hold 6" in capsys.readouterr().out
+    assert check.main(["--dataset", "mosi", "--data_path", str(tmp_path / "none")]) == 1

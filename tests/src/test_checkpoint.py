@@ -1,0 +1,93 @@
+import errno
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from src.checkpoint import find_runs, load_checkpoint, load_weights, run_folder, save_checkpoint, set_aside, write_json
+from src.options import PlaceOptions
+from src.structures import DataInfo, InputError
+
+CPU = torch.device("cpu")
+INFO = DataInfo("mosi", "sentiment7", 7, dict(text=1), dict(text=2), "abc")
+
+
+def test_a_checkpoint_comes_back_as_plain_data(tmp_path):
+    model = nn.Linear(2, 3)
+    save_checkpoint(tmp_path / "a" / "x.pt", model, {"clip": 0.8}, INFO, epoch=3)
+    saved = load_checkpoint(tmp_path / "a" / "x.pt", CPU)
+    assert (saved["epoch"], saved["config"], saved["info"]) == (3, {"clip": 0.8}, INFO)
+    other = nn.Linear(2, 3)
+    load_weights(other, saved["model"], tmp_path)
+    assert torch.equal(other.weight, model.weight)
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "x.pt"
+    save_checkpoint(path, nn.Linear(2, 3), {}, INFO, epoch=1)
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for failing in (full, lambda *a: (_ for _ in ()).throw(RuntimeError("unexpected pos 64 vs 0"))):
+        monkeypatch.setattr(torch, "save", failing)
+        with pytest.raises(InputError, match=r"x\.pt cannot be written"):
+            save_checkpoint(path, nn.Linear(2, 3), {}, INFO, epoch=2)
+    assert load_checkpoint(path, CPU)["epoch"] == 1 and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [{"format": 99}, {"model": {}}, [1, 2]])
+def test_another_format_is_named(tmp_path, content):
+    torch.save(content, tmp_path / "x.pt")
+    with pytest.raises(InputError, match=r"has the checkpoint format .*, this code reads 1"):
+        load_checkpoint(tmp_path / "x.pt", CPU)
+
+
+def test_a_pickled_model_and_a_damaged_file_are_refused(tmp_path):
+    torch.save(nn.Linear(2, 3), tmp_path / "whole.pt")
+    save_checkpoint(tmp_path / "cut.pt", nn.Linear(2, 3), {}, INFO)
+    data = (tmp_path / "cut.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(data[: len(data) // 2])
+    for name in ("whole.pt", "cut.pt"):
+        with pytest.raises(InputError, match="is not a checkpoint of this code .*--import_published"):
+            load_checkpoint(tmp_path / name, CPU)
+    with pytest.raises(InputError, match="no checkpoint at"):
+        load_checkpoint(tmp_path / "none.pt", CPU)
+
+
+def test_weights_of_other_shapes_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"2 differences: weight \(3, 2\) here, \(4, 2\) in the file"):
+        load_weights(nn.Linear(2, 3), nn.Linear(2, 4).state_dict(), tmp_path)
+    with pytest.raises(InputError, match="bias only here"):
+        load_weights(nn.Linear(2, 3), nn.Linear(2, 3, bias=False).state_dict(), tmp_path)
+
+
+def test_one_function_names_the_folder_of_a_run(tmp_path):
+    place = PlaceOptions(dataset="iemocap", name="x", seed=7, checkpoint_path=tmp_path)
+    assert run_folder(place, "mult", "causal") == tmp_path / "checkpoint(iemocap)" / "x_seed7" / "mult-causal"
+
+
+def test_runs_are_found_plain_before_causal_without_those_put_aside(tmp_path):
+    place = PlaceOptions(dataset="iemocap", name="x", seed=7, checkpoint_path=tmp_path)
+    with pytest.raises(InputError, match="no checkpoint in .*bash main.sh auto x 7 iemocap"):
+        find_runs(place, "paired")
+    for method in ("causal", "plain"):
+        folder = run_folder(place, "mult", method)
+        folder.mkdir(parents=True)
+        (folder / "best_valid_loss.pt").write_bytes(b"")
+    assert set_aside(run_folder(place, "mult", "plain")).name == "mult-plain.1"
+    assert [path.name for path in find_runs(place, "paired")] == ["mult-causal"]
+
+
+def test_putting_aside_never_overwrites(tmp_path):
+    for expected in ("run.1", "run.2"):
+        (tmp_path / "run").mkdir()
+        assert set_aside(tmp_path / "run").name == expected
+    assert set_aside(tmp_path / "run") is None
+
+
+def test_nan_becomes_null_in_json(tmp_path):
+    write_json(tmp_path / "x.json", {"a": [math.nan, 1.0]})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [None, 1.0]}

@@ -1,0 +1,109 @@
+"""Flags, presets, YAML and their precedence; every error is one sentence."""
+
+from dataclasses import fields
+
+import pytest
+import yaml
+
+from src.config import UsageError, config_from, parse_config, parse_inference
+from src.registry import BACKBONES, BRANCHES, DATASETS
+
+PUBLISHED = """dataset data_path aligned model backbone nlevels num_heads attn_dropout attn_dropout_a attn_dropout_v
+    relu_dropout embed_dropout res_dropout out_dropout batch_size clip m_lr t_lr a_lr v_lr c_t_lr c_a_lr c_v_lr optim
+    num_epochs when seed name alpha beta constant fusion_mode nde_t nde_a nde_v mosei_task lonly aonly vonly""".split()
+
+
+def test_every_published_flag_is_a_flag_of_ours(capsys):
+    with pytest.raises(SystemExit):
+        parse_config(["--dataset", "iemocap", "--help"])
+    shown = capsys.readouterr().out.replace("\n", " ")
+    assert [name for name in PUBLISHED if f"--{name}" not in shown.replace(",", " ").split()] == []
+
+
+def test_iemocap_has_the_published_recipe():
+    config = parse_config(["--dataset", "iemocap"])
+    expected = dict(aligned=True, batch_size=32, num_epochs=50, clip=0.8, when=20, optim="Adam", m_lr=2e-3, t_lr=1e-6,
+                    a_lr=2e-3, v_lr=2e-3, c_t_lr=2e-3, c_a_lr=2e-3, c_v_lr=2e-3, nlevels=5, num_heads=10,
+                    attn_dropout=0.2, embed_dropout=0.25, out_dropout=0.1, res_dropout=0.1, relu_dropout=0.1,
+                    attn_dropout_a=0.0, attn_dropout_v=0.0, alpha=0.1, beta=1.0, constant=0.0, fusion_mode="mask",
+                    nde_t=1.0, text_branch="albert", text_init="pretrained", text_pretrained="albert-base-v2",
+                    audio_branch="resnet18", vision_branch="resnet18", kernel_t=3, kernel_a=5, kernel_v=3, dim=40)
+    assert {name: config.flat()[name] for name in expected} == expected
+
+
+def test_the_command_line_wins_over_yaml_and_yaml_over_presets(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("dataset: iemocap\nbatch_size: 7\nclip: 3\naligned: false\n")
+    config = parse_config(["--config", str(path), "--clip", "0.5"])
+    assert (config.run.dataset, config.training.batch_size, config.training.clip) == ("iemocap", 7, 0.5)
+    assert (config.data.aligned, config.training.num_epochs) == (False, 50)
+
+
+def test_the_small_learning_rate_belongs_to_albert_and_not_to_the_light_branch():
+    assert parse_config(["--dataset", "iemocap", "--text_branch", "light"]).training.t_lr == 2e-3
+    assert parse_config(["--dataset", "mosi"]).training.t_lr == 1e-6
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_saved_configuration_comes_back_whole(dataset, backbone, tmp_path):
+    config = parse_config(["--dataset", dataset, "--backbone", backbone, "--text_branch", "albert"])
+    assert config_from(yaml.safe_load(yaml.safe_dump(config.flat()))) == config
+
+
+@pytest.mark.parametrize("argv, message", [
+    (["--dataset", "imocap"], "invalid choice: 'imocap' .*iemocap.*mosei_senti.*mosi.*synthetic"),
+    (["--backbone", "bert"], "unknown backbone 'bert'; choose from .*mult"),
+    (["--backbone", "nowhere:Class"], "'nowhere:Class' cannot be imported .*No module named 'nowhere'"),
+    (["--fusion_mode", "lm"], "invalid choice: 'lm' .*hm.*mask.*sum.*tanh"),
+    (["--nlevel", "3"], "unknown argument '--nlevel'; did you mean nlevels. choose from config, dataset"),
+    (["--clip", "nan"], "'nan' is not a finite number"),
+    (["--num_epochs", "0"], "--num_epochs must be at least 1, got 0"),
+    (["--m_lr", "-1"], "--m_lr must be above 0"),
+    (["--num_heads", "7"], "--num_heads 7 does not divide --dim 40"),
+    (["--name", "../x"], "cannot name a folder"),
+    (["--synthetic_sizes", "3,x"], "'3,x' is not a list of numbers"),
+    (["--config", "/nowhere.yaml"], "--config /nowhere.yaml cannot be read"),
+])
+def test_a_wrong_command_line_is_one_sentence(argv, message):
+    with pytest.raises(UsageError, match=message) as error:
+        parse_config(argv)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("num_epoch: 3", "unknown YAML key 'num_epoch'; did you mean num_epochs. choose from"),
+    ("aligned: 3", "YAML key 'aligned' is 3; choose true or false"),
+    ("clip: true", "'True' is not a finite number"),
+    ("- 3", "holds a list; expected lines of flag: value"),
+    ("a: [", "cannot be read as YAML"),
+])
+def test_a_wrong_yaml_file_is_one_sentence(tmp_path, text, message):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        parse_config(["--config", str(tmp_path / "x.yaml")])
+
+
+@pytest.mark.parametrize("argv, message", [
+    (["--remove", "tav"], "invalid choice: 'tav'"),
+    (["--predictions", "x.csv"], "--predictions needs one checkpoint; add --selection"),
+    (["--selection", "last"], "invalid choice: 'last' .*best_valid_loss"),
+    (["--alpha", "1"], "unknown argument '--alpha'"),
+])
+def test_a_wrong_inference_command_line_is_one_sentence(argv, message):
+    with pytest.raises(UsageError, match=message):
+        parse_inference(argv)
+
+
+def test_removed_modalities_are_named_by_letters():
+    assert parse_inference(["--remove", "ta"]).removed == {"text", "audio"}
+    assert parse_inference([]).removed == frozenset()
+
+
+def test_flag_names_are_unique_over_all_groups():
+    config = parse_config(["--text_branch", "albert", "--audio_branch", "light", "--vision_branch", "resnet18"])
+    groups = (config.run, config.data, config.causal, config.training, config.dataset, config.backbone,
+              *config.branches.values())
+    names = [item.name for group in groups for item in fields(group)]
+    assert len(names) == len(set(names))
+    assert set(config.branches) == set(BRANCHES)

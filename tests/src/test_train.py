@@ -1,0 +1,208 @@
+"""A run: bits that repeat, resuming, selection, pairing, and every way it can be stopped."""
+
+import csv
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+import main
+from src import train
+from src.build import build_data, build_model
+from src.config import parse_config
+
+CPU = torch.device("cpu")
+
+
+def folder(tmp_path, method="causal"):
+    return tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / f"mult-{method}"
+
+
+def weights(path, name="last"):
+    return torch.load(path / f"{name}.pt", weights_only=True)["model"]
+
+
+def same_bits(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def history(path):
+    with (path / "history.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def moved(tiny, folder):
+    """The same arguments with another output folder, and the data where it was."""
+    return [*tiny, "--checkpoint_path", str(folder)]
+
+
+@pytest.fixture
+def stochastic(tiny):
+    """A run with dropout, so that random states matter."""
+    return [*tiny, "--embed_dropout", "0.2", "--relu_dropout", "0.2", "--num_epochs", "3"]
+
+
+def test_two_runs_with_one_seed_give_the_same_bits_and_another_seed_does_not(stochastic, tmp_path):
+    for name, seed in (("a", 1111), ("b", 1111), ("c", 5)):
+        assert main.main([*moved(stochastic, tmp_path / name), "--seed", str(seed)]) == 0
+    runs = [next((tmp_path / name).glob("*/*/mult-causal")) for name in "abc"]
+    assert same_bits(weights(runs[0]), weights(runs[1])) and history(runs[0]) == history(runs[1])
+    assert not same_bits(weights(runs[0]), weights(runs[2]))
+
+
+@pytest.mark.parametrize("stop", [1, 4, 9])  # batches: 3 training and 2 validation passes per epoch
+def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(stochastic, tmp_path, monkeypatch,
+                                                                                   stop, capsys):
+    assert main.main(moved(stochastic, tmp_path / "whole")) == 0
+    cut = moved(stochastic, tmp_path / "cut")
+    seen, original = [], train.run_epoch
+
+    def interrupting(model, *arguments):
+        def count(*_):
+            seen.append(1)
+            if len(seen) == stop:
+                raise KeyboardInterrupt
+        with_hook = model.register_forward_pre_hook(count)
+        try:
+            return original(model, *arguments)
+        finally:
+            with_hook.remove()
+
+    monkeypatch.setattr(train, "run_epoch", interrupting)
+    assert main.main(cut) == 130
+    assert "continue with the same command and --resume" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main.main([*cut, "--resume"]) == 0
+    whole, resumed = folder(tmp_path / "whole"), folder(tmp_path / "cut")
+    assert history(whole) == history(resumed)
+    for name in ("last", "best_valid_loss", "best_valid_acc"):
+        assert same_bits(weights(whole, name), weights(resumed, name))
+    assert same_bits(*({f"{k}.{n}": t for k, state in
+                        torch.load(run / "last.pt", weights_only=True)["optimizer"]["state"].items()
+                        for n, t in state.items()} for run in (whole, resumed)))
+
+
+def test_a_finished_run_can_be_given_more_epochs(tiny, tmp_path):
+    assert main.main([*moved(tiny, tmp_path / "a"), "--num_epochs", "3"]) == 0
+    assert main.main(moved(tiny, tmp_path / "b")) == 0
+    assert main.main([*moved(tiny, tmp_path / "b"), "--num_epochs", "3", "--resume"]) == 0
+    assert same_bits(weights(folder(tmp_path / "a")), weights(folder(tmp_path / "b")))
+
+
+def test_resuming_with_other_settings_or_other_data_is_refused(tiny, tmp_path, capsys):
+    assert main.main(tiny) == 0
+    assert main.main([*tiny, "--resume", "--alpha", "0.5"]) == 1
+    assert "made with other settings (alpha 0.1 -> 0.5)" in capsys.readouterr().err
+    file = next((tmp_path / "data").iterdir())
+    content = pickle.loads(file.read_bytes())
+    content["train"]["text"][0] += 1
+    file.write_bytes(pickle.dumps(content))
+    assert main.main([*tiny, "--resume"]) == 1
+    assert "made with other data" in capsys.readouterr().err
+
+
+def test_an_earlier_run_of_the_same_name_is_kept(tiny, tmp_path, capsys):
+    assert main.main(tiny) == 0
+    before = weights(folder(tmp_path))
+    assert main.main([*tiny, "--alpha", "0.5"]) == 0
+    assert "the earlier run of this name is kept in" in capsys.readouterr().out
+    assert same_bits(before, weights(Path(f"{folder(tmp_path)}.1")))
+    assert not same_bits(before, weights(folder(tmp_path)))
+
+
+def test_test_labels_have_no_part_in_the_selection(tiny, tmp_path):
+    assert main.main(moved(tiny, tmp_path / "a")) == 0
+    file = next((tmp_path / "data").iterdir())
+    content = pickle.loads(file.read_bytes())
+    content["test"]["labels"] = content["test"]["labels"][::-1].copy()
+    file.write_bytes(pickle.dumps(content))
+    assert main.main(moved(tiny, tmp_path / "b")) == 0
+    for name in ("best_valid_loss", "best_valid_acc"):
+        assert same_bits(*(weights(folder(tmp_path / run), name) for run in "ab"))
+
+
+def test_the_selected_epoch_is_the_first_best_one_of_the_history(tiny, tmp_path):
+    assert main.main([*tiny, "--num_epochs", "5"]) == 0
+    rows = history(folder(tmp_path))
+    losses, scores = ([float(row[key]) for row in rows] for key in ("valid_loss", "valid_accuracy_mean"))
+    expected = {"best_valid_loss": losses.index(min(losses)) + 1, "best_valid_acc": scores.index(max(scores)) + 1}
+    for name, epoch in expected.items():
+        saved = torch.load(folder(tmp_path) / f"{name}.pt", weights_only=True)
+        assert saved["epoch"] == epoch == saved["metrics"]["epoch"]
+
+
+def test_the_test_split_is_scored_once_per_selection(tiny, monkeypatch):
+    titles = []
+    original = train.evaluate
+    monkeypatch.setattr(train, "evaluate", lambda *a: titles.append(list(a[1].test_splits)) or original(*a))
+    assert main.main(tiny) == 0
+    assert titles == [["test", "test_shifted"]] * 2
+
+
+def test_both_methods_start_from_the_same_backbone_and_see_the_same_batches(tiny):
+    config = parse_config([*tiny, "--method", "paired"])
+    data = build_data(config)
+    trainers = [train.Trainer(run, data, CPU) for run in train.paired(config)]
+    plain, causal = (trainer.model for trainer in trainers)
+    assert same_bits(plain.state_dict(), causal.backbone.state_dict())
+    orders = [[batch.labels for batch in trainer.train_loader] for trainer in trainers]
+    assert all(torch.equal(*pair) for pair in zip(*orders, strict=True))
+
+
+def test_every_parameter_has_one_learning_rate_of_its_own(tiny):
+    argv = [*tiny, "--m_lr", "1", "--t_lr", "2", "--a_lr", "3", "--v_lr", "4", "--c_t_lr", "5", "--c_a_lr", "6",
+            "--c_v_lr", "7"]
+    trainer = train.Trainer(config := parse_config(argv), build_data(config), CPU)
+    rate = {id(p): group["lr"] for group in trainer.optimizer.param_groups for p in group["params"]}
+    model = trainer.model
+    found = [{rate[id(p)] for p in part.parameters()} for part in (model.backbone, *model.branches.values())]
+    assert found == [{1.0}, {2.0}, {3.0}, {4.0}] and [rate[id(c)] for c in model.constants.values()] == [5, 6, 7]
+    assert len(rate) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("optim", ["Adam", "AdamW", "RMSprop", "SGD"])
+def test_every_optimizer_trains(tiny, optim):
+    assert main.main([*tiny, "--optim", optim, "--num_epochs", "1"]) == 0
+
+
+def test_learning_rates_fall_to_a_tenth_when_the_validation_loss_stays(tiny, tmp_path, monkeypatch):
+    original = train.run_epoch
+
+    def stuck(*arguments):
+        result = original(*arguments)
+        result.terms["loss"] = 1.0
+        return result
+
+    monkeypatch.setattr(train, "run_epoch", stuck)
+    assert main.main([*tiny, "--num_epochs", "4", "--when", "1", "--m_lr", "0.5"]) == 0
+    # Epoch 1 is the best, epoch 2 is the one allowed, epoch 3 lowers the rate.
+    assert [float(row["lr_m"]) for row in history(folder(tmp_path))] == pytest.approx([0.5, 0.5, 0.05, 0.05])
+
+
+def test_a_loss_that_is_not_finite_stops_with_one_sentence_and_keeps_the_last_state(tiny, tmp_path, capsys):
+    assert main.main([*tiny, "--m_lr", "1e30", "--method", "plain"]) == 1
+    assert "epoch 1/2 train: the loss of batch 2 of 3 is not finite" in capsys.readouterr().err
+    saved = torch.load(folder(tmp_path, "plain") / "last.pt", weights_only=True)
+    assert saved["epoch"] == 0 and all(value.isfinite().all() for value in saved["model"].values())
+
+
+def test_regression_inside_causalmer_says_what_it_means(tiny, tmp_path, capsys):
+    from tests.conftest import sentiment_content, write
+    write(tmp_path / "data" / "mosi_data.pkl", sentiment_content())
+    argv = [*tiny[:2], *tiny[4:], "--dataset", "mosi", "--mosei_task", "regression"]
+    for branch in ("text", "audio", "vision"):
+        argv += [f"--{branch}_branch", "light"]
+    assert main.main(argv) == 0
+    assert "CausalMER debiases nothing here, prefer --mosei_task cls" in capsys.readouterr().out
+    assert main.main([*argv, "--method", "plain"]) == 0
+    assert "debiases nothing" not in capsys.readouterr().out
+
+
+def test_a_models_parts_come_from_the_options(tiny):
+    config = parse_config([*tiny, "--audio_branch", "resnet18", "--constant", "0.25", "--nde_a", "0.5"])
+    model = build_model(config, build_data(config).info)
+    assert [type(branch).__name__ for branch in model.branches.values()] == ["LightBranch", "ResNetBranch",
+                                                                             "LightBranch"]
+    assert model.direct_weights == dict(text=1.0, audio=0.5, vision=1.0)
+    assert [c.item() for c in model.constants.values()] == [0.25] * 3

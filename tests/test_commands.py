@@ -1,0 +1,220 @@
+"""The two commands as a user types them: chained, stopped, given wrong input."""
+
+import csv
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import inference
+import main
+
+ROOT = Path(__file__).parent.parent
+ENVIRONMENT = {**os.environ, "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1"}
+
+
+def shell(*words, **keywords):
+    """Run a shell command of the repository and return it finished."""
+    return subprocess.run(["bash", *map(str, words)], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True,
+                          timeout=120, **keywords)
+
+
+def table(text):
+    """The result rows of an output."""
+    return [line.rstrip() for line in text.splitlines() if line.startswith("test") or "trivial" in line]
+
+
+def run_arguments(tiny):
+    """The flags of a tiny run after the four arguments."""
+    return tiny[2:]
+
+
+def place(tmp_path):
+    return ["--checkpoint_path", str(tmp_path)]
+
+
+def test_inference_with_the_same_four_arguments_prints_what_training_printed(tiny, tmp_path):
+    trained = shell("main.sh", "cpu", "exp_1", 3, "synthetic", "--method", "paired", *run_arguments(tiny))
+    assert trained.returncode == 0, trained.stderr
+    evaluated = shell("inference.sh", "cpu", "exp_1", 3, "synthetic", *place(tmp_path))
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert table(trained.stdout) == table(evaluated.stdout) and len(table(trained.stdout)) == 25
+    run = tmp_path / "checkpoint(synthetic)" / "exp_1_seed3" / "mult-causal"
+    assert sorted(p.name for p in run.iterdir()) == ["best_valid_acc.pt", "best_valid_loss.pt", "config.yaml",
+                                                     "history.csv", "last.pt", "results.json"]
+    assert "synthetic data: these scores are no result" in trained.stdout
+    assert "it/s" not in trained.stderr  # progress bars are for terminals
+
+
+@pytest.mark.parametrize("words, message", [
+    (("main.sh", "cpu", "x", 1), "usage: bash main.sh GPU NAME SEED DATASET"),
+    (("inference.sh",), "usage: bash inference.sh GPU NAME SEED DATASET"),
+    (("main.sh", "cpu", "x", 1, "mosei"), "invalid choice: 'mosei'"),
+    (("main.sh", "cpu", "x", "one", "mosi"), "argument --seed: invalid int value: 'one'"),
+])
+def test_wrong_use_exits_with_2_and_says_what_is_right(words, message):
+    done = shell(*words)
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_ctrl_c_and_kill_leave_a_run_that_resumes_to_the_same_bits(tiny, tmp_path):
+    def argv(name):
+        return [sys.executable, "main.py", *tiny, "--num_epochs", "4", "--embed_dropout", "0.3", "--name", name]
+
+    def last(name):
+        return tmp_path / "checkpoint(synthetic)" / f"{name}_seed1111" / "mult-causal" / "last.pt"
+
+    subprocess.run(argv("whole"), cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True)
+    for name, kind, code in (("stopped", signal.SIGINT, 130), ("killed", signal.SIGKILL, -9)):
+        process = subprocess.Popen(argv(name), cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        process.stdout.readline()  # loaded
+        while "epoch 1/4" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(kind)
+        assert process.wait(60) == code
+        assert main.main([*argv(name)[2:], "--resume"]) == 0
+        states = [torch.load(last(run), weights_only=True)["model"] for run in ("whole", name)]
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_help_answers_at_once_without_heavy_packages():
+    code = "import sys, main\ntry: main.main(['--help'])\nexcept SystemExit: pass\n" \
+           "assert not {'transformers', 'sklearn', 'matplotlib'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def evaluated(tmp_path, *more):
+    return inference.main([*place(tmp_path), "--device", "cpu", *more])
+
+
+@pytest.fixture
+def trained(tiny, tmp_path, capsys):
+    """A finished tiny run; returns its data file."""
+    assert main.main(tiny) == 0
+    capsys.readouterr()
+    return next((tmp_path / "data").iterdir())
+
+
+def predictions(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+ONE = ("--method", "causal", "--selection", "best_valid_loss")
+
+
+def test_predictions_hold_ids_labels_and_effects_that_add_up(trained, tmp_path):
+    out = tmp_path / "p.csv"
+    assert evaluated(tmp_path, *ONE, "--predictions", str(out)) == 0
+    rows = predictions(out)
+    assert [row["split"] for row in rows] == ["test"] * 24 + ["test_shifted"] * 24
+    assert rows[3]["id"] == "3" and {row["label"] for row in rows} <= {"neutral", "happy", "sad", "angry"}
+    for row in rows:
+        effects = [float(row[name]) for name in ("TE", "NDE_t", "NDE_a", "NDE_v", "TIE")]
+        assert effects[0] - sum(effects[1:4]) == pytest.approx(effects[4], abs=1e-5)
+        margins = [float(row[f"logit_{2 * i + 1}"]) - float(row[f"logit_{2 * i}"]) for i in range(4)]
+        assert effects[4] == pytest.approx(max(margins), abs=1e-5)
+
+
+def test_batches_of_one_give_the_same_predictions(trained, tmp_path):
+    outs = [tmp_path / "16.csv", tmp_path / "1.csv"]
+    for out, size in zip(outs, ("16", "1"), strict=True):
+        assert evaluated(tmp_path, *ONE, "--predictions", str(out), "--batch_size", size) == 0
+    many, single = (np.array([[float(row[f"logit_{i}"]) for i in range(8)] for row in predictions(o)]) for o in outs)
+    np.testing.assert_allclose(many, single, atol=1e-5)
+
+
+def test_a_file_without_labels_is_predicted(trained, tmp_path, capsys):
+    content = pickle.loads(trained.read_bytes())
+    own = {"test": {key: content["test"][key] for key in ("text", "audio", "vision")}}
+    own["test"]["id"] = [f"clip {i}" for i in range(24)]
+    (tmp_path / "own.pkl").write_bytes(pickle.dumps(own))
+    out = tmp_path / "own.csv"
+    assert evaluated(tmp_path, *ONE, "--predictions", str(out), "--data_file", str(tmp_path / "own.pkl")) == 0
+    assert "the file has no labels" in capsys.readouterr().out
+    assert evaluated(tmp_path, *ONE, "--predictions", str(tmp_path / "p.csv")) == 0
+    for mine, full in zip(predictions(out), predictions(tmp_path / "p.csv"), strict=False):
+        assert (mine["label"], mine["logit_0"]) == ("", full["logit_0"])
+    assert predictions(out)[5]["id"] == "clip 5"
+
+
+def test_a_removed_modality_cannot_change_anything(trained, tmp_path):
+    content = pickle.loads(trained.read_bytes())
+    content["test"]["text"] = content["test"]["text"][::-1] * 3
+    (tmp_path / "other.pkl").write_bytes(pickle.dumps(content))
+    outs = {}
+    for name, flags in {"removed": ("--remove", "t"), "plain": (), "none": ("--remove", ""),
+                        "removed other": ("--remove", "t", "--data_file", str(tmp_path / "other.pkl"))}.items():
+        assert evaluated(tmp_path, *ONE, "--predictions", str(tmp_path / "p.csv"), *flags) == 0
+        outs[name] = [row["logit_0"] for row in predictions(tmp_path / "p.csv")[:24]]
+    assert outs["removed"] == outs["removed other"] != outs["plain"] == outs["none"]
+
+
+def test_data_that_is_not_the_training_data_is_refused(trained, tmp_path, capsys):
+    content = pickle.loads(trained.read_bytes())
+    content["test"]["text"] = content["test"]["text"] + 1
+    trained.write_bytes(pickle.dumps(content))
+    assert evaluated(tmp_path) == 1
+    assert "bring the old file back, or name this one with --data_file" in capsys.readouterr().err
+    assert evaluated(tmp_path, "--data_file", str(trained)) == 0
+    for split in content.values():
+        split["audio"] = split["audio"][..., :5]
+    trained.write_bytes(pickle.dumps(content))
+    assert evaluated(tmp_path, "--data_file", str(trained)) == 1
+    assert "was trained on data with widths" in capsys.readouterr().err
+
+
+def test_results_hold_what_was_printed_and_how_it_came_about(trained, tmp_path):
+    run = tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-causal"
+    results = json.loads((run / "results.json").read_text())
+    assert results["config"]["alpha"] == 0.1 and len(results["data"]["sha256"]) == 64
+    assert set(results["versions"]) == {"python", "torch", "numpy", "transformers", "device", "git"}
+    assert results["parameters"]["model"] == sum(v for k, v in results["parameters"].items() if k != "model") + 3
+    assert results["selections"]["best_valid_acc"]["test"].keys() == results["trivial"]["test"].keys()
+
+
+@pytest.mark.parametrize("flags, code, message", [
+    (("--device", "cuda:9"), 1, "GPU 9 was asked for"),
+    (("--kernel_a", "7"), 1, "audio has 6 frames, shorter than its kernel of 7"),
+    (("--dim", "10", "--num_heads", "4"), 2, "--num_heads 4 does not divide --dim 10"),
+])
+def test_bad_input_is_one_sentence_and_leaves_no_run(tiny, tmp_path, capsys, flags, code, message):
+    assert main.main([*tiny, *flags]) == code
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not list(tmp_path.glob("checkpoint*"))
+
+
+@pytest.mark.parametrize("argv, message", [
+    (["--dataset", "iemocap"], "no data file at"),
+    (["--backbone", "json:JSONDecoder"], "is not a torch.nn.Module class"),
+])
+def test_missing_parts_are_one_sentence(tmp_path, capsys, argv, message):
+    assert main.main([*argv, "--device", "cpu", "--data_path", str(tmp_path), "--synthetic_sizes", "9,9,9"][
+        : 6 if "iemocap" in argv else None] + place(tmp_path)) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_an_output_folder_that_cannot_be_written_is_one_sentence(tiny, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main.main([*tiny, "--checkpoint_path", str(tmp_path / "file")]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_nothing_to_evaluate_says_how_to_train(tmp_path, capsys):
+    assert evaluated(tmp_path, "--name", "none") == 1
+    assert "train it first with: bash main.sh cpu none 1111 synthetic" in capsys.readouterr().err
+
+
+def test_predictions_of_two_runs_need_a_choice(tiny, tmp_path, capsys):
+    assert main.main([*tiny, "--method", "paired"]) == 0
+    assert evaluated(tmp_path, "--selection", "best_valid_loss", "--predictions", str(tmp_path / "p.csv")) == 1
+    assert "--predictions needs one run; mult-plain, mult-causal were found" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from src.datasets.safe_pickle import read_pickle
 from src.structures import MODALITIES, DataInfo, InputError
 
 REQUIRED = ("train", "valid", "test")
+EXTREME = 100  # times the first split's largest magnitude
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,10 @@ def inspect(raw: dict, spec: DatasetSpec, required: tuple[str, ...] = REQUIRED) 
     yield from structure
     if any(finding.level == "FAIL" for finding in structure):
         return
+    largest: dict[str, float] = {}
     for name, split in raw.items():
         yield from _clean(name, split)
+        yield from _check_range(name, split, largest)
         yield from _check_padding(name, split)
         if split.get("labels") is not None:
             for finding in spec.check_labels(split["labels"]):
@@ -197,6 +200,17 @@ def _clean(name: str, split: dict) -> Iterator[Finding]:
                           f"{count} of {values.size} values of {name} {modality} were -inf, inf or NaN and became 0")
         else:
             yield Finding("PASS", f"{name} finite {modality}", "all values are finite")
+
+
+def _check_range(name: str, split: dict, largest: dict[str, float]) -> Iterator[Finding]:
+    """Values far beyond those of the first split, which fills `largest`, are a failed extraction."""
+    for modality in MODALITIES:
+        magnitude = float(np.abs(split[modality]).max())
+        known = largest.setdefault(modality, magnitude)
+        if magnitude > EXTREME * known > 0:
+            yield Finding("NOTE", f"{name} range {modality}",
+                          f"{name} {modality} reaches {magnitude:.3g}, {magnitude / known:.0f} times the largest value "
+                          "of the first split; the samples that hold it cannot be predicted well")
 
 
 def _check_padding(name: str, split: dict) -> Iterator[Finding]:

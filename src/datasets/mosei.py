@@ -12,5 +12,4 @@ SPEC = DATASETS.register("mosei_senti")(DatasetSpec(
     source="the features are those that MulT's authors distribute (links in data/README.md)",
     expected={True: "16265/1869/4643 samples, text 50x300, audio 50x74, vision 50x35",
               False: "16326/1871/4659 samples, text 50x300, audio 500x74, vision 500x35"},
-    preset={"batch_size": 16, "num_epochs": 20, "clip": 1.0, "when": 10},
 ))

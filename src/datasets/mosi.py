@@ -12,5 +12,4 @@ SPEC = DATASETS.register("mosi")(DatasetSpec(
     source="the features are those that MulT's authors distribute (links in data/README.md)",
     expected={True: "1284/229/686 samples, text 50x300, audio 50x5, vision 50x20",
               False: "1284/229/686 samples, text 50x300, audio 375x5, vision 500x20"},
-    preset={"batch_size": 128, "num_epochs": 100, "clip": 0.8, "when": 20},
 ))

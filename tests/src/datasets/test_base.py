@@ -80,6 +80,13 @@ def test_non_finite_values_become_zero_and_are_counted(tmp_path):
     assert dataset.splits["train"].inputs["audio"][0, 1, :2].tolist() == [0, 0]
 
 
+def test_extreme_values_are_named(tmp_path):
+    content = sentiment_content()
+    content["test"]["vision"][0, 1, 0] = 1000 * np.abs(content["train"]["vision"]).max()
+    notes = [f.text for f in load_mosi(tmp_path, content).findings if f.level == "NOTE"]
+    assert len(notes) == 1 and "1000 times the largest value of the first split" in notes[0]
+
+
 def test_right_padding_is_named(tmp_path):
     content = sentiment_content()
     content["test"]["vision"] = content["test"]["vision"][:, ::-1]

@@ -23,7 +23,7 @@ def made(tmp_path, **options):
 
 
 def digits_and_labels(split):
-    """The hidden digits of the three modalities, found again by clustering the noiseless last frame, and the emotion."""
+    """The hidden digits, found again as the distinct values of the noiseless last frame, and the emotion."""
     labels = split.labels.argmax(-1).argmax(-1).numpy()
     found = [np.unique(x[:, -1].round(decimals=2).numpy(), axis=0, return_inverse=True)[1].ravel()
              for x in split.inputs.values()]

@@ -10,7 +10,7 @@ from src.causal_mer_model import CausalMER
 from src.config import Config, backbone_class
 from src.datasets.base import REQUIRED, Dataset, data_file, load
 from src.losses import Terms, causal_loss, plain_loss
-from src.registry import BRANCHES, DATASETS, FUSIONS
+from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS
 from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, CausalOutput, DataInfo, InputError
 from src.tasks import Task, make_task
 
@@ -60,12 +60,38 @@ def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> nn.M
 
 
 def _build_backbone(config: Config, info: DataInfo) -> nn.Module:
-    """The backbone; a user's own class may have other troubles than ours, so they are named."""
-    cls = backbone_class(config.run.backbone)
+    """The backbone; a user's own class is checked against the contract, so that a mistake is named at once."""
+    name = config.run.backbone
+    cls = backbone_class(name)
+    if name in BACKBONES:
+        return cls(info, config.backbone)
     if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
-        raise InputError(f"the backbone {config.run.backbone!r} is not a torch.nn.Module class; see the contract in "
-                         "the README, section Own backbone")
-    return cls(info, config.backbone)
+        raise InputError(f"the backbone {name!r} breaks the contract 'a torch.nn.Module class': it is {cls!r}")
+    try:
+        backbone = cls(info, config.backbone)
+    except TypeError as error:
+        raise InputError(f"the backbone {name!r} breaks the contract '__init__(info, options)': {error}") from error
+    problem = _contract_problem(backbone, info)
+    if problem:
+        raise InputError(f"the backbone {name!r} breaks the contract 'forward(batch) -> BackboneOutput(logits (B, C), "
+                         f"hidden (B, H))': {problem}")
+    return backbone
+
+
+def _contract_problem(backbone: nn.Module, info: DataInfo) -> str | None:
+    """What a backbone's answer to a batch of two lacks, or None; random states and the module stay as they were."""
+    batch = Batch({m: torch.ones(2, info.lengths[m], info.widths[m]) for m in MODALITIES}, None)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        output = backbone.eval()(batch)
+    backbone.train()
+    for attribute in ("logits", "hidden", "aux", "per_sample"):
+        if not hasattr(output, attribute):
+            return f"it returned a {type(output).__name__} without {attribute!r}"
+    if output.logits.shape != (2, info.outputs):
+        return f"logits have the shape {tuple(output.logits.shape)} for 2 samples, expected (2, {info.outputs})"
+    if output.hidden.ndim != 2 or len(output.hidden) != 2:
+        return f"hidden has the shape {tuple(output.hidden.shape)} for 2 samples, expected (2, H)"
+    return None
 
 
 def build_objective(config: Config, task: Task, model: nn.Module) -> Objective:

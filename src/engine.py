@@ -28,29 +28,34 @@ class EpochResult:
     labels: Tensor | None  # (N, ...)
 
 
-def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str,
-              optimizer: torch.optim.Optimizer | None = None, clip: float = 0.0) -> EpochResult:
+def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str, *,
+              optimizer: torch.optim.Optimizer | None = None, clip: float = 0.0, accumulate: int = 1) -> EpochResult:
     """Pass over a split once; the model changes only if an optimizer is given.
 
-    Raises InputError where a loss is not finite; the check comes after the pass, so that a GPU never waits for it.
+    Every `accumulate` batches make one step, the last ones fewer; weighted by their samples they give the gradient of
+    one large batch, for losses that are means over samples. Raises InputError where a loss is not finite; the check
+    comes after the pass, so that a GPU never waits for it.
     """
     training = optimizer is not None
     model.train(training)
-    sizes, terms, values, labels = [], [], [], []
+    terms, values, labels = [], [], []
     with torch.set_grad_enabled(training):
-        for batch in tqdm(loader, desc=title, leave=False, disable=not sys.stderr.isatty()):
+        for number, batch in enumerate(tqdm(loader, desc=title, leave=False, disable=not sys.stderr.isatty())):
             output = model(batch)
             found = {} if batch.labels is None else objective(output, batch)
             if training:
-                optimizer.zero_grad()
-                found["loss"].backward()
-                nn.utils.clip_grad_norm_(model.parameters(), clip)
-                optimizer.step()
-            sizes.append(len(output.logits))
+                first = number - number % accumulate
+                together = sum(loader.sizes[first:first + accumulate])
+                if number == first:
+                    optimizer.zero_grad()
+                (found["loss"] * (loader.sizes[number] / together)).backward()
+                if number + 1 in (first + accumulate, len(loader)):
+                    nn.utils.clip_grad_norm_(model.parameters(), clip)
+                    optimizer.step()
             terms.append({name: term.detach() for name, term in found.items()})
             values.append({name: value.detach() for name, value in output.per_sample().items()})
             labels.append(batch.labels)
-    return EpochResult(_mean_terms(terms, sizes, title),
+    return EpochResult(_mean_terms(terms, loader.sizes, title),
                        {name: torch.cat([value[name] for value in values]) for name in values[0]},
                        None if labels[0] is None else torch.cat(labels))
 

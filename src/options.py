@@ -106,6 +106,7 @@ class TrainingOptions:
     """Optimisation."""
 
     batch_size: int = option(24, "samples per step")
+    accumulate: int = option(1, "batches whose gradients are added up to one step, weighted by their samples")
     num_epochs: int = option(40, "passes over the training split")
     optim: str = option("Adam", "optimizer of torch.optim", OPTIMIZERS)
     clip: float = option(0.8, "largest gradient norm over all parameters")
@@ -119,7 +120,7 @@ class TrainingOptions:
     c_v_lr: float = option(1e-3, "learning rate of the vision constant")
 
     def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("num_epochs", 1), ("when", 0)):
+        for name, least in (("batch_size", 1), ("accumulate", 1), ("num_epochs", 1), ("when", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name} must be at least {least}, got {getattr(self, name)}")
         for name in ("clip", "m_lr", "t_lr", "a_lr", "v_lr", "c_t_lr", "c_a_lr", "c_v_lr"):

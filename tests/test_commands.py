@@ -195,7 +195,7 @@ def test_bad_input_is_one_sentence_and_leaves_no_run(tiny, tmp_path, capsys, fla
 
 @pytest.mark.parametrize("argv, message", [
     (["--dataset", "iemocap"], "no data file at"),
-    (["--backbone", "json:JSONDecoder"], "is not a torch.nn.Module class"),
+    (["--backbone", "json:JSONDecoder"], "breaks the contract 'a torch.nn.Module class'"),
 ])
 def test_missing_parts_are_one_sentence(tmp_path, capsys, argv, message):
     assert main.main([*argv, "--device", "cpu", "--data_path", str(tmp_path), "--synthetic_sizes", "9,9,9"][

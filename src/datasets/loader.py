@@ -1,8 +1,10 @@
 """Batches by indexing whole tensors; no per-sample Python."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import torch
+from torch import Tensor
 
 from src.datasets.base import Split
 from src.structures import Batch
@@ -16,13 +18,17 @@ class Loader:
 
     def __init__(self, split: Split, batch_size: int, device: torch.device, storage: torch.device,
                  generator: torch.Generator | None = None) -> None:
-        self.batch_size, self.device, self.generator = batch_size, device, generator
+        self.device, self.storage, self.generator = device, storage, generator
         self.inputs = {name: x.to(storage) for name, x in split.inputs.items()}
         self.labels = None if split.labels is None else split.labels.to(storage)
-        self.size, self.storage = len(split), storage
+        full, rest = divmod(len(split), batch_size)
+        self.sizes = [batch_size] * full + [rest] * (rest > 0)  # samples of every batch
+        if generator is not None and rest == 1 and full:
+            # Batch normalisation has no variance of one sample, so a lone last one joins the batch before it.
+            self.sizes[-2:] = [batch_size + 1]
 
     def __len__(self) -> int:
-        return -(-self.size // self.batch_size)
+        return len(self.sizes)
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in self._rows():
@@ -30,13 +36,8 @@ class Loader:
             labels = None if self.labels is None else self.labels[rows].to(self.device, non_blocking=True)
             yield Batch(inputs, labels)
 
-    def _rows(self) -> list[torch.Tensor] | list[slice]:
-        """Indices of every batch."""
+    def _rows(self) -> Sequence[Tensor | slice]:
+        """Indices of every batch: views in the file's order, or a new permutation."""
         if self.generator is None:
-            return [slice(start, start + self.batch_size) for start in range(0, self.size, self.batch_size)]
-        order = torch.randperm(self.size, generator=self.generator).to(self.storage)
-        batches = list(order.split(self.batch_size))
-        if len(batches) > 1 and len(batches[-1]) == 1:
-            # Batch normalisation has no variance of one sample, so a lone last one joins the batch before it.
-            batches[-2:] = [torch.cat(batches[-2:])]
-        return batches
+            return [slice(end - size, end) for size, end in zip(self.sizes, accumulate(self.sizes), strict=True)]
+        return torch.randperm(sum(self.sizes), generator=self.generator).to(self.storage).split(self.sizes)

@@ -58,14 +58,14 @@ def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_o
     cut = moved(stochastic, tmp_path / "cut")
     seen, original = [], train.run_epoch
 
-    def interrupting(model, *arguments):
+    def interrupting(model, *arguments, **keywords):
         def count(*_):
             seen.append(1)
             if len(seen) == stop:
                 raise KeyboardInterrupt
         with_hook = model.register_forward_pre_hook(count)
         try:
-            return original(model, *arguments)
+            return original(model, *arguments, **keywords)
         finally:
             with_hook.remove()
 
@@ -169,8 +169,8 @@ def test_every_optimizer_trains(tiny, optim):
 def test_learning_rates_fall_to_a_tenth_when_the_validation_loss_stays(tiny, tmp_path, monkeypatch):
     original = train.run_epoch
 
-    def stuck(*arguments):
-        result = original(*arguments)
+    def stuck(*arguments, **keywords):
+        result = original(*arguments, **keywords)
         result.terms["loss"] = 1.0
         return result
 

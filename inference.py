@@ -6,10 +6,10 @@
 import sys
 
 from src.analysis.evaluation import evaluate_runs
-from src.config import UsageError, parse_inference
+from src.config import parse_inference
 from src.published import import_published
 from src.runtime import resolve_device
-from src.structures import InputError
+from src.structures import InputError, UsageError
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,9 +8,9 @@ import sys
 
 from src.analysis.report import results_table, selection_columns
 from src.build import build_data, warnings
-from src.config import UsageError, parse_config
+from src.config import parse_config
 from src.runtime import resolve_device
-from src.structures import InputError
+from src.structures import InputError, UsageError
 from src.tasks import make_task
 from src.train import Interrupted, paired, train
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from src.causal_mer_model import CausalMER
 from src.config import Config, backbone_class
-from src.datasets.base import REQUIRED, Dataset, data_file, load
+from src.datasets.base import REQUIRED, Dataset, data_file, dataset_spec, load
 from src.losses import Terms, causal_loss, plain_loss
-from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS
-from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, CausalOutput, DataInfo, InputError
+from src.registry import BACKBONES, BRANCHES, FUSIONS
+from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, CausalOutput, DataInfo, InputError, UsageError
 from src.tasks import Task, make_task
 
 REGRESSION_WARNING = (
@@ -22,8 +22,11 @@ Objective = Callable[[Output, Batch], Terms]
 
 
 def task_name(config: Config) -> str:
-    """The dataset's task, as --mosei_task modifies it."""
-    task = DATASETS[config.run.dataset].task
+    """The task that --task names, or the dataset's own, as --mosei_task modifies it."""
+    task = config.data.task or dataset_spec(config.run.dataset).task
+    if not task:
+        raise UsageError(f"--dataset {config.run.dataset} is a file of your own, so --task has to say what its labels "
+                         "are; choose from emotion4, sentiment7, sentiment, classes:N")
     return "sentiment" if task == "sentiment7" and config.data.mosei_task == "regression" else task
 
 
@@ -34,7 +37,7 @@ def warnings(config: Config) -> list[str]:
 
 def build_data(config: Config, file: Path | None = None) -> Dataset:
     """Read the configured dataset, generated first if it is synthetic; or `file`, whose splits may lack labels."""
-    spec = DATASETS[config.run.dataset]
+    spec = dataset_spec(config.run.dataset)
     path = file or data_file(config.data.data_path, spec, config.data.aligned, config.dataset)
     if spec.generate and not file and not path.exists():
         spec.generate(path, config.dataset)

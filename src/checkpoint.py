@@ -13,6 +13,7 @@ import torch
 import yaml
 from torch import nn
 
+from src.datasets.base import dataset_spec
 from src.options import PlaceOptions
 from src.runtime import atomic_file
 from src.structures import DataInfo, InputError
@@ -23,7 +24,7 @@ LAST = "last"  # the state after the last finished epoch, for --resume
 
 def runs_folder(place: PlaceOptions) -> Path:
     """Where all runs of one name, seed and dataset stand: the one place that builds this path."""
-    return place.checkpoint_path / f"checkpoint({place.dataset})" / f"{place.name}_seed{place.seed}"
+    return place.checkpoint_path / f"checkpoint({dataset_spec(place.dataset).name})" / f"{place.name}_seed{place.seed}"
 
 
 def run_folder(place: PlaceOptions, backbone: str, method: str) -> Path:

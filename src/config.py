@@ -16,14 +16,10 @@ from typing import Any, NoReturn, get_origin
 
 import yaml
 
-from src.datasets.base import NoOptions
+from src.datasets.base import NoOptions, dataset_spec
 from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, TrainingOptions
-from src.registry import BACKBONES, BRANCHES, DATASETS
-from src.structures import MODALITIES, InputError
-
-
-class UsageError(InputError):
-    """The command line or the YAML file asks for something that does not exist."""
+from src.registry import BACKBONES, BRANCHES
+from src.structures import MODALITIES, InputError, UsageError
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def _resolve(argv: Sequence[str], flat: Mapping[str, Any] | None = None) -> Conf
     path = first.parse_known_args(argv)[0].config
     given = dict(flat) if flat is not None else _read_yaml(path) if path else {}
     chosen = _peek(RunOptions, ("dataset", "backbone"), given, argv, {})
-    spec, backbone = DATASETS[chosen.dataset], backbone_class(chosen.backbone)
+    spec, backbone = dataset_spec(chosen.dataset), backbone_class(chosen.backbone)
     presets = {**spec.preset, **getattr(backbone, "PRESETS", {}).get(chosen.dataset, {})}
     named = _peek(CausalOptions, tuple(f"{name}_branch" for name in MODALITIES), given, argv, presets)
     in_use = {getattr(named, f"{name}_branch"): None for name in MODALITIES}

@@ -34,13 +34,12 @@ def emotion_metrics(logits: np.ndarray, present: np.ndarray) -> Metrics:
     predicted = pairs.argmax(-1)
     accuracy = {name: float((predicted[:, i] == present[:, i]).mean()) for i, name in enumerate(EMOTIONS)}
     f1 = {name: _f1(present[:, i], predicted[:, i], "weighted") for i, name in enumerate(EMOTIONS)}
-    chosen, truth = (pairs[..., 1] - pairs[..., 0]).argmax(-1), present.argmax(-1)
-    recalls = [float((chosen[truth == c] == c).mean()) for c in range(4) if (truth == c).any()]
+    single = class_metrics((pairs[..., 1] - pairs[..., 0]).argmax(-1), present.argmax(-1))
     return {
         "accuracy_mean": sum(accuracy.values()) / 4,
         "f1_weighted_mean": sum(f1.values()) / 4,
-        "accuracy_4class": float((chosen == truth).mean()),
-        "recall_mean_4class": sum(recalls) / len(recalls),
+        "accuracy_4class": single["accuracy"],
+        "recall_mean_4class": single["recall_mean"],
         **{f"accuracy_{name}": value for name, value in accuracy.items()},
         **{f"f1_weighted_{name}": value for name, value in f1.items()},
     }
@@ -63,6 +62,13 @@ def sentiment_metrics(scores: np.ndarray, truth: np.ndarray, *, zero_is_positive
     varies = scores.size > 1 and scores.std() > 0 and truth.std() > 0
     found["pearson"] = float(np.corrcoef(scores, truth)[0, 1]) if varies else math.nan
     return found
+
+
+def class_metrics(predicted: np.ndarray, truth: np.ndarray) -> Metrics:
+    """Metrics of exclusive classes. predicted and truth (N,) class numbers."""
+    recalls = [float((predicted[truth == c] == c).mean()) for c in np.unique(truth)]
+    return {"accuracy": float((predicted == truth).mean()), "f1_weighted": _f1(truth, predicted, "weighted"),
+            "recall_mean": sum(recalls) / len(recalls)}
 
 
 def _rounded_accuracy(scores: np.ndarray, truth: np.ndarray, limit: int) -> float:

@@ -7,6 +7,8 @@ import src.backbones
 import src.branches
 import src.datasets
 import src.fusions  # noqa: F401  (these four fill the registries)
+from src.datasets.base import dataset_spec
+from src.datasets.labels import label_form
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS
 from src.structures import LETTER, InputError, option
 
@@ -20,13 +22,14 @@ SELECTIONS = ("best_valid_loss", "best_valid_acc")
 class PlaceOptions:
     """The four arguments of the shell commands, and where runs are kept."""
 
-    dataset: str = option("synthetic", "dataset", tuple(DATASETS))
+    dataset: str = option("synthetic", f"{', '.join(DATASETS)}, or your own file as path/to/file.pkl with --task")
     name: str = option("demo", "name of the run, part of its folder")
     seed: int = option(1111, "seed of the weights, the dropout and the batch order")
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
     checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)")
 
     def __post_init__(self) -> None:
+        dataset_spec(self.dataset)
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
             raise InputError(f"--name {self.name!r} cannot name a folder; use letters, digits, '_' and '-'")
         if self.seed < 0:
@@ -82,7 +85,12 @@ class DataOptions:
     aligned: bool = option(True, "word-aligned file <dataset>_data.pkl, or <dataset>_data_noalign.pkl")
     data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
                               ("auto", "cpu", "cuda"))
+    task: str = option("", "emotion4, sentiment7, sentiment or classes:N (default: that of the dataset)")
     mosei_task: str = option("cls", "MOSEI and MOSI as seven classes or as regression", ("cls", "regression"))
+
+    def __post_init__(self) -> None:
+        if self.task:
+            label_form(self.task)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,10 @@ class InputError(Exception):
     """Something the user gave cannot be used; the message says what came, what is allowed and what to do."""
 
 
+class UsageError(InputError):
+    """The command line or the YAML file asks for something that does not exist."""
+
+
 @dataclass(frozen=True)
 class DataInfo:
     """What is known about a data file: measured on it, never derived from its name."""

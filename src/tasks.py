@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.metrics import Metrics, emotion_metrics, sentiment_metrics
-from src.structures import EMOTIONS, InputError
+from src.datasets.labels import class_count
+from src.metrics import Metrics, class_metrics, emotion_metrics, sentiment_metrics
+from src.structures import EMOTIONS
 
 
 class Task(ABC):
@@ -128,11 +129,37 @@ class Sentiment(SentimentClasses):
         return train_labels.flatten().median().unsqueeze(0)  # the constant with the least absolute error
 
 
+class Classes(Task):
+    """Any number of exclusive classes: labels (N,) or (N, 1) from 0, or one-hot (N, C)."""
+
+    selection = "accuracy"
+    headline = ("accuracy", "f1_weighted", "recall_mean")
+
+    def __init__(self, count: int) -> None:
+        self.outputs = count
+
+    def targets(self, labels: Tensor) -> Tensor:
+        return labels.argmax(1) if labels.ndim == 2 and labels.size(1) > 1 else labels.flatten().long()
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits, targets)
+
+    def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
+        return class_metrics(logits.argmax(1).cpu().numpy(), self.targets(labels).cpu().numpy())
+
+    def trivial_logits(self, train_labels: Tensor) -> Tensor:
+        return torch.bincount(self.targets(train_labels), minlength=self.outputs).float()  # the most frequent class
+
+    def decide(self, logits: Tensor) -> list[str]:
+        return [str(index) for index in logits.argmax(1).tolist()]
+
+    def describe(self, labels: Tensor) -> list[str]:
+        return [str(index) for index in self.targets(labels).tolist()]
+
+
 TASKS: dict[str, type[Task]] = {"emotion4": Emotions, "sentiment7": SentimentClasses, "sentiment": Sentiment}
 
 
 def make_task(name: str) -> Task:
-    """The task called `name`; raises InputError for an unknown one."""
-    if name not in TASKS:
-        raise InputError(f"unknown task {name!r}; choose from {', '.join(TASKS)}")
-    return TASKS[name]()
+    """The task called `name`, or classes:N; raises InputError for an unknown one."""
+    return TASKS[name]() if name in TASKS else Classes(class_count(name))

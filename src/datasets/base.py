@@ -10,20 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.datasets.labels import Finding, label_form
 from src.datasets.safe_pickle import read_pickle
-from src.structures import MODALITIES, DataInfo, InputError
+from src.registry import DATASETS
+from src.structures import MODALITIES, DataInfo, InputError, UsageError
 
 REQUIRED = ("train", "valid", "test")
 EXTREME = 100  # times the first split's largest magnitude
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One item of the report on a data file. FAIL stops the loading, WARN and NOTE are printed."""
-
-    level: str  # PASS, NOTE, WARN, FAIL
-    item: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -37,14 +30,13 @@ class DatasetSpec:
 
     name: str
     task: str  # name of the default task, see src/tasks.py
-    check_labels: Callable[[np.ndarray], Iterator[Finding]]  # labels of one split
-    histogram: Callable[[np.ndarray], dict[str, int]]  # labels of one split -> counts
     source: str  # where the file comes from
     expected: Mapping[bool, str] = field(default_factory=dict)  # aligned -> shape of the known download
     preset: Mapping[str, Any] = field(default_factory=dict)  # defaults of flags for this dataset
     Options: type = NoOptions
     generate: Callable[[Path, Any], None] | None = None  # writes the file where it is missing
     stem: Callable[[Any], str] | None = None  # options -> beginning of the file name, if not the name
+    file: Path | None = None  # a user's own file
 
 
 @dataclass
@@ -83,17 +75,30 @@ class Dataset:
         return [name for name in self.splits if name.startswith("test")] or list(self.splits)
 
 
+def dataset_spec(name: str) -> DatasetSpec:
+    """A registered dataset, or a user's own file given by a path that ends in .pkl."""
+    if name.endswith(".pkl"):
+        path = Path(name)
+        return DatasetSpec(path.stem, task="", source="it was given as --dataset", file=path)
+    if name not in DATASETS:
+        raise UsageError(f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give your own file as "
+                         "path/to/file.pkl with --task")
+    return DATASETS[name]
+
+
 def data_file(folder: Path, spec: DatasetSpec, aligned: bool, options: Any = None) -> Path:
-    """The file of a dataset: <dataset>_data.pkl, unaligned <dataset>_data_noalign.pkl."""
+    """The file of a dataset: <dataset>_data.pkl, unaligned <dataset>_data_noalign.pkl, or a user's own."""
+    if spec.file:
+        return spec.file
     stem = spec.stem(options) if spec.stem else spec.name
     return folder / f"{stem}_data{'' if aligned else '_noalign'}.pkl"
 
 
 def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple[str, ...] = REQUIRED) -> Dataset:
     """Read, check and clean a data file; raises InputError with the first finding that forbids its use."""
-    raw = open_file(path, spec)
+    raw = open_file(path, spec, task)
     findings = []
-    for finding in inspect(raw, spec, required):
+    for finding in inspect(raw, task, required):
         if finding.level == "FAIL":
             raise InputError(f"{path}: {finding.text}")
         findings.append(finding)
@@ -106,8 +111,11 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
     return Dataset(splits, info, findings)
 
 
-def open_file(path: Path, spec: DatasetSpec) -> dict:
-    """The raw content of a data file; raises InputError where it is missing or not a dictionary of splits."""
+def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
+    """The raw content of a data file; raises InputError where it is missing or not a dictionary of splits.
+
+    In MMSA's layout the labels stand under other names, which are put into place for the task.
+    """
     if not path.is_file():
         raise InputError(f"no data file at {path.absolute()}: {spec.name} is expected there under that name; "
                          f"{spec.source}; --data_path names the folder, data/README.md tells more")
@@ -115,12 +123,14 @@ def open_file(path: Path, spec: DatasetSpec) -> dict:
     if not isinstance(raw, dict) or not raw or not all(isinstance(split, dict) for split in raw.values()):
         raise InputError(f"{path} is not a dictionary of splits; expected {{'train' | 'valid' | 'test': "
                          "{'text', 'audio', 'vision', 'labels'}}}, see data/README.md")
-    return raw
+    mmsa = "classification_labels" if task.startswith("classes:") else "regression_labels"
+    return {name: split if "labels" in split or mmsa not in split else {**split, "labels": split[mmsa]}
+            for name, split in raw.items()}
 
 
-def inspect(raw: dict, spec: DatasetSpec, required: tuple[str, ...] = REQUIRED) -> Iterator[Finding]:
+def inspect(raw: dict, task: str, required: tuple[str, ...] = REQUIRED) -> Iterator[Finding]:
     """Check a file's content item by item and clean its features in place; ends after a FAIL on its structure."""
-    structure = list(_check_structure(raw, spec, required))
+    structure = list(_check_structure(raw, required))
     yield from structure
     if any(finding.level == "FAIL" for finding in structure):
         return
@@ -130,7 +140,7 @@ def inspect(raw: dict, spec: DatasetSpec, required: tuple[str, ...] = REQUIRED) 
         yield from _check_range(name, split, largest)
         yield from _check_padding(name, split)
         if split.get("labels") is not None:
-            for finding in spec.check_labels(split["labels"]):
+            for finding in label_form(task).check(split["labels"]):
                 yield Finding(finding.level, f"{name} {finding.item}", f"{name} {finding.text}")
     yield _check_overlap(raw)
 
@@ -142,7 +152,7 @@ def file_hash(path: Path) -> str:
             else hashlib.sha256(file.read()).hexdigest()
 
 
-def _check_structure(raw: dict, spec: DatasetSpec, required: tuple[str, ...]) -> Iterator[Finding]:
+def _check_structure(raw: dict, required: tuple[str, ...]) -> Iterator[Finding]:
     """Splits, keys, ranks, counts, and equal widths and lengths in all splits."""
     missing = [name for name in required if name not in raw]
     if missing:

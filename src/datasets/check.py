@@ -4,24 +4,25 @@ import argparse
 from pathlib import Path
 
 import src.datasets  # noqa: F401  (fills the registry)
-from src.datasets.base import DatasetSpec, Finding, data_file, file_hash, inspect, open_file
+from src.datasets.base import DatasetSpec, data_file, dataset_spec, file_hash, inspect, open_file
+from src.datasets.labels import Finding, label_form
 from src.registry import DATASETS
 from src.structures import InputError
 
 WORDS = {"PASS": "PASS", "NOTE": "PASS", "WARN": "FAIL", "FAIL": "FAIL"}
 
 
-def report(path: Path, spec: DatasetSpec, aligned: bool) -> bool:
+def report(path: Path, spec: DatasetSpec, task: str, aligned: bool) -> bool:
     """Print every finding, the label histograms and the hash; True if all items pass."""
-    raw = open_file(path, spec)
+    raw = open_file(path, spec, task)
     print(f"file    {path.absolute()} ({path.stat().st_size} bytes)\nsha256  {file_hash(path)}")
     if aligned in spec.expected:
         print(f"known   {spec.expected[aligned]} in the file that MulT's users download; other shapes are accepted")
-    findings = [Finding("PASS", "file", "reads as plain data"), *inspect(raw, spec)]
+    findings = [Finding("PASS", "file", "reads as plain data"), *inspect(raw, task)]
     for finding in findings:
         print(f"{WORDS[finding.level]}  {finding.item}: {finding.text}")
         if finding.item.endswith(" labels") and finding.level == "PASS":
-            counts = spec.histogram(raw[finding.item.removesuffix(" labels")]["labels"])
+            counts = label_form(task).histogram(raw[finding.item.removesuffix(" labels")]["labels"])
             print("      " + ", ".join(f"{key} {count}" for key, count in counts.items()))
     passed = all(WORDS[finding.level] == "PASS" for finding in findings)
     print("PASS" if passed else "FAIL")
@@ -31,15 +32,15 @@ def report(path: Path, spec: DatasetSpec, aligned: bool) -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Check one file; 0 if all items pass, 1 if not."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--dataset", required=True, choices=list(DATASETS))
+    parser.add_argument("--dataset", required=True, help=f"{', '.join(DATASETS)}, or your own file.pkl")
+    parser.add_argument("--task", help="emotion4, sentiment7, sentiment or classes:N (default: the dataset's)")
     parser.add_argument("--data_path", type=Path, default=Path("data"), help="folder of the file (default: data)")
-    parser.add_argument("--data_file", type=Path, help="check this file instead, by the rules of --dataset")
     parser.add_argument("--aligned", action=argparse.BooleanOptionalAction, default=True, help="word-aligned file")
     args = parser.parse_args(argv)
-    spec = DATASETS[args.dataset]
     try:
-        path = args.data_file or data_file(args.data_path, spec, args.aligned, spec.Options())
-        return 0 if report(path, spec, args.aligned) else 1
+        spec = dataset_spec(args.dataset)
+        path = data_file(args.data_path, spec, args.aligned, spec.Options())
+        return 0 if report(path, spec, args.task or spec.task, args.aligned) else 1
     except InputError as error:
         print(f"FAIL  file: {error}")
         return 1

@@ -1,14 +1,11 @@
 """IEMOCAP as distributed for MulT: four binary emotions."""
 
 from src.datasets.base import DatasetSpec
-from src.datasets.labels import check_emotions, count_emotions
 from src.registry import DATASETS
 
 SPEC = DATASETS.register("iemocap")(DatasetSpec(
     name="iemocap",
     task="emotion4",
-    check_labels=check_emotions,
-    histogram=count_emotions,
     source="the features are those that MulT's authors distribute (links in data/README.md), and IEMOCAP itself needs "
            "a licence from USC",
     expected={True: "2717/798/938 samples, text 20x300, audio 20x74, vision 20x35",

@@ -1,12 +1,48 @@
-"""Checks and histograms of the two label forms."""
+"""Checks and histograms of the label forms, by task."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from src.datasets.base import Finding
-from src.structures import EMOTIONS
+from src.structures import EMOTIONS, InputError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One item of the report on a data file. FAIL stops the loading, WARN and NOTE are printed."""
+
+    level: str  # PASS, NOTE, WARN, FAIL
+    item: str
+    text: str
+
+
+@dataclass(frozen=True)
+class LabelForm:
+    """What the labels of a task look like."""
+
+    check: Callable[[np.ndarray], Iterator[Finding]]  # labels of one split
+    histogram: Callable[[np.ndarray], dict[str, int]]  # labels of one split -> counts
+
+
+def label_form(task: str) -> LabelForm:
+    """The label form of a task: emotion4, sentiment7, sentiment or classes:N; InputError for another."""
+    if task == "emotion4":
+        return LabelForm(check_emotions, count_emotions)
+    if task in ("sentiment7", "sentiment"):
+        return LabelForm(check_sentiment, count_sentiment)
+    return LabelForm(partial(check_classes, count=class_count(task)), count_classes)
+
+
+def class_count(task: str) -> int:
+    """N of a task classes:N; InputError where it is none."""
+    kind, _, count = task.partition(":")
+    if kind != "classes" or not count.isdigit() or int(count) < 2:
+        raise InputError(f"unknown task {task!r}; choose from emotion4, sentiment7, sentiment, classes:N with N of at "
+                         "least 2")
+    return int(count)
 
 
 def check_emotions(labels: np.ndarray) -> Iterator[Finding]:
@@ -48,3 +84,24 @@ def check_sentiment(labels: np.ndarray) -> Iterator[Finding]:
 def count_sentiment(labels: np.ndarray) -> dict[str, int]:
     """Samples per rounded score."""
     return {f"{score:+g}": count for score, count in sorted(Counter((labels.round() + 0.0).flatten().tolist()).items())}
+
+
+def check_classes(labels: np.ndarray, count: int) -> Iterator[Finding]:
+    """One class of 0..count-1 per sample, as a number or one-hot over `count` places."""
+    one_hot = labels.ndim == 2 and labels.shape[1] == count
+    if one_hot and np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all():
+        yield Finding("PASS", "labels", f"labels are one-hot over {count} classes")
+    elif one_hot or labels.size != len(labels):
+        yield Finding("FAIL", "labels", f"labels have the shape {labels.shape}; expected one class per sample, (N,) or "
+                                        f"one-hot (N, {count})")
+    elif not np.isin(labels, range(count)).all():
+        worst = labels[~np.isin(labels, range(count))].flat[0]
+        yield Finding("FAIL", "labels", f"labels hold {worst:g}; expected whole numbers from 0 to {count - 1}")
+    else:
+        yield Finding("PASS", "labels", f"labels are classes from 0 to {count - 1}")
+
+
+def count_classes(labels: np.ndarray) -> dict[str, int]:
+    """Samples per class."""
+    classes = labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.flatten()
+    return {f"{value:g}": count for value, count in sorted(Counter(classes.tolist()).items())}

@@ -1,14 +1,11 @@
 """CMU-MOSI as distributed for MulT."""
 
 from src.datasets.base import DatasetSpec
-from src.datasets.labels import check_sentiment, count_sentiment
 from src.registry import DATASETS
 
 SPEC = DATASETS.register("mosi")(DatasetSpec(
     name="mosi",
     task="sentiment7",
-    check_labels=check_sentiment,
-    histogram=count_sentiment,
     source="the features are those that MulT's authors distribute (links in data/README.md)",
     expected={True: "1284/229/686 samples, text 50x300, audio 50x5, vision 50x20",
               False: "1284/229/686 samples, text 50x300, audio 375x5, vision 500x20"},

@@ -5,8 +5,9 @@ from dataclasses import fields
 import pytest
 import yaml
 
-from src.config import UsageError, config_from, parse_config, parse_inference
+from src.config import config_from, parse_config, parse_inference
 from src.registry import BACKBONES, BRANCHES, DATASETS
+from src.structures import UsageError
 
 PUBLISHED = """dataset data_path aligned model backbone nlevels num_heads attn_dropout attn_dropout_a attn_dropout_v
     relu_dropout embed_dropout res_dropout out_dropout batch_size clip m_lr t_lr a_lr v_lr c_t_lr c_a_lr c_v_lr optim
@@ -52,7 +53,8 @@ def test_a_saved_configuration_comes_back_whole(dataset, backbone, tmp_path):
 
 
 @pytest.mark.parametrize("argv, message", [
-    (["--dataset", "imocap"], "invalid choice: 'imocap' .*iemocap.*mosei_senti.*mosi.*synthetic"),
+    (["--dataset", "imocap"], "unknown dataset 'imocap'; choose from iemocap, mosei_senti, mosi, synthetic, or"),
+    (["--task", "classes:1"], "unknown task 'classes:1'; choose from emotion4, .*classes:N"),
     (["--backbone", "bert"], "unknown backbone 'bert'; choose from .*mult"),
     (["--backbone", "nowhere:Class"], "'nowhere:Class' cannot be imported .*No module named 'nowhere'"),
     (["--fusion_mode", "lm"], "invalid choice: 'lm' .*hm.*mask.*sum.*tanh"),

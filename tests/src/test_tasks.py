@@ -52,5 +52,16 @@ def test_selection_and_headline_are_metrics_of_the_task(name):
 
 
 def test_an_unknown_task_is_refused_with_the_choices():
-    with pytest.raises(InputError, match="unknown task 'x'; choose from emotion4, sentiment7, sentiment"):
-        make_task("x")
+    for name in ("x", "classes", "classes:1", "classes:many"):
+        with pytest.raises(InputError, match=f"unknown task '{name}'; choose from emotion4, sentiment7, sentiment, cl"):
+            make_task(name)
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([0.0, 2, 1]), torch.tensor([[0.0], [2], [1]]),
+                                    torch.eye(3)[[0, 2, 1]]])
+def test_classes_are_numbers_or_one_hot(labels):
+    task = make_task("classes:3")
+    assert task.targets(labels).tolist() == [0, 2, 1] and task.describe(labels) == ["0", "2", "1"]
+    # Two of three right; recalls 1, 1, 0; F1 of the three classes 1, 2/3, 0.
+    found = task.metrics(torch.eye(3)[[0, 2, 2]], labels)
+    assert found == pytest.approx(dict(accuracy=2 / 3, f1_weighted=(1 + 2 / 3) / 3, recall_mean=2 / 3))

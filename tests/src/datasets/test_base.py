@@ -1,11 +1,15 @@
 """Every check on a data file is one sentence; healthy files of any width come through as float32."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
+import inference
+import main
 from src.datasets import check
-from src.datasets.base import data_file, inspect, load
+from src.datasets.base import data_file, dataset_spec, inspect, load
 from src.registry import DATASETS
 from src.structures import InputError
 from tests.conftest import sentiment_content, write
@@ -112,7 +116,7 @@ def test_identical_samples_across_splits_are_named(tmp_path):
 ])
 def test_iemocap_labels_need_exactly_one_emotion_in_the_right_polarity(tmp_path, labels, message):
     content = {k: v | {"labels": labels} for k, v in sentiment_content(4).items()}
-    failed = [f.text for f in inspect(content, IEMOCAP) if f.level == "FAIL"]
+    failed = [f.text for f in inspect(content, "emotion4") if f.level == "FAIL"]
     assert len(failed) == (3 if message else 0)
     if message:
         with pytest.raises(InputError, match=message):
@@ -148,3 +152,66 @@ def test_the_check_command_fails_on_what_it_must(tmp_path, capsys):
     assert check.main(["--dataset", "mosi", "--data_path", str(tmp_path)]) == 1
     assert "FAIL  test labels: test labels hold 6" in capsys.readouterr().out
     assert check.main(["--dataset", "mosi", "--data_path", str(tmp_path / "none")]) == 1
+
+
+@pytest.mark.parametrize("labels, message", [
+    (np.array([0, 2, 1, 1]), None),
+    (np.array([[0], [2], [1], [1]]), None),
+    (np.eye(3)[[0, 1, 2, 2]], None),
+    (np.array([0, 3, 1, 1]), "labels hold 3; expected whole numbers from 0 to 2"),
+    (np.array([0, 0.5, 1, 1]), "labels hold 0.5; expected whole numbers"),
+    (np.ones((4, 3)), r"labels have the shape \(4, 3\); expected one class per sample, \(N,\) or one-hot \(N, 3\)"),
+])
+def test_class_labels_are_numbers_or_one_hot(labels, message):
+    content = {k: v | {"labels": labels} for k, v in sentiment_content(4).items()}
+    failed = [f.text for f in inspect(content, "classes:3") if f.level == "FAIL"]
+    assert len(failed) == (3 if message else 0)
+    assert not message or re.search(message, failed[0])
+
+
+def mmsa_content(count=6):
+    """A file in MMSA's layout: BERT features, strings in object arrays, labels under names of their own."""
+    random = np.random.default_rng(0)
+    content = {}
+    for split in ("train", "valid", "test"):
+        content[split] = {
+            "raw_text": np.array([f"words {i}" for i in range(count)], dtype=object),
+            "audio": random.standard_normal((count, 4, 3)).astype(np.float32),
+            "vision": random.standard_normal((count, 4, 2)).astype(np.float32),
+            "id": np.array([f"{split}$_${i}" for i in range(count)], dtype=object),
+            "text": random.standard_normal((count, 4, 8)).astype(np.float32),
+            "text_bert": np.zeros((count, 3, 4), np.float32),
+            "annotations": np.array(["Positive"] * count, dtype=object),
+            "classification_labels": np.arange(count, dtype=np.float32) % 3,
+            "regression_labels": np.linspace(-3, 3, count).astype(np.float32),
+            "audio_lengths": [4] * count, "vision_lengths": [4] * count,
+        }
+        content[split]["audio"][0, 1, 0] = -np.inf
+    return content
+
+
+@pytest.mark.parametrize("task, outputs, labels", [("sentiment7", 7, "regression_labels"),
+                                                   ("classes:3", 3, "classification_labels")])
+def test_a_file_in_mmsas_layout_is_read_as_it_is(tmp_path, task, outputs, labels):
+    content = mmsa_content()
+    path = write(tmp_path / "aligned_50.pkl", content)
+    dataset = load(path, dataset_spec(str(path)), task, outputs)
+    assert (dataset.info.dataset, dataset.info.widths["text"]) == ("aligned_50", 8)
+    np.testing.assert_array_equal(dataset.splits["train"].labels, content["train"][labels])
+    assert dataset.splits["test"].ids[0] == "test$_$0"
+    assert sum(f.level == "NOTE" for f in dataset.findings) == 3  # the -inf of each split
+
+
+def test_a_file_of_ones_own_runs_without_code(tmp_path, capsys):
+    path = write(tmp_path / "mine.pkl", mmsa_content())
+    small = ["--dim", "8", "--num_heads", "2", "--nlevels", "1", "--num_epochs", "1", "--device", "cpu"]
+    branches = [word for name in ("text", "audio", "vision") for word in (f"--{name}_branch", "light")]
+    place = ["--dataset", str(path), "--checkpoint_path", str(tmp_path)]
+    assert main.main([*place, "--task", "classes:3", *small, *branches]) == 0
+    trained = capsys.readouterr().out.splitlines()
+    assert inference.main(place) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("test")]
+    assert rows == [line for line in trained if line.startswith("test")] and len(rows) == 3
+    assert (tmp_path / "checkpoint(mine)" / "demo_seed1111" / "mult-causal" / "results.json").exists()
+    assert main.main([*place, *small, *branches]) == 2
+    assert "--task has to say what its labels are" in capsys.readouterr().err

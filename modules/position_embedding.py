@@ -20,6 +20,7 @@ def sinusoid_table(length: int, width: int) -> Tensor:
 class SinusoidalPositions(nn.Module):
     """Frame i has position i + 1; a frame whose first feature is exactly 0.0 is padding and gets zeros.
 
+    Where the true frames are known, positions count from the first of them, and only padding gets zeros.
     Raises ValueError for a width below 4, where the frequencies are undefined.
     """
 
@@ -31,10 +32,11 @@ class SinusoidalPositions(nn.Module):
             raise ValueError(f"sinusoidal positions need a width of at least 4, got {width}")
         self.register_buffer("table", sinusoid_table(64, width), persistent=False)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """frames (B, T, D) -> positions (B, T, D)."""
+    def forward(self, frames: Tensor, true: Tensor | None = None) -> Tensor:
+        """frames (B, T, D), true boolean (B, T) or None -> positions (B, T, D)."""
         _, length, width = frames.shape
         if length > self.table.size(0):
             self.table = sinusoid_table(2 * length, width).to(self.table)
-        present = (frames[..., :1] != 0).to(frames.dtype)
-        return self.table[:length].to(frames.dtype) * present
+        if true is None:
+            return self.table[:length].to(frames.dtype) * (frames[..., :1] != 0)
+        return self.table[true.cumsum(1).sub(1).clamp(min=0)].to(frames.dtype) * true.unsqueeze(-1)

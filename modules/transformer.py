@@ -27,6 +27,20 @@ def future_mask(queries: int, keys: int, device: torch.device) -> Tensor:
     return everything.tril(abs(keys - queries))
 
 
+def true_frames_mask(queries: Tensor, keys: Tensor, mask_future: bool) -> Tensor:
+    """Attention of padded sequences as if each stood alone without its leading padding.
+
+    queries (B, Tq) and keys (B, Tk) are True at true frames; indices and lengths of the future mask count those only.
+    -> boolean (B, 1, Tq, Tk). A padded query may look anywhere, since an empty row has no softmax; nobody reads it.
+    """
+    allowed = keys.unsqueeze(1)
+    if mask_future:
+        i, j = (true.cumsum(1) for true in (queries, keys))
+        shift = (i[:, -1] - j[:, -1]).abs().view(-1, 1, 1)
+        allowed = allowed & (j.unsqueeze(1) <= i.unsqueeze(2) + shift)
+    return (allowed | ~queries.unsqueeze(2)).unsqueeze(1)
+
+
 def xavier_linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer with Xavier weights and zero bias."""
     layer = nn.Linear(inputs, outputs)
@@ -73,28 +87,31 @@ class TransformerEncoder(nn.Module):
         self.layers = nn.ModuleList(TransformerLayer(width, heads, dropouts) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, frames: Tensor, source: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, source: Tensor | None = None, true: Tensor | None = None,
+                source_true: Tensor | None = None) -> Tensor:
         """Encode `frames`, attending to `source` (crossmodal) or to themselves.
 
-        frames (B, Tq, D), source (B, Tk, D) -> (B, Tq, D).
+        frames (B, Tq, D), source (B, Tk, D) -> (B, Tq, D). `true` (B, Tq) and `source_true` (B, Tk) mark the true
+        frames, and then padding is ignored; without them it takes part, as published.
         """
-        x = self._drop(self._embed(frames))
+        x = self._drop(self._embed(frames, true))
         keys_values = None
         if source is not None:
-            embedded = self._embed(source)
+            embedded = self._embed(source, source_true)
             # Two draws in training, as published; one shared tensor otherwise saves half of the projections.
             keys = self._drop(embedded)
             keys_values = keys, self._drop(embedded) if self.training and self.dropouts.embedding else keys
         allowed = None
-        if self.mask_future:
-            length = (frames if source is None else source).size(1)
-            allowed = future_mask(frames.size(1), length, frames.device)
+        if true is not None:
+            allowed = true_frames_mask(true, true if source is None else source_true, self.mask_future)
+        elif self.mask_future:
+            allowed = future_mask(frames.size(1), (frames if source is None else source).size(1), frames.device)
         for layer in self.layers:
             x = layer(x, keys_values, allowed)
         return self.norm(x)
 
-    def _embed(self, frames: Tensor) -> Tensor:
-        return self.scale * frames + self.positions(frames)
+    def _embed(self, frames: Tensor, true: Tensor | None) -> Tensor:
+        return self.scale * frames + self.positions(frames, true)
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropouts.embedding, self.training)

@@ -22,6 +22,7 @@ class MultOptions:
     nlevels: int = option(5, "layers of each crossmodal encoder; self-attention encoders have at least 3")
     num_heads: int = option(10, "attention heads; must divide --dim")
     attn_mask: bool = option(True, "hide future frames from attention")
+    mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
     attn_dropout: float = option(0.1, "attention dropout where the source is text, and in self-attention")
     attn_dropout_a: float = option(0.0, "attention dropout where the source is audio")
     attn_dropout_v: float = option(0.0, "attention dropout where the source is vision")
@@ -101,7 +102,10 @@ class MulT(nn.Module):
     def forward(self, batch: Batch) -> BackboneOutput:
         """Logits (B, C) and the joint state (B, 2 d targets) of a batch with inputs (B, T, D)."""
         frames = {name: self._project(name, batch.inputs[name]) for name in MODALITIES}
-        hidden = torch.cat([self._target_state(target, frames) for target in self.options.targets], dim=1)
+        true: dict[str, Tensor | None] = dict.fromkeys(MODALITIES)
+        if self.options.mask_padding:
+            true = {name: self._true_windows(batch.true_frames(name), x.size(1)) for name, x in frames.items()}
+        hidden = torch.cat([self._target_state(target, frames, true) for target in self.options.targets], dim=1)
         block = self.contract(F.dropout(F.relu(self.expand(hidden)), self.options.out_dropout, self.training))
         return BackboneOutput(self.output(hidden + block), hidden)
 
@@ -111,8 +115,18 @@ class MulT(nn.Module):
             x = F.dropout(x, self.options.embed_dropout, self.training)
         return self.projections[name](x.transpose(1, 2)).transpose(1, 2)
 
-    def _target_state(self, target: str, frames: dict[str, Tensor]) -> Tensor:
+    @staticmethod
+    def _true_windows(true: Tensor, windows: int) -> Tensor:
+        """Windows of the projection that hold true frames only, or the last one where none does.
+
+        true (B, T) -> (B, windows).
+        """
+        true = true[:, :windows].clone()
+        true[:, -1] = True
+        return true
+
+    def _target_state(self, target: str, frames: dict[str, Tensor], true: dict[str, Tensor | None]) -> Tensor:
         """Last step of a target that has read the other modalities. -> (B, 2 d)."""
-        sources = [name for name in MODALITIES if name != target]
-        read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source]) for source in sources]
-        return self.memory[target](torch.cat(read, dim=2))[:, -1]
+        read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source], true[target], true[source])
+                for source in MODALITIES if source != target]
+        return self.memory[target](torch.cat(read, dim=2), true=true[target])[:, -1]

@@ -27,3 +27,8 @@ def test_the_table_grows_with_the_sequence():
 def test_widths_without_frequencies_are_refused():
     with pytest.raises(ValueError, match="at least 4, got 2"):
         SinusoidalPositions(2)
+
+
+def test_known_true_frames_are_counted_from_their_first():
+    positions = SinusoidalPositions(4)(torch.ones(1, 3, 4), torch.tensor([[False, True, True]]))
+    torch.testing.assert_close(positions[0], torch.cat([torch.zeros(1, 4), sinusoid_table(2, 4)]))

@@ -1,14 +1,20 @@
 """Multi-head attention on torch's fused `scaled_dot_product_attention`."""
 
+import functools
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+LARGE = 2**21  # attention weights of one layer above which they are not kept, 16 MiB
 
 
 class MultiheadAttention(nn.Module):
     """Scaled dot-product attention over several heads (Vaswani et al., 2017, section 3.2.2).
 
-    The weights are never stored: the fused kernel keeps memory linear in time where the device has one.
+    Long sequences never keep their weights: memory is linear in time.
     Raises ValueError where `width` is not divisible by `heads`.
     """
 
@@ -32,11 +38,24 @@ class MultiheadAttention(nn.Module):
         (B, heads, Tq, Tk) -> (B, Tq, D).
         """
         q, k, v = (self._split(x) for x in self._project(query, key, value))
-        dropout = self.dropout if self.training else 0.0
         # Scaling the queries first is the published order; with torch's plain kernel the rounding then is the same.
         q = q * q.size(-1) ** -0.5
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed, dropout_p=dropout, scale=1.0)
-        return self.out(mixed.transpose(1, 2).flatten(2))
+        return self.out(self._attend(q, k, v, allowed).transpose(1, 2).flatten(2))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
+        """Mix the values by the softmax of scaled queries and keys. (B, heads, T, D / heads) x 3 -> as q."""
+        attend = functools.partial(F.scaled_dot_product_attention, scale=1.0,
+                                   dropout_p=self.dropout if self.training else 0.0)
+        weights = q.size(1) * q.size(2) * k.size(2)  # of one sample
+        rows = max(1, LARGE // weights)
+        if not attend.keywords["dropout_p"] or q.device.type != "cpu" or rows >= len(q):
+            return attend(q, k, v, allowed)
+        # Torch's fused kernel for CPUs has no dropout, and its plain one keeps the weights of every layer for the
+        # backward pass; a few samples at a time, computed again there, need next to no memory.
+        own = allowed is not None and allowed.ndim == 4 and len(allowed) == len(q)
+        masks = allowed.split(rows) if own else itertools.repeat(allowed)
+        parts = zip(q.split(rows), k.split(rows), v.split(rows), masks, strict=False)
+        return torch.cat([checkpoint(attend, *part, use_reentrant=False) for part in parts])
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         """Linear maps of the three inputs, with as few products as their identity allows."""

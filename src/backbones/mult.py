@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from modules.transformer import Dropouts, TransformerEncoder
+from src.backbones.crossmodal import Crossmodal
 from src.registry import BACKBONES
-from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, DataInfo, InputError, option
+from src.structures import MODALITIES, BackboneOutput, Batch, DataInfo, InputError, option
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class MultOptions:
 
 
 @BACKBONES.register("mult")
-class MulT(nn.Module):
+class MulT(Crossmodal):
     """Six crossmodal encoders, one self-attention encoder per target, a residual output block.
 
     Raises InputError where a sequence is shorter than its projection kernel.
@@ -71,62 +71,15 @@ class MulT(nn.Module):
     }
 
     def __init__(self, info: DataInfo, options: MultOptions) -> None:
-        super().__init__()
-        self.options = options
-        kernels = {name: getattr(options, f"kernel_{letter}") for letter, name in LETTER.items()}
-        for name, kernel in kernels.items():
-            if info.lengths[name] < kernel and info.widths[name] != options.dim:
-                raise InputError(f"{name} has {info.lengths[name]} frames, shorter than its kernel of {kernel}; "
-                                 f"lower --kernel_{name[0]}")
-        # A modality that already has width d passes unprojected, as published.
-        self.projections = nn.ModuleDict({
-            name: nn.Identity() if width == options.dim
-            else nn.Conv1d(width, options.dim, kernels[name], bias=False)
-            for name, width in info.widths.items()})
-        self.crossmodal = nn.ModuleDict({
-            f"{target}_from_{source}": self._encoder(options.dim, options.nlevels, source)
-            for target in options.targets for source in MODALITIES if source != target})
-        self.memory = nn.ModuleDict({
-            target: self._encoder(2 * options.dim, max(options.nlevels, 3), "text") for target in options.targets})
+        super().__init__(info, options, options.targets)
         hidden = 2 * options.dim * len(options.targets)
         self.expand, self.contract = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
         self.output = nn.Linear(hidden, info.outputs)
 
-    def _encoder(self, width: int, layers: int, source: str) -> TransformerEncoder:
-        """An encoder whose attention dropout follows the source modality."""
-        options = self.options
-        attention = {"text": options.attn_dropout, "audio": options.attn_dropout_a, "vision": options.attn_dropout_v}
-        dropouts = Dropouts(attention[source], options.relu_dropout, options.res_dropout, options.embed_dropout)
-        return TransformerEncoder(width, options.num_heads, layers, dropouts, options.attn_mask)
-
     def forward(self, batch: Batch) -> BackboneOutput:
         """Logits (B, C) and the joint state (B, 2 d targets) of a batch with inputs (B, T, D)."""
-        frames = {name: self._project(name, batch.inputs[name]) for name in MODALITIES}
-        true: dict[str, Tensor | None] = dict.fromkeys(MODALITIES)
-        if self.options.mask_padding:
-            true = {name: self._true_windows(batch.true_frames(name), x.size(1)) for name, x in frames.items()}
-        hidden = torch.cat([self._target_state(target, frames, true) for target in self.options.targets], dim=1)
+        frames = self.project(batch, self.options.embed_dropout)
+        true = self.true_windows(batch, frames)
+        hidden = torch.cat([self.target_state(target, frames, true) for target in self.options.targets], dim=1)
         block = self.contract(F.dropout(F.relu(self.expand(hidden)), self.options.out_dropout, self.training))
         return BackboneOutput(self.output(hidden + block), hidden)
-
-    def _project(self, name: str, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T - kernel + 1, d)."""
-        if name == "text":
-            x = F.dropout(x, self.options.embed_dropout, self.training)
-        return self.projections[name](x.transpose(1, 2)).transpose(1, 2)
-
-    @staticmethod
-    def _true_windows(true: Tensor, windows: int) -> Tensor:
-        """Windows of the projection that hold true frames only, or the last one where none does.
-
-        true (B, T) -> (B, windows).
-        """
-        true = true[:, :windows].clone()
-        true[:, -1] = True
-        return true
-
-    def _target_state(self, target: str, frames: dict[str, Tensor], true: dict[str, Tensor | None]) -> Tensor:
-        """Last step of a target that has read the other modalities. -> (B, 2 d)."""
-        read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source], true[target], true[source])
-                for source in MODALITIES if source != target]
-        return self.memory[target](torch.cat(read, dim=2), true=true[target])[:, -1]

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import multi_head_attention_forward
 
+from modules import multihead_attention
 from modules.multihead_attention import MultiheadAttention
 
 
@@ -27,3 +28,24 @@ def test_shared_inputs_give_what_separate_copies_give():
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(ValueError, match="width 10 is not divisible by 4 heads"):
         MultiheadAttention(10, 4)
+
+
+def gradient(large, monkeypatch, batch, dropout, allowed=None):
+    """Input gradient of a layer in training that keeps at most `large` weights."""
+    monkeypatch.setattr(multihead_attention, "LARGE", large)
+    torch.manual_seed(0)
+    layer, x = MultiheadAttention(8, 2, dropout).train(), torch.randn(batch, 5, 8, requires_grad=True)
+    layer(x, x, x, allowed).square().sum().backward()
+    return x.grad
+
+
+def test_weights_that_are_not_kept_give_the_same_bits(monkeypatch):
+    assert torch.equal(gradient(0, monkeypatch, 1, 0.5), gradient(10**9, monkeypatch, 1, 0.5))
+
+
+def test_samples_attended_a_few_at_a_time_have_their_own_masks(monkeypatch):
+    allowed = torch.rand(5, 1, 5, 5) > 0.5
+    allowed[..., 0] = True
+    # A dropout this small leaves every weight, so that the parts' other random numbers do not show.
+    few, all_at_once = (gradient(large, monkeypatch, 5, 1e-9, allowed) for large in (2 * 2 * 5 * 5, 10**9))
+    torch.testing.assert_close(few, all_at_once)

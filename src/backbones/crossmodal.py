@@ -1,0 +1,66 @@
+"""What MulT and DMD share: projections to one width, and encoders through which modalities read each other."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from modules.transformer import Dropouts, TransformerEncoder
+from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError
+
+
+class Crossmodal(nn.Module):
+    """Base of backbones whose target modalities read the others; `options` need MulT's sizes, kernels, dropouts, masks.
+
+    Raises InputError where a sequence is shorter than its projection kernel.
+    """
+
+    def __init__(self, info: DataInfo, options: Any, targets: tuple[str, ...] = MODALITIES) -> None:
+        super().__init__()
+        self.options = options
+        kernels = {name: getattr(options, f"kernel_{letter}") for letter, name in LETTER.items()}
+        for name, kernel in kernels.items():
+            if info.lengths[name] < kernel and info.widths[name] != options.dim:
+                raise InputError(f"{name} has {info.lengths[name]} frames, shorter than its kernel of {kernel}; "
+                                 f"lower --kernel_{name[0]}")
+        # A modality that already has width d passes unprojected, as published.
+        self.projections = nn.ModuleDict({
+            name: nn.Identity() if width == options.dim
+            else nn.Conv1d(width, options.dim, kernels[name], bias=False)
+            for name, width in info.widths.items()})
+        self.crossmodal = nn.ModuleDict({
+            f"{target}_from_{source}": self.encoder(options.dim, options.nlevels, source)
+            for target in targets for source in MODALITIES if source != target})
+        self.memory = nn.ModuleDict({
+            target: self.encoder(2 * options.dim, max(options.nlevels, 3), "text") for target in targets})
+
+    def encoder(self, width: int, layers: int, source: str) -> TransformerEncoder:
+        """An encoder whose attention dropout follows the source modality."""
+        options = self.options
+        attention = {"text": options.attn_dropout, "audio": options.attn_dropout_a, "vision": options.attn_dropout_v}
+        dropouts = Dropouts(attention[source], options.relu_dropout, options.res_dropout, options.embed_dropout)
+        return TransformerEncoder(width, options.num_heads, layers, dropouts, options.attn_mask)
+
+    def project(self, batch: Batch, text_dropout: float) -> dict[str, Tensor]:
+        """Frames of width d. -> modality -> (B, T - kernel + 1, d)."""
+        inputs = batch.inputs | {"text": F.dropout(batch.inputs["text"], text_dropout, self.training)}
+        return {name: self.projections[name](inputs[name].transpose(1, 2)).transpose(1, 2) for name in MODALITIES}
+
+    def true_windows(self, batch: Batch, frames: dict[str, Tensor]) -> dict[str, Tensor | None]:
+        """With --mask_padding, the windows of true frames only, or the last one where there is none; else None each.
+
+        -> modality -> boolean (B, T - kernel + 1).
+        """
+        if not self.options.mask_padding:
+            return dict.fromkeys(frames)
+        windows = {name: batch.true_frames(name)[:, :x.size(1)].clone() for name, x in frames.items()}
+        for true in windows.values():
+            true[:, -1] = True
+        return windows
+
+    def target_state(self, target: str, frames: dict[str, Tensor], true: dict[str, Tensor | None]) -> Tensor:
+        """Last step of a target that has read the other modalities. -> (B, 2 d)."""
+        read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source], true[target], true[source])
+                for source in MODALITIES if source != target]
+        return self.memory[target](torch.cat(read, dim=2), true=true[target])[:, -1]

@@ -116,16 +116,13 @@ def build_objective(config: Config, task: Task, model: nn.Module) -> Objective:
 
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
     """One learning rate each for the backbone, every branch and every constant."""
-    rates = config.training
-    if config.run.method == "plain":
-        groups = [{"params": list(model.parameters()), "lr": rates.m_lr}]
-    else:
-        groups = [{"params": list(model.backbone.parameters()), "lr": rates.m_lr}]
-        for letter, name in LETTER.items():
-            groups.append({"params": list(model.branches[name].parameters()), "lr": getattr(rates, f"{letter}_lr")})
-        for letter, name in LETTER.items():
-            groups.append({"params": [model.constants[name]], "lr": getattr(rates, f"c_{letter}_lr")})
-    return getattr(torch.optim, rates.optim)(groups)
+    parts = {"m": model} if config.run.method == "plain" else {
+        "m": model.backbone,
+        **{letter: model.branches[name] for letter, name in LETTER.items()},
+        **{f"c_{letter}": model.constants[name] for letter, name in LETTER.items()}}
+    groups = [{"name": key, "params": [part] if isinstance(part, nn.Parameter) else list(part.parameters()),
+               "lr": getattr(config.training, f"{key}_lr")} for key, part in parts.items()]
+    return getattr(torch.optim, config.training.optim)(groups)
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:

@@ -7,16 +7,34 @@ import os
 import platform
 import random
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
-from src.structures import InputError
+from src.structures import InputError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_command(body: Callable[[], None]) -> int:
+    """Exit code of a command: 0 done, 1 bad input, 2 wrong use, 130 stopped by the user; problems in one sentence."""
+    try:
+        body()
+        return 0
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except torch.OutOfMemoryError:
+        message = "the GPU has too little memory; lower --batch_size and raise --accumulate by the same factor"
+        print(f"error: {message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as stop:
+        print(f"\n{str(stop) or 'stopped'}", file=sys.stderr)
+        return 130
 
 
 def resolve_device(name: str) -> torch.device:

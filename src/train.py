@@ -32,7 +32,7 @@ from src.tasks import Task, make_task
 FREE_ON_RESUME = ("resume", "device", "data_device", "data_path", "checkpoint_path", "num_epochs")
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Training was stopped by the user; the message says where it continues."""
 
 
@@ -40,12 +40,9 @@ class Interrupted(Exception):
 class RunResult:
     """What a run reports."""
 
-    method: str
-    backbone: str
     selections: dict[str, Scores]  # name of a selection -> scores of its one checkpoint
     trivial: Scores
     folder: Path
-    parameters: int
 
 
 class Trainer:
@@ -103,8 +100,7 @@ class Trainer:
         for split, result in (("train", trained), ("valid", checked)):
             metrics = self.task.metrics(result.values["logits"], result.labels)
             row |= {f"{split}_{name}": value for name, value in (result.terms | metrics).items()}
-        for group, name in zip(self.optimizer.param_groups, self._group_names(), strict=True):
-            row[f"lr_{name}"] = group["lr"]
+        row |= {f"lr_{group['name']}": group["lr"] for group in self.optimizer.param_groups}
         self.history.append(row)
         self.epoch = number
         self._select(row)
@@ -113,12 +109,6 @@ class Trainer:
         selection = self.task.selection
         print(f"{title}  train loss {row['train_loss']:.4f}  valid loss {row['valid_loss']:.4f}  "
               f"valid {selection} {row[f'valid_{selection}']:.4f}  {row['seconds']:.1f} s", flush=True)
-
-    def _group_names(self) -> list[str]:
-        """Names of the learning rates in the order of the optimizer's groups."""
-        if self.config.run.method == "plain":
-            return ["m"]
-        return ["m", "t", "a", "v", "c_t", "c_a", "c_v"]
 
     def _select(self, row: dict[str, Any]) -> None:
         """Save the checkpoint of each selection that this epoch improves."""
@@ -172,13 +162,11 @@ class Trainer:
             selections[name] = scores(self.dataset, results)
             record[name] = {"epoch": saved["epoch"], "valid": saved["metrics"], **selections[name]}
         trivial = trivial_scores(self.dataset)
-        counts = count_parameters(self.model)
         write_json(self.folder / "results.json", {
-            "config": saved_form(self.config), "data": self.dataset.info.__dict__, "parameters": counts,
-            "versions": versions(self.device), "seconds": sum(row["seconds"] for row in self.history),
-            "selections": record, "trivial": trivial})
-        return RunResult(self.config.run.method, self.config.run.backbone, selections, trivial, self.folder,
-                         counts["model"])
+            "config": saved_form(self.config), "data": self.dataset.info.__dict__,
+            "parameters": count_parameters(self.model), "versions": versions(self.device),
+            "seconds": sum(row["seconds"] for row in self.history), "selections": record, "trivial": trivial})
+        return RunResult(selections, trivial, self.folder)
 
 
 def saved_form(config: Config) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def names_read() -> tuple[set[str], list[re.Pattern]]:
                 names.add(node.attr)
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "getattr":
                 if isinstance(node.args[1], ast.JoinedStr):
-                    parts = [re.escape(v.value) if isinstance(v, ast.Constant) else r"(\w|text|audio|vision)"
+                    parts = [re.escape(v.value) if isinstance(v, ast.Constant) else r"(\w|c_\w|text|audio|vision)"
                              for v in node.args[1].values]
                     patterns.append(re.compile("".join(parts)))
     return names, patterns

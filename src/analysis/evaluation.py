@@ -23,7 +23,7 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
         raise InputError(f"--predictions needs one run; {', '.join(f.name for f in folders)} were found, choose with "
                          "--method")
     columns: list[Column] = []
-    datasets: dict[Config, Dataset] = {}
+    datasets: dict[str, Dataset] = {}
     for folder in folders:
         selections = {}
         for name in SELECTIONS if options.selection == "both" else (options.selection,):
@@ -52,9 +52,8 @@ def _evaluate(options: InferenceOptions, path: Path, device: torch.device,
     key = repr((config.data, config.dataset))
     if key not in datasets:
         datasets[key] = build_data(config, options.data_file)
-        for finding in datasets[key].findings:
-            if finding.level in ("NOTE", "WARN"):
-                print(f"note: {finding.text}")
+        for text in datasets[key].notes:
+            print(f"note: {text}")
     dataset = datasets[key]
     _check_fit(path, saved["info"], dataset.info, same_file=options.data_file is None)
     model = build_model(config, dataset.info, pretrained=False).to(device)

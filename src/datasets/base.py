@@ -70,6 +70,11 @@ class Dataset:
     findings: list[Finding]
 
     @property
+    def notes(self) -> list[str]:
+        """What a user should know about the file."""
+        return [finding.text for finding in self.findings if finding.level in ("NOTE", "WARN")]
+
+    @property
     def test_splits(self) -> list[str]:
         """`test` and every further split whose name begins so; in a file without one, all splits."""
         return [name for name in self.splits if name.startswith("test")] or list(self.splits)

@@ -1,0 +1,75 @@
+"""The README's own examples run as they are printed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import inference
+import main
+
+TEXT = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    return TEXT.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def python_block(title: str) -> str:
+    return re.search(r"```python\n(.*?)```", section(title), re.S)[1]
+
+
+def commands(title: str) -> list[list[str]]:
+    """The words of every shell command of a section."""
+    return [shlex.split(line) for line in section(title).splitlines() if line.startswith("bash ")]
+
+
+def run(words: list[str], place: Path) -> int:
+    """Do what `bash main.sh` or `bash inference.sh` does with these words, in this process."""
+    entry = {"main.sh": main.main, "inference.sh": inference.main}[words[1]]
+    flags = [f"--{flag}={word}" for flag, word in zip(("device", "name", "seed", "dataset"), words[2:6], strict=True)]
+    return entry([*flags, *words[6:], "--checkpoint_path", str(place)])
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """A folder of its own in the place of the repository."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_the_example_of_own_data_trains_and_predicts(tmp_path):
+    block = python_block("Own data")
+    assert len(block.splitlines()) <= 20
+    exec(compile(block, "README.md", "exec"), {})
+    trained, evaluated = commands("Own data")
+    assert run(trained, tmp_path) == 0 and run(evaluated, tmp_path) == 0
+    assert (tmp_path / "data" / "mine.csv").read_text().count("\n") == 17
+
+
+def test_the_example_of_an_own_backbone_trains_inside_causalmer(tmp_path):
+    block = python_block("Own backbone")
+    assert len(block.splitlines()) < 25
+    (tmp_path / "own_backbone.py").write_text(block)
+    (command,) = commands("Own backbone")
+    assert run([*command, "--synthetic_sizes", "64,16,16"], tmp_path) == 0
+
+
+def test_every_file_the_readme_names_exists():
+    root = Path(__file__).parent.parent
+    named = set(re.findall(r"`((?:src|modules|data|tests)/[\w./]*\w)", TEXT))
+    assert len(named) > 10 and [name for name in named if not (root / name).exists()] == []
+
+
+def test_every_flag_the_readme_names_exists(capsys):
+
+    for words in (["--text_branch", "albert"], ["--backbone", "pmr"], ["--dataset", "iemocap"]):
+        with pytest.raises(SystemExit):
+            main.main([*words, "--help"])
+    with pytest.raises(SystemExit):
+        inference.main(["--help"])
+    shown = capsys.readouterr().out
+    flags = set(re.findall(r"(?<![\w-])--\w+", TEXT)) - {"--memory"}  # of the benchmark
+    assert [flag for flag in flags if flag not in shown] == []

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.distillation import GraphDistillation, margin_loss, positive_cosine
-from src.backbones.crossmodal import Crossmodal
+from src.backbones.base import Crossmodal, check_options
 from src.registry import BACKBONES
 from src.structures import BackboneOutput, Batch, DataInfo, InputError, option
 
@@ -60,18 +60,7 @@ class DmdOptions:
     margin_weight: float = option(0.1, "further weight of margin and orthogonality")
 
     def __post_init__(self) -> None:
-        least = dict(dim=4, kernel_t=1, kernel_a=1, kernel_v=1, nlevels=1, num_heads=1, homogeneous_size=1,
-                     heterogeneous_size=1, homogeneous_weight=0, heterogeneous_weight=0, decoupling_weight=0,
-                     margin_weight=0)
-        for name, smallest in least.items():
-            if getattr(self, name) < smallest:
-                raise InputError(f"--{name} must be at least {smallest}, got {getattr(self, name)}")
-        for name in ("attn_dropout", "attn_dropout_a", "attn_dropout_v", "relu_dropout", "embed_dropout",
-                     "res_dropout", "text_dropout", "out_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"--{name} must lie in [0, 1), got {getattr(self, name)}")
-        if self.dim % self.num_heads:
-            raise InputError(f"--num_heads {self.num_heads} does not divide --dim {self.dim}; choose a divisor")
+        check_options(self)
 
 
 def label_distances(labels: Tensor, scores: bool) -> Tensor:

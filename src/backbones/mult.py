@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from src.backbones.crossmodal import Crossmodal
+from src.backbones.base import Crossmodal, check_options
 from src.registry import BACKBONES
 from src.structures import MODALITIES, BackboneOutput, Batch, DataInfo, InputError, option
 
@@ -35,15 +35,7 @@ class MultOptions:
     vonly: bool = option(False, "vision as the only target modality")
 
     def __post_init__(self) -> None:
-        for name in ("dim", "kernel_t", "kernel_a", "kernel_v", "nlevels", "num_heads"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("attn_dropout", "attn_dropout_a", "attn_dropout_v", "relu_dropout", "embed_dropout",
-                     "res_dropout", "out_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"--{name} must lie in [0, 1), got {getattr(self, name)}")
-        if self.dim % self.num_heads:
-            raise InputError(f"--num_heads {self.num_heads} does not divide --dim {self.dim}; choose a divisor")
+        check_options(self)
         if self.lonly + self.aonly + self.vonly > 1:
             raise InputError("--lonly, --aonly and --vonly exclude each other; give one of them, or none for all")
 

@@ -9,7 +9,8 @@ There is no published code; this follows the paper's equations. What its text le
 - A layer's message is reinforced by the modalities as that layer has just reinforced them.
 - Embedding as in MulT: no projection where the input has width d already, dropout on the text input, positions counted
   anew in every modality, so that the first message holds each modality's own.
-- No attention is masked: a message of concatenated modalities has no future to hide.
+- No future is masked: a message of concatenated modalities has none. With --mask_padding, ours, nothing attends to
+  leading zero frames, nor are they pooled; positions, also those of the final encoder, then count true frames only.
 - The final encoder is MulT's pre-norm one. It reads message, text, audio, vision in this order, scaled and with
   positions through the whole, so that its last step is the last frame of vision, which has attended to everything.
 - Dropout on the embedded frames, on attention weights, inside feed-forward networks (4 d wide, ReLU) and on the
@@ -29,8 +30,11 @@ from torch import Tensor, nn
 from modules.multihead_attention import MultiheadAttention
 from modules.position_embedding import SinusoidalPositions
 from modules.transformer import Dropouts, TransformerEncoder, xavier_linear
+from src.backbones.base import Projected, check_options
 from src.registry import BACKBONES
-from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, DataInfo, InputError, option
+from src.structures import MODALITIES, BackboneOutput, Batch, DataInfo, option
+
+MESSAGE = "message"
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class PmrOptions:
     nlevels: int = option(4, "layers of reinforcement")
     final_levels: int = option(3, "layers of the encoder that reads message and modalities at the end")
     num_heads: int = option(8, "attention heads; must divide --dim")
+    mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
     attn_dropout: float = option(0.0, "attention dropout; above 0 a CPU stores the attention weights of every layer")
     relu_dropout: float = option(0.1, "dropout inside the feed-forward layers")
     embed_dropout: float = option(0.25, "dropout on the text input and on embedded frames")
@@ -51,20 +56,18 @@ class PmrOptions:
     out_dropout: float = option(0.0, "dropout inside the output block")
 
     def __post_init__(self) -> None:
-        least = dict(dim=4, kernel_t=1, kernel_a=1, kernel_v=1, nlevels=1, final_levels=1, num_heads=1)
-        for name, smallest in least.items():
-            if getattr(self, name) < smallest:
-                raise InputError(f"--{name} must be at least {smallest}, got {getattr(self, name)}")
-        for name in ("attn_dropout", "relu_dropout", "embed_dropout", "res_dropout", "out_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"--{name} must lie in [0, 1), got {getattr(self, name)}")
-        if self.dim % self.num_heads:
-            raise InputError(f"--num_heads {self.num_heads} does not divide --dim {self.dim}; choose a divisor")
+        check_options(self)
 
     @property
     def dropouts(self) -> Dropouts:
         """The dropouts of all attending parts."""
         return Dropouts(self.attn_dropout, self.relu_dropout, self.res_dropout, self.embed_dropout)
+
+
+def joined(streams: dict[str, Tensor | None]) -> Tensor | None:
+    """Streams, or marks of their true frames, in a row along time; None where there are none."""
+    parts = list(streams.values())
+    return None if parts[0] is None else torch.cat(parts, dim=1)
 
 
 class FeedForward(nn.Module):
@@ -94,15 +97,18 @@ class ReinforcementUnit(nn.Module):
         self.feedforward = FeedForward(width, 4 * width, dropouts.relu)
         self.residual_dropout = dropouts.residual
 
-    def forward(self, target: Tensor, source: Tensor) -> Tensor:
-        """target (B, Tt, D), source (B, Ts, D) -> (B, Tt, D)."""
-        x = self.mixture_norm(self.mixture(target, source))
+    def forward(self, target: Tensor, source: Tensor, true: Tensor | None = None,
+                source_true: Tensor | None = None) -> Tensor:
+        """target (B, Tt, D), source (B, Ts, D), their true frames marked (B, Tt), (B, Ts) -> (B, Tt, D)."""
+        x = self.mixture_norm(self.mixture(target, source, true, source_true))
         return self.output_norm(x + F.dropout(self.feedforward(x), self.residual_dropout, self.training))
 
-    def mixture(self, target: Tensor, source: Tensor) -> Tensor:
+    def mixture(self, target: Tensor, source: Tensor, true: Tensor | None = None,
+                source_true: Tensor | None = None) -> Tensor:
         """G * CA + (1 - G) * SA with G = sigmoid(SA W_sa + CA W_ca + b). -> (B, Tt, D)."""
-        own = self.self_attention(target, target, target)
-        other = self.cross_attention(target, source, source)
+        allowed, source_allowed = (None if keys is None else keys[:, None, None] for keys in (true, source_true))
+        own = self.self_attention(target, target, target, allowed)
+        other = self.cross_attention(target, source, source, source_allowed)
         gate = torch.sigmoid(self.gate_self(own) + self.gate_cross(other))
         return torch.lerp(own, other, gate)  # the same sum in one kernel, storing one tensor less
 
@@ -120,16 +126,18 @@ class MessageUpdate(nn.Module):
         self.feedforward = FeedForward(width, 4 * width, dropouts.relu)
         self.residual_dropout = dropouts.residual
 
-    def forward(self, streams: Tensor) -> Tensor:
-        """streams (B, 3, T, D) -> (B, T, D)."""
-        message = torch.einsum("bs,bstd->btd", self.weights(streams), streams)
+    def forward(self, streams: Tensor, true: Tensor | None = None) -> Tensor:
+        """streams (B, 3, T, D), `true` (B, T) marks true frames -> (B, T, D)."""
+        message = torch.einsum("bs,bstd->btd", self.weights(streams, true), streams)
         branch = self.feedforward(self.norm(message))
         return message + F.dropout(branch, self.residual_dropout, self.training)
 
-    def weights(self, streams: Tensor) -> Tensor:
+    def weights(self, streams: Tensor, true: Tensor | None = None) -> Tensor:
         """a = softmax_x(u tanh(W pool(C_x) + b)) over the streams. (B, 3, T, D) -> (B, 3)."""
-        over_time = self.time_score(streams).softmax(dim=2)
-        pooled = torch.einsum("bstk,bstd->bsd", over_time, streams)
+        scores = self.time_score(streams)
+        if true is not None:
+            scores = scores.masked_fill(~true[:, None, :, None], -math.inf)
+        pooled = torch.einsum("bstk,bstd->bsd", scores.softmax(dim=2), streams)
         return self.stream_score(torch.tanh(self.project(pooled))).squeeze(-1).softmax(dim=1)
 
 
@@ -143,15 +151,17 @@ class PmrLayer(nn.Module):
         self.to_message = nn.ModuleDict({name: ReinforcementUnit(width, heads, dropouts) for name in MODALITIES})
         self.update = MessageUpdate(width, dropouts)
 
-    def forward(self, frames: dict[str, Tensor], message: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """frames (B, T, D) by modality, message (B, T of all, D) -> the same, reinforced."""
-        frames = {name: self.to_modality[name](frames[name], message) for name in MODALITIES}
-        streams = torch.stack([self.to_message[name](message, frames[name]) for name in MODALITIES], dim=1)
-        return frames, self.update(streams)
+    def forward(self, streams: dict[str, Tensor], true: dict[str, Tensor | None]) -> dict[str, Tensor]:
+        """Message and modalities (B, T, D) with marks of their true frames (B, T) -> the same streams, reinforced."""
+        message, message_true = streams[MESSAGE], true[MESSAGE]
+        frames = {name: self.to_modality[name](streams[name], message, true[name], message_true)
+                  for name in MODALITIES}
+        forms = [self.to_message[name](message, frames[name], message_true, true[name]) for name in MODALITIES]
+        return {MESSAGE: self.update(torch.stack(forms, dim=1), message_true), **frames}
 
 
 @BACKBONES.register("pmr")
-class PMR(nn.Module):
+class PMR(Projected):
     """Reinforcement layers between three modalities and a message, a transformer encoder, a residual output block.
 
     Raises InputError where a sequence is shorter than its projection kernel.
@@ -168,18 +178,8 @@ class PMR(nn.Module):
     }
 
     def __init__(self, info: DataInfo, options: PmrOptions) -> None:
-        super().__init__()
-        self.options = options
+        super().__init__(info, options)
         width = options.dim
-        kernels = {name: getattr(options, f"kernel_{letter}") for letter, name in LETTER.items()}
-        for name, kernel in kernels.items():
-            if info.lengths[name] < kernel and info.widths[name] != width:
-                raise InputError(f"{name} has {info.lengths[name]} frames, shorter than its kernel of {kernel}; "
-                                 f"lower --kernel_{name[0]}")
-        self.projections = nn.ModuleDict({
-            name: nn.Identity() if info.widths[name] == width
-            else nn.Conv1d(info.widths[name], width, kernels[name], bias=False)
-            for name in MODALITIES})
         self.positions = SinusoidalPositions(width)
         self.layers = nn.ModuleList(PmrLayer(options) for _ in range(options.nlevels))
         self.encoder = TransformerEncoder(width, options.num_heads, options.final_levels, options.dropouts,
@@ -189,18 +189,17 @@ class PMR(nn.Module):
 
     def forward(self, batch: Batch) -> BackboneOutput:
         """Logits (B, C) and the joint state (B, d) of a batch with inputs (B, T, D)."""
-        frames = {name: self._embed(name, batch.inputs[name]) for name in MODALITIES}
-        message = torch.cat([frames[name] for name in MODALITIES], dim=1)
+        frames = self.project(batch, self.options.embed_dropout)
+        true = self.true_windows(batch, frames)
+        frames = {name: self._embed(x, true[name]) for name, x in frames.items()}
+        streams = {MESSAGE: joined(frames), **frames}
+        true = {MESSAGE: joined(true), **true}
         for layer in self.layers:
-            frames, message = layer(frames, message)
-        everything = torch.cat([message, *(frames[name] for name in MODALITIES)], dim=1)
-        hidden = self.encoder(everything)[:, -1]
+            streams = layer(streams, true)
+        hidden = self.encoder(joined(streams), true=joined(true))[:, -1]
         return BackboneOutput(self.output(hidden + self.output_block(hidden)), hidden)
 
-    def _embed(self, name: str, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T - kernel + 1, d)."""
-        dropout = self.options.embed_dropout
-        if name == "text":
-            x = F.dropout(x, dropout, self.training)
-        x = self.projections[name](x.transpose(1, 2)).transpose(1, 2)
-        return F.dropout(math.sqrt(self.options.dim) * x + self.positions(x), dropout, self.training)
+    def _embed(self, x: Tensor, true: Tensor | None) -> Tensor:
+        """Scaled frames plus positions. (B, T, d) -> (B, T, d)."""
+        x = math.sqrt(self.options.dim) * x + self.positions(x, true)
+        return F.dropout(x, self.options.embed_dropout, self.training)

@@ -63,45 +63,10 @@ def test_a_sequence_shorter_than_its_kernel_is_refused():
 @pytest.mark.parametrize("options, message", [
     (dict(num_heads=7), "--num_heads 7 does not divide --dim 40"),
     (dict(kernel_t=0), "--kernel_t must be at least 1"),
+    (dict(dim=2, num_heads=1), "--dim must be at least 4"),
     (dict(relu_dropout=1.0), r"--relu_dropout must lie in \[0, 1\)"),
     (dict(lonly=True, vonly=True), "exclude each other"),
 ])
 def test_options_that_cannot_work_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         MultOptions(**options)
-
-
-def padded(batch, frames):
-    """The batch with more zero frames in front, a number per modality."""
-    inputs = {m: torch.cat([x.new_zeros(len(x), frames[m], x.size(2)), x], dim=1) for m, x in batch.inputs.items()}
-    return dataclasses.replace(batch, inputs=inputs)
-
-
-@pytest.mark.parametrize("more", [dict(text=3, audio=3, vision=3), dict(text=0, audio=9, vision=2)])
-@pytest.mark.parametrize("mask_padding", [True, False])
-def test_padding_changes_the_logits_only_without_mask_padding(more, mask_padding):
-    options = MultOptions(dim=8, num_heads=2, nlevels=2, kernel_t=3, kernel_a=2, mask_padding=mask_padding)
-    torch.manual_seed(0)
-    model = MulT(SMALL, options).eval()
-    batch = model_input([7, 5, 9], SMALL.widths, 3)
-    batch.inputs["audio"][1, :3] = 0  # samples of unequal true lengths
-    batch.inputs["text"][2, :4] = 0
-    difference = (model(padded(batch, more)).logits - model(batch).logits).abs().max().item()
-    assert difference < 1e-5 if mask_padding else difference > 1e-3
-
-
-def test_mask_padding_treats_a_sample_as_if_it_stood_alone():
-    model = MulT(SMALL, MultOptions(dim=8, num_heads=2, nlevels=2, mask_padding=True)).eval()
-    batch = model_input([7, 7, 7], SMALL.widths, 1)
-    alone = dataclasses.replace(batch, inputs={m: x.clone() for m, x in batch.inputs.items()})
-    batch.inputs["audio"][:, :4] = 0
-    alone.inputs["audio"] = alone.inputs["audio"][:, 4:]
-    torch.testing.assert_close(model(batch).logits, model(alone).logits, atol=1e-5, rtol=0)
-
-
-def test_mask_padding_works_with_a_removed_modality_and_with_less_than_a_window():
-    model = MulT(SMALL, MultOptions(dim=8, num_heads=2, nlevels=1, kernel_a=3, mask_padding=True)).eval()
-    batch = model_input([7, 7, 7], SMALL.widths, 2)
-    batch.inputs["text"].zero_()
-    batch.inputs["audio"][:, :6] = 0
-    assert model(batch).logits.isfinite().all()

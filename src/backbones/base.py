@@ -1,0 +1,87 @@
+"""What backbones share: checked options, projections to one width, encoders of modalities that read each other."""
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from modules.transformer import Dropouts, TransformerEncoder
+from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError
+
+
+def check_options(options: Any) -> None:
+    """Raise InputError unless dropouts lie in [0, 1), dim is 4 or more, sizes 1, weights 0, and heads divide dim."""
+    for item in fields(options):
+        name, value = item.name, getattr(options, item.name)
+        least = 4 if name == "dim" else int(item.type is int)  # 4: the least width that has positions
+        if "dropout" in name and not 0 <= value < 1:
+            raise InputError(f"--{name} must lie in [0, 1), got {value}")
+        if value < least:
+            raise InputError(f"--{name} must be at least {least}, got {value}")
+    if options.dim % options.num_heads:
+        raise InputError(f"--num_heads {options.num_heads} does not divide --dim {options.dim}; choose a divisor")
+
+
+class Projected(nn.Module):
+    """Base of backbones that bring every modality to width `dim`; `options` need kernels and `mask_padding` too.
+
+    Raises InputError where a sequence is shorter than its projection kernel.
+    """
+
+    def __init__(self, info: DataInfo, options: Any) -> None:
+        super().__init__()
+        self.options = options
+        kernels = {name: getattr(options, f"kernel_{letter}") for letter, name in LETTER.items()}
+        for name, kernel in kernels.items():
+            if info.lengths[name] < kernel and info.widths[name] != options.dim:
+                raise InputError(f"{name} has {info.lengths[name]} frames, shorter than its kernel of {kernel}; "
+                                 f"lower --kernel_{name[0]}")
+        # A modality that already has width d passes unprojected, as published.
+        self.projections = nn.ModuleDict({
+            name: nn.Identity() if info.widths[name] == options.dim
+            else nn.Conv1d(info.widths[name], options.dim, kernels[name], bias=False)
+            for name in MODALITIES})
+
+    def project(self, batch: Batch, text_dropout: float) -> dict[str, Tensor]:
+        """Frames of width d. -> modality -> (B, T - kernel + 1, d)."""
+        inputs = batch.inputs | {"text": F.dropout(batch.inputs["text"], text_dropout, self.training)}
+        return {name: self.projections[name](inputs[name].transpose(1, 2)).transpose(1, 2) for name in MODALITIES}
+
+    def true_windows(self, batch: Batch, frames: dict[str, Tensor]) -> dict[str, Tensor | None]:
+        """With --mask_padding, the windows of true frames only, or the last one where there is none; else None each.
+
+        -> modality -> boolean (B, T - kernel + 1).
+        """
+        if not self.options.mask_padding:
+            return dict.fromkeys(frames)
+        windows = {name: batch.true_frames(name)[:, :x.size(1)].clone() for name, x in frames.items()}
+        for true in windows.values():
+            true[:, -1] = True
+        return windows
+
+
+class Crossmodal(Projected):
+    """Base of backbones whose target modalities read the others; `options` need MulT's sizes, dropouts and masks."""
+
+    def __init__(self, info: DataInfo, options: Any, targets: tuple[str, ...] = MODALITIES) -> None:
+        super().__init__(info, options)
+        self.crossmodal = nn.ModuleDict({
+            f"{target}_from_{source}": self.encoder(options.dim, options.nlevels, source)
+            for target in targets for source in MODALITIES if source != target})
+        self.memory = nn.ModuleDict({
+            target: self.encoder(2 * options.dim, max(options.nlevels, 3), "text") for target in targets})
+
+    def encoder(self, width: int, layers: int, source: str) -> TransformerEncoder:
+        """An encoder whose attention dropout follows the source modality."""
+        options = self.options
+        attention = {"text": options.attn_dropout, "audio": options.attn_dropout_a, "vision": options.attn_dropout_v}
+        dropouts = Dropouts(attention[source], options.relu_dropout, options.res_dropout, options.embed_dropout)
+        return TransformerEncoder(width, options.num_heads, layers, dropouts, options.attn_mask)
+
+    def target_state(self, target: str, frames: dict[str, Tensor], true: dict[str, Tensor | None]) -> Tensor:
+        """Last step of a target that has read the other modalities. -> (B, 2 d)."""
+        read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source], true[target], true[source])
+                for source in MODALITIES if source != target]
+        return self.memory[target](torch.cat(read, dim=2), true=true[target])[:, -1]

@@ -58,11 +58,10 @@ def set_aside(folder: Path) -> Path | None:
 def save_checkpoint(path: Path, model: nn.Module, config: Mapping[str, Any], info: DataInfo, **more: Any) -> None:
     """Write a checkpoint of plain data; an older one stays until the new one is whole."""
     content = {"format": FORMAT, "config": dict(config), "info": asdict(info), "model": model.state_dict(), **more}
+    buffer = io.BytesIO()  # torch's own file writer does not say that a disk is full
+    torch.save(content, buffer)
     with atomic_file(path) as file:
-        try:
-            torch.save(content, file)
-        except RuntimeError as error:  # torch's zip writer reports a full disk this way
-            raise OSError(str(error).splitlines()[0]) from error
+        file.write(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

@@ -109,6 +109,7 @@ def _git_revision() -> str:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that replaces `path` only once it is whole; InputError where it cannot be written, `path` then stays."""
     partial = path.with_name(f".{path.name}.partial")
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
@@ -122,3 +123,5 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()  # refuses, and ends the clean-up, where the file was written

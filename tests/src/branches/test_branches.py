@@ -43,7 +43,7 @@ def test_pretrained_weights_of_other_sizes_name_the_flags_to_pass(tmp_path):
 
 
 def test_without_network_one_sentence_says_what_to_do(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="--text_pretrained PATH, or start without them with --text_init random"):
         AlbertBranch(6, 9, 5, AlbertOptions(text_pretrained="nobody/such-weights"), True)
 

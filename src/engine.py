@@ -12,6 +12,7 @@ from src.config import Config
 from src.datasets.base import Dataset
 from src.datasets.loader import Loader
 from src.metrics import Metrics
+from src.options import TrainingOptions
 from src.runtime import storage_device
 from src.structures import InputError
 from src.tasks import make_task
@@ -28,13 +29,13 @@ class EpochResult:
     labels: Tensor | None  # (N, ...)
 
 
-def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str, *,
-              optimizer: torch.optim.Optimizer | None = None, clip: float = 0.0, accumulate: int = 1) -> EpochResult:
-    """Pass over a split once; the model changes only if an optimizer is given.
+def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str,
+              optimizer: torch.optim.Optimizer | None = None, options: TrainingOptions | None = None) -> EpochResult:
+    """Pass over a split once; the model changes only if an optimizer and its options are given.
 
-    Every `accumulate` batches make one step, the last ones fewer; weighted by their samples they give the gradient of
-    one large batch, for losses that are means over samples. Raises InputError where a loss is not finite; the check
-    comes after the pass, so that a GPU never waits for it.
+    Every `options.accumulate` batches make one step, the last ones fewer; weighted by their samples they give the
+    gradient of one large batch, for losses that are means over samples. Raises InputError where a loss is not finite;
+    the check comes after the pass, so that a GPU never waits for it.
     """
     training = optimizer is not None
     model.train(training)
@@ -44,13 +45,13 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
             output = model(batch)
             found = {} if batch.labels is None else objective(output, batch)
             if training:
-                first = number - number % accumulate
-                together = sum(loader.sizes[first:first + accumulate])
+                first = number - number % options.accumulate
+                together = sum(loader.sizes[first:first + options.accumulate])
                 if number == first:
                     optimizer.zero_grad()
                 (found["loss"] * (loader.sizes[number] / together)).backward()
-                if number + 1 in (first + accumulate, len(loader)):
-                    nn.utils.clip_grad_norm_(model.parameters(), clip)
+                if number + 1 in (first + options.accumulate, len(loader)):
+                    _clip(model, options)
                     optimizer.step()
             terms.append({name: term.detach() for name, term in found.items()})
             values.append({name: value.detach() for name, value in output.per_sample().items()})
@@ -86,6 +87,14 @@ def trivial_scores(dataset: Dataset) -> Scores:
     labels = {name: dataset.splits[name].labels for name in dataset.test_splits}
     return {name: task.metrics(logits.repeat(len(found), 1), found) for name, found in labels.items()
             if found is not None}
+
+
+def _clip(model: nn.Module, options: TrainingOptions) -> None:
+    """Limit the gradients as asked for."""
+    if options.clip_value:
+        nn.utils.clip_grad_value_(model.parameters(), options.clip_value)
+    if options.clip:
+        nn.utils.clip_grad_norm_(model.parameters(), options.clip)
 
 
 def _mean_terms(terms: list[dict[str, Tensor]], sizes: list[int], title: str) -> dict[str, float]:

@@ -117,7 +117,8 @@ class TrainingOptions:
     accumulate: int = option(1, "batches whose gradients are added up to one step, weighted by their samples")
     num_epochs: int = option(40, "passes over the training split")
     optim: str = option("Adam", "optimizer of torch.optim", OPTIMIZERS)
-    clip: float = option(0.8, "largest gradient norm over all parameters")
+    clip: float = option(0.8, "largest gradient norm over all parameters; 0 for no limit")
+    clip_value: float = option(0.0, "largest absolute value of any single gradient; 0 for no limit")
     when: int = option(20, "epochs without a lower validation loss before learning rates fall to a tenth")
     m_lr: float = option(1e-3, "learning rate of the backbone")
     t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with ALBERT)")
@@ -131,6 +132,9 @@ class TrainingOptions:
         for name, least in (("batch_size", 1), ("accumulate", 1), ("num_epochs", 1), ("when", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name} must be at least {least}, got {getattr(self, name)}")
-        for name in ("clip", "m_lr", "t_lr", "a_lr", "v_lr", "c_t_lr", "c_a_lr", "c_v_lr"):
+        for name in ("clip", "clip_value"):
+            if getattr(self, name) < 0:
+                raise InputError(f"--{name} must be at least 0, got {getattr(self, name)}")
+        for name in ("m_lr", "t_lr", "a_lr", "v_lr", "c_t_lr", "c_a_lr", "c_v_lr"):
             if not getattr(self, name) > 0:
                 raise InputError(f"--{name} must be above 0, got {getattr(self, name)}")

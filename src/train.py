@@ -92,8 +92,8 @@ class Trainer:
         """Train, validate, select, save; the checkpoint for --resume comes last."""
         began, number = time.perf_counter(), self.epoch + 1
         title = f"epoch {number}/{self.config.training.num_epochs}"
-        trained = run_epoch(self.model, self.train_loader, self.objective, f"{title} train", optimizer=self.optimizer,
-                            clip=self.config.training.clip, accumulate=self.config.training.accumulate)
+        trained = run_epoch(self.model, self.train_loader, self.objective, f"{title} train", self.optimizer,
+                            self.config.training)
         checked = run_epoch(self.model, self.valid_loader, self.objective, f"{title} valid")
         self.scheduler.step(checked.terms["loss"])
         row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}

@@ -68,7 +68,7 @@ def measure(backbone: str, shape: str, method: str, device: torch.device, attent
         began = time.perf_counter()
         optimizer.zero_grad()
         objective(model(batch), batch)["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.clip)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.8)
         optimizer.step()
         if cuda:
             torch.cuda.synchronize(device)

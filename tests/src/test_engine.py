@@ -7,6 +7,7 @@ from torch import nn
 from src.datasets.base import Split
 from src.datasets.loader import Loader
 from src.engine import run_epoch
+from src.options import TrainingOptions
 from src.structures import MODALITIES, BackboneOutput
 
 CPU = torch.device("cpu")
@@ -54,7 +55,7 @@ def test_small_batches_give_the_gradient_of_the_large_one(size, accumulate):
         torch.manual_seed(1)
         model = Linear()
         run_epoch(model, Loader(data, batch_size, CPU, CPU), objective, "x",
-                  optimizer=torch.optim.SGD(model.parameters(), lr=0.1), clip=1e9, accumulate=count)
+                  torch.optim.SGD(model.parameters(), lr=0.1), TrainingOptions(clip=0, accumulate=count))
         gradients.append(model.map.weight.grad.clone())
     torch.testing.assert_close(*gradients)
 
@@ -63,5 +64,20 @@ def test_leftover_batches_are_stepped_too():
     steps, model = [], Linear()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     optimizer.register_step_post_hook(lambda *_: steps.append(1))
-    run_epoch(model, Loader(split(7), 1, CPU, CPU), objective, "x", optimizer=optimizer, clip=1.0, accumulate=3)
+    run_epoch(model, Loader(split(7), 1, CPU, CPU), objective, "x", optimizer, TrainingOptions(accumulate=3))
     assert len(steps) == 3  # 3 + 3 + 1 batches
+
+
+@pytest.mark.parametrize("options, limit", [(dict(clip=0.5), lambda g: g / g.norm() * 0.5),
+                                            (dict(clip=0, clip_value=0.2), lambda g: g.clamp(-0.2, 0.2)),
+                                            (dict(clip=0), lambda g: g)])
+def test_gradients_are_limited_as_asked_for(options, limit):
+    found = {}
+    for name, chosen in (("free", dict(clip=0)), ("limited", options)):
+        torch.manual_seed(1)
+        model = Linear()
+        run_epoch(model, Loader(split(8), 8, CPU, CPU), objective, "x",
+                  torch.optim.SGD(model.parameters(), lr=0.1), TrainingOptions(**chosen))
+        found[name] = torch.cat([p.grad.flatten() for p in model.parameters()])
+    assert found["free"].norm() > 0.5
+    torch.testing.assert_close(found["limited"], limit(found["free"]))

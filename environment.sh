@@ -15,7 +15,7 @@ try:
 except ImportError:
     from pip._vendor.packaging.requirements import Requirement
 with open(sys.argv[1]) as file:
-    wanted = [Requirement(line) for line in file if line.strip()]
+    wanted = [Requirement(line.strip()) for line in file if line.strip()]
 for item in wanted:
     if (item.marker is None or item.marker.evaluate()) and not item.specifier.contains(version(item.name)):
         sys.exit(1)

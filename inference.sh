@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Evaluate what main.sh trained with the same four arguments.
-#   bash inference.sh GPU NAME SEED DATASET [flags]      GPU is a number, cpu or auto; flags: python inference.py --help
+#   bash inference.sh GPU NAME SEED DATASET [flags] GPU is a number, cpu or auto; bash inference.sh --help lists the flags
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-
-if [[ $# -lt 4 ]]; then
+if [[ $# -ge 4 ]]; then
+    set -- --device="$1" --name="$2" --seed="$3" --dataset="$4" "${@:5}"
+elif [[ "${1:-}" != "--help" ]]; then
     echo "usage: bash inference.sh GPU NAME SEED DATASET [flags]; got $# arguments" >&2
     exit 2
 fi
-exec "$PYTHON" inference.py --device="$1" --name="$2" --seed="$3" --dataset="$4" "${@:5}"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+exec "$PYTHON" inference.py "$@"

@@ -12,7 +12,7 @@ from src.build import build_data, warnings
 from src.config import parse_config
 from src.runtime import resolve_device, run_command
 from src.tasks import make_task
-from src.train import paired, train
+from src.train import train
 
 
 def run(argv: Sequence[str] | None) -> None:
@@ -25,9 +25,7 @@ def run(argv: Sequence[str] | None) -> None:
     for text in (*dataset.notes, *warnings(config)):
         print(f"note: {text}")
     columns = []
-    for one in paired(config):
-        print(f"\n{one.run.backbone}, {one.run.method}, seed {one.run.seed}", flush=True)
-        result = train(one, dataset, device)
+    for result in train(config, dataset, device):
         print(f"saved in {result.folder}")
         columns += selection_columns(result.folder.name, result.selections)
     print("\n" + results_table([("trivial", result.trivial), *columns], make_task(dataset.info.task)))

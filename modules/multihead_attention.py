@@ -10,6 +10,8 @@ from torch.utils.checkpoint import checkpoint
 
 LARGE = 2**21  # attention weights of one layer above which they are not kept, 16 MiB
 
+MULTIPLE = {"cuda": 4}  # of head widths that the memory-efficient kernel takes in float32
+
 
 class MultiheadAttention(nn.Module):
     """Scaled dot-product attention over several heads (Vaswani et al., 2017, section 3.2.2).
@@ -40,7 +42,12 @@ class MultiheadAttention(nn.Module):
         q, k, v = (self._split(x) for x in self._project(query, key, value))
         # Scaling the queries first is the published order; with torch's plain kernel the rounding then is the same.
         q = q * q.size(-1) ** -0.5
-        return self.out(self._attend(q, k, v, allowed).transpose(1, 2).flatten(2))
+        # The fused kernel takes head widths of its own multiples only; zeros change neither products nor values.
+        spare = -q.size(-1) % MULTIPLE.get(q.device.type, 1)
+        if spare:
+            q, k, v = (F.pad(x, (0, spare)) for x in (q, k, v))
+        mixed = self._attend(q, k, v, allowed)
+        return self.out(mixed[..., :mixed.size(-1) - spare].transpose(1, 2).flatten(2))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
         """Mix the values by the softmax of scaled queries and keys. (B, heads, T, D / heads) x 3 -> as q."""

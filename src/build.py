@@ -1,16 +1,19 @@
 """From a configuration to its parts: task, data, model, objective, optimizer."""
 
-from collections.abc import Callable
+import contextlib
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from src.causal_mer_model import CausalMER
+from src.causal_mer_model import INPUTS, CausalMER, Fusion, effects
 from src.config import Config, backbone_class
 from src.datasets.base import REQUIRED, Dataset, data_file, dataset_spec, load
-from src.losses import Terms, causal_loss, plain_loss
+from src.losses import Terms, alignment_loss, causal_loss, plain_loss
 from src.registry import BACKBONES, BRANCHES, FUSIONS
+from src.runtime import atomic_file
 from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, CausalOutput, DataInfo, InputError, UsageError
 from src.tasks import Task, make_task
 
@@ -27,12 +30,16 @@ def task_name(config: Config) -> str:
     if not task:
         raise UsageError(f"--dataset {config.run.dataset} is a file of your own, so --task has to say what its labels "
                          "are; choose from emotion4, sentiment7, sentiment, classes:N")
-    return "sentiment" if task == "sentiment7" and config.data.mosei_task == "regression" else task
+    if config.data.mosei_task != "regression":
+        return task
+    if not task.startswith("sentiment"):
+        raise UsageError(f"--mosei_task regression needs sentiment scores, but the task is {task}; leave it out")
+    return "sentiment"
 
 
 def warnings(config: Config) -> list[str]:
     """What a user should know about a configuration before it runs."""
-    return [REGRESSION_WARNING] if task_name(config) == "sentiment" and config.run.method == "causal" else []
+    return [REGRESSION_WARNING] if task_name(config) == "sentiment" and config.run.method != "plain" else []
 
 
 def build_data(config: Config, file: Path | None = None) -> Dataset:
@@ -40,7 +47,8 @@ def build_data(config: Config, file: Path | None = None) -> Dataset:
     spec = dataset_spec(config.run.dataset)
     path = file or data_file(config.data.data_path, spec, config.data.aligned, config.dataset)
     if spec.generate and not file and not path.exists():
-        spec.generate(path, config.dataset)
+        with atomic_file(path) as handle:
+            pickle.dump(spec.generate(config.dataset), handle, protocol=4)
     task = task_name(config)
     return load(path, spec, task, make_task(task).outputs, () if file else REQUIRED)
 
@@ -59,7 +67,22 @@ def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> nn.M
         branches[name] = BRANCHES[kind](info.widths[name], info.lengths[name], info.outputs, config.branches[kind],
                                         pretrained)
     weights = {name: getattr(config.causal, f"nde_{letter}") for letter, name in LETTER.items()}
-    return CausalMER(backbone, branches, FUSIONS[config.causal.fusion_mode], config.causal.constant, weights)
+    fusion = FUSIONS[config.causal.fusion_mode]
+    model = CausalMER(backbone, branches, fusion, config.causal.constant, weights)
+    model.constants.requires_grad_(constants_matter(fusion, info.outputs))
+    return model
+
+
+def constants_matter(fusion: Fusion, outputs: int) -> bool:
+    """Whether the alignment loss K depends on the constants: not with an additive fusion (tanh), nor with one output.
+
+    Its float32 gradient there is rounding noise, which Adam would scale up into a drift; float64 tells it from zero.
+    """
+    random = torch.Generator().manual_seed(0)
+    logits = {name: torch.randn(4, outputs, dtype=torch.float64, generator=random) for name in INPUTS}
+    constants = {name: torch.randn((), dtype=torch.float64, generator=random).requires_grad_() for name in MODALITIES}
+    alignment_loss(effects(fusion, logits, constants)).backward()
+    return any(constant.grad.abs() > 1e-12 for constant in constants.values())
 
 
 def _build_backbone(config: Config, info: DataInfo) -> nn.Module:
@@ -70,31 +93,44 @@ def _build_backbone(config: Config, info: DataInfo) -> nn.Module:
         return cls(info, config.backbone)
     if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         raise InputError(f"the backbone {name!r} breaks the contract 'a torch.nn.Module class': it is {cls!r}")
-    try:
+    with _contract(name, "__init__(info, options)"):
         backbone = cls(info, config.backbone)
-    except TypeError as error:
-        raise InputError(f"the backbone {name!r} breaks the contract '__init__(info, options)': {error}") from error
-    problem = _contract_problem(backbone, info)
-    if problem:
-        raise InputError(f"the backbone {name!r} breaks the contract 'forward(batch) -> BackboneOutput(logits (B, C), "
-                         f"hidden (B, H))': {problem}")
+        list(backbone.parameters())  # fails where super().__init__() was not called
+    with _contract(name, "forward(batch) -> BackboneOutput(logits (B, C), hidden (B, H))"):
+        output = _trial(backbone, info)
+        for field, width in (("logits", info.outputs), ("hidden", None)):
+            found = getattr(output, field, None)
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            if not (isinstance(shape, tuple) and len(shape) == 2 and shape[0] == 2 and width in (None, shape[1])):
+                raise ValueError(f"{field} for 2 samples is {shape}, expected (2, {width or 'H'})")
+        if not output.logits.requires_grad or not hasattr(output, "per_sample"):
+            raise ValueError("logits carry no gradient, or the output is no BackboneOutput")
+    if hasattr(backbone, "auxiliary_loss"):
+        with _contract(name, "auxiliary_loss(output, labels, task) -> scalar"):
+            task = make_task(info.task)
+            loss = backbone.auxiliary_loss(output, task.example_labels(), task)
+            if not isinstance(loss, Tensor) or loss.ndim:
+                raise ValueError(f"it returned {tuple(loss.shape) if isinstance(loss, Tensor) else loss!r}")
     return backbone
 
 
-def _contract_problem(backbone: nn.Module, info: DataInfo) -> str | None:
-    """What a backbone's answer to a batch of two lacks, or None; random states and the module stay as they were."""
+@contextlib.contextmanager
+def _contract(name: str, line: str) -> Iterator[None]:
+    """Turn whatever a user's class does wrong into one sentence that names the broken line of the contract."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"the backbone {name!r} breaks the contract '{line}': {reason}") from error
+
+
+def _trial(backbone: nn.Module, info: DataInfo) -> BackboneOutput:
+    """A backbone's answer to a batch of two; random states stay as they were."""
     batch = Batch({m: torch.ones(2, info.lengths[m], info.widths[m]) for m in MODALITIES}, None)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with torch.random.fork_rng(devices=[]):
         output = backbone.eval()(batch)
     backbone.train()
-    for attribute in ("logits", "hidden", "aux", "per_sample"):
-        if not hasattr(output, attribute):
-            return f"it returned a {type(output).__name__} without {attribute!r}"
-    if output.logits.shape != (2, info.outputs):
-        return f"logits have the shape {tuple(output.logits.shape)} for 2 samples, expected (2, {info.outputs})"
-    if output.hidden.ndim != 2 or len(output.hidden) != 2:
-        return f"hidden has the shape {tuple(output.hidden.shape)} for 2 samples, expected (2, H)"
-    return None
+    return output
 
 
 def build_objective(config: Config, task: Task, model: nn.Module) -> Objective:

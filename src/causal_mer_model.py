@@ -10,7 +10,6 @@ from src.structures import MODALITIES, Batch, CausalOutput, Effects
 Fusion = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 FUSED = "fused"  # the backbone's place among the inputs of a fusion
 INPUTS = (FUSED, *MODALITIES)
-GRADIENT_NOISE = 1e-6
 
 
 def intervene(fusion: Fusion, logits: Mapping[str, Tensor], factual: Collection[str], constant: Tensor) -> Tensor:
@@ -39,15 +38,6 @@ def total_indirect_effect(found: Effects, weights: Mapping[str, float]) -> Tenso
     return found.total - sum(weights[name] * found.direct[name] for name in MODALITIES)
 
 
-def _drop_gradient_noise(gradient: Tensor) -> Tensor:
-    """Zero a gradient that is rounding noise, which Adam would scale up into a drift.
-
-    With the tanh fusion, and with one output, the alignment loss does not depend on the constants at all; its gradient
-    there is float32 rounding, below 1e-6.
-    """
-    return torch.where(gradient.abs() < GRADIENT_NOISE, 0.0, gradient)
-
-
 class CausalMER(nn.Module):
     """A backbone beside one branch per modality; any module that meets the backbone contract serves."""
 
@@ -60,8 +50,6 @@ class CausalMER(nn.Module):
         for name in MODALITIES:  # one by one: a ParameterDict sorts the keys of a dictionary
             self.constants[name] = nn.Parameter(torch.tensor(constant))
         self.direct_weights = dict(direct_weights or dict.fromkeys(MODALITIES, 1.0))
-        for parameter in self.constants.values():
-            parameter.register_hook(_drop_gradient_noise)
 
     def forward(self, batch: Batch) -> CausalOutput:
         """Predict by TIE; effects come twice, once for the networks and once for the constants."""

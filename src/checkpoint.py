@@ -29,16 +29,23 @@ def runs_folder(place: PlaceOptions) -> Path:
 
 def run_folder(place: PlaceOptions, backbone: str, method: str) -> Path:
     """The folder of one run."""
-    return runs_folder(place) / f"{backbone.replace(':', '.')}-{method}"
+    return runs_folder(place) / f"{_plain_name(backbone)}-{method}"
 
 
-def find_runs(place: PlaceOptions, method: str) -> list[Path]:
+def _plain_name(backbone: str) -> str:
+    """package.module:Class as part of a file name."""
+    return backbone.replace(":", ".")
+
+
+def find_runs(place: PlaceOptions, method: str, backbone: str = "") -> list[Path]:
     """Folders of the trained runs of a name, plain before causal; InputError where there is none."""
+    pattern = _plain_name(backbone) or "*"
     wanted = ("plain", "causal") if method == "paired" else (method,)
     folder = runs_folder(place)
-    runs = [path for kind in wanted for path in sorted(folder.glob(f"*-{kind}")) if any(path.glob("best_*.pt"))]
+    runs = [path for kind in wanted for path in sorted(folder.glob(f"{pattern}-{kind}")) if any(path.glob("best_*.pt"))]
     if not runs:
-        raise InputError(f"no {'' if method == 'paired' else method + ' '}checkpoint in {folder.absolute()}; train it "
+        asked = " ".join(word for word in (backbone, "" if method == "paired" else method, "checkpoint") if word)
+        raise InputError(f"no {asked} in {folder.absolute()}; train it "
                          f"first with: bash main.sh {place.device} {place.name} {place.seed} {place.dataset}")
     return runs
 
@@ -77,6 +84,9 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise InputError(f"{path} has the checkpoint format {found!r}, this code reads {FORMAT}; train it again")
+    missing = {"config", "info", "model", "epoch"} - content.keys()
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(sorted(missing))}; it is no whole checkpoint, train it again")
     content["info"] = DataInfo(**content["info"])
     return content
 

@@ -10,7 +10,7 @@ import importlib
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_origin
 
@@ -71,8 +71,9 @@ def backbone_class(name: str) -> type:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"the backbone {name!r} cannot be imported ({error}); expected package.module:Class, "
+    except Exception as error:  # a user's module can fail in any way
+        reason = " ".join(str(error).split())
+        raise UsageError(f"the backbone {name!r} cannot be imported ({reason}); expected package.module:Class, "
                          "importable from this folder") from error
 
 
@@ -91,7 +92,8 @@ class _Parser(argparse.ArgumentParser):
 
     def unknown(self, name: str, kind: str) -> NoReturn:
         """Raise UsageError for a flag or key that does not exist."""
-        known = [action.dest for action in self._actions if action.dest != "help"]
+        left_out = ("help", "config") if kind == "YAML key" else ("help",)
+        known = [action.dest for action in self._actions if action.dest not in left_out]
         near = difflib.get_close_matches(name.lstrip("-"), known, 1)
         guess = f"did you mean {near[0]}? " if near else ""
         raise UsageError(f"unknown {kind} {name!r}; {guess}choose from {', '.join(known)}")
@@ -104,27 +106,41 @@ def _resolve(argv: Sequence[str], flat: Mapping[str, Any] | None = None) -> Conf
     path = first.parse_known_args(argv)[0].config
     given = dict(flat) if flat is not None else _read_yaml(path) if path else {}
     chosen = _peek(RunOptions, ("dataset", "backbone"), given, argv, {})
-    spec, backbone = dataset_spec(chosen.dataset), backbone_class(chosen.backbone)
-    presets = {**spec.preset, **getattr(backbone, "PRESETS", {}).get(chosen.dataset, {})}
+    spec = dataset_spec(chosen.dataset)
+    backbone_options, backbone_presets = _backbone_flags(chosen.backbone)
+    presets = {**spec.preset, **backbone_presets.get(chosen.dataset, {})}
     named = _peek(CausalOptions, tuple(f"{name}_branch" for name in MODALITIES), given, argv, presets)
     in_use = {getattr(named, f"{name}_branch"): None for name in MODALITIES}
-    for name in in_use:
-        presets |= BRANCHES[name].PRESET
+    presets |= BRANCHES[named.text_branch].PRESET
 
     parts = {"run": RunOptions, "data": DataOptions, "causal": CausalOptions, "training": TrainingOptions,
-             "dataset": spec.Options, "backbone": getattr(backbone, "Options", None) or NoOptions}
+             "dataset": spec.Options, "backbone": backbone_options}
     branches = {name: BRANCHES[name].Options for name in in_use}
     parser = _Parser(prog="main.py", allow_abbrev=False, description="Train a backbone alone or inside CausalMER.",
                      epilog="Flags of datasets, backbones and branches appear when those are chosen.")
     parser.add_argument("--config", type=Path, help="YAML file of flag: value; the command line wins over it")
     for options in (*parts.values(), *branches.values()):
-        _add_group(parser, options)
+        try:
+            _add_group(parser, options)
+        except argparse.ArgumentError as error:
+            raise UsageError(f"two flags of {chosen.backbone} have one name: {error}") from error
     for key in presets.keys() - {action.dest for action in parser._actions}:
-        raise ValueError(f"a preset of {chosen.dataset} or {chosen.backbone} sets {key!r}, which is no flag")
+        raise UsageError(f"a preset sets {key!r}, which is no flag of {chosen.dataset} with {chosen.backbone}")
     parser.set_defaults(**presets)
     values = parser.parse([*_arguments(given, parser), *argv])
     return Config(**{key: _make(options, values) for key, options in parts.items()},
                   branches={name: _make(options, values) for name, options in branches.items()})
+
+
+def _backbone_flags(name: str) -> tuple[type, Mapping[str, Mapping[str, Any]]]:
+    """A backbone's Options and PRESETS; UsageError where a user's own are of another kind."""
+    cls = backbone_class(name)
+    options, presets = getattr(cls, "Options", NoOptions), getattr(cls, "PRESETS", {})
+    if not is_dataclass(options) or not all({"help", "choices", "names"} <= f.metadata.keys() for f in fields(options)):
+        raise UsageError(f"the backbone {name!r}: Options is not a dataclass of src.structures.option fields")
+    if not isinstance(presets, dict) or not all(isinstance(preset, dict) for preset in presets.values()):
+        raise UsageError(f"the backbone {name!r}: PRESETS is not a dictionary of dictionaries, dataset to flags")
+    return options, presets
 
 
 def _peek(options: type, names: Iterable[str], given: Mapping[str, Any], argv: Sequence[str],
@@ -150,7 +166,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _arguments(given: Mapping[str, Any], parser: _Parser) -> list[str]:
     """YAML values as command-line words, so that one parser checks both."""
-    actions = {action.dest: action for action in parser._actions if action.dest not in ("help", "config")}
+    actions = {word.lstrip("-"): action for action in parser._actions for word in action.option_strings
+               if action.dest not in ("help", "config")}
     words = []
     for key, value in given.items():
         if key not in actions:

@@ -32,8 +32,8 @@ class PlaceOptions:
         dataset_spec(self.dataset)
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
             raise InputError(f"--name {self.name!r} cannot name a folder; use letters, digits, '_' and '-'")
-        if self.seed < 0:
-            raise InputError(f"--seed must be at least 0, got {self.seed}")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"--seed must lie in [0, 2**63), got {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class InferenceOptions(PlaceOptions):
 
     method: str = option("paired", "evaluate the causal run, the plain run, or every run of this name",
                          ("plain", "causal", "paired"))
+    backbone: str = option("", "evaluate the runs of this backbone only", names=("--model",))
     selection: str = option("both", "checkpoint with the lowest validation loss, the best validation score, or both",
                             ("both", *SELECTIONS))
     remove: str = option("", "modalities replaced by zeros in the test inputs", ("", "t", "a", "v", "ta", "tv", "av"))

@@ -80,7 +80,7 @@ def import_published(options: InferenceOptions) -> Path:
     weights = {our: value for name, value in _tensors(model, "") if (our := our_name(name)) is not None}
     try:
         config, info = _settings(options, model, weights)
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} lacks what the published model has ({error}); expected MulT beside ALBERT and two "
                          "ResNets") from error
     ours = build_model(config, info, pretrained=False)

@@ -28,8 +28,8 @@ def run_command(body: Callable[[], None]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
-    except torch.OutOfMemoryError:
-        message = "the GPU has too little memory; lower --batch_size and raise --accumulate by the same factor"
+    except (MemoryError, torch.OutOfMemoryError):
+        message = "there is too little memory; lower --batch_size and raise --accumulate by the same factor"
         print(f"error: {message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
@@ -47,7 +47,7 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda", 0) if count else torch.device("cpu")
     number = wanted.removeprefix("cuda").removeprefix(":") or "0"
     if not number.isdigit():
-        raise InputError(f"--device {name!r} is no device; choose auto, cpu, cuda, cuda:N, or the number of a GPU")
+        raise UsageError(f"--device {name!r} is no device; choose auto, cpu, cuda, cuda:N, or the number of a GPU")
     if int(number) >= count:
         raise InputError(f"GPU {number} was asked for, but this machine offers {count} to torch {torch.__version__}; "
                          "choose cpu or auto" + (f", or a number below {count}" if count else ""))
@@ -58,7 +58,7 @@ def storage_device(choice: str, device: torch.device, nbytes: int) -> torch.devi
     """Where splits of `nbytes` stay: with `auto`, on the device if they fill at most half of its free memory."""
     if choice == "cpu" or device.type == "cpu":
         if choice == "cuda":
-            raise InputError("--data_device cuda needs a run on a GPU, but the device is cpu; choose auto or cpu")
+            raise UsageError("--data_device cuda needs a run on a GPU, but the device is cpu; choose auto or cpu")
         return torch.device("cpu")
     if choice == "auto" and nbytes > torch.cuda.mem_get_info(device)[0] / 2:
         return torch.device("cpu")

@@ -17,6 +17,7 @@ class Task(ABC):
     outputs: int  # C
     selection: str  # the metric whose best validation value selects a checkpoint
     headline: tuple[str, ...]  # the metrics a summary shows
+    ordered = False  # whether labels are numbers whose differences mean something
 
     @abstractmethod
     def targets(self, labels: Tensor) -> Tensor:
@@ -41,6 +42,10 @@ class Task(ABC):
     @abstractmethod
     def describe(self, labels: Tensor) -> list[str]:
         """The label of every sample, in the form of `decide`."""
+
+    @abstractmethod
+    def example_labels(self) -> Tensor:
+        """Labels of two samples, in the form of the file."""
 
     def evidence(self, values: Tensor, logits: Tensor) -> Tensor:
         """What effects (N, C) say for the class that logits (N, C) predict. -> (N,)."""
@@ -73,6 +78,9 @@ class Emotions(Task):
         present = labels.argmax(-1).tolist()
         return ["+".join(name for name, on in zip(EMOTIONS, row, strict=True) if on) or "none" for row in present]
 
+    def example_labels(self) -> Tensor:
+        return torch.eye(2)[torch.eye(4)[:2].long()]
+
     def evidence(self, values: Tensor, logits: Tensor) -> Tensor:
         """Present minus absent of the emotion with the largest such difference. (N, 8) x 2 -> (N,)."""
         margins = logits.unflatten(1, (4, 2)).diff(dim=-1).squeeze(-1)
@@ -85,6 +93,7 @@ class SentimentClasses(Task):
     outputs = 7
     selection = "acc7"
     headline = ("acc7", "acc2_neg_nonneg", "acc2_neg_pos", "f1_neg_pos_weighted", "mae")
+    ordered = True
 
     def targets(self, labels: Tensor) -> Tensor:
         return labels.flatten().round().long() + 3
@@ -108,6 +117,9 @@ class SentimentClasses(Task):
 
     def describe(self, labels: Tensor) -> list[str]:
         return [f"{value:g}" for value in labels.flatten().tolist()]
+
+    def example_labels(self) -> Tensor:
+        return torch.tensor([-1.0, 2.0]).reshape(2, 1, 1)
 
 
 class Sentiment(SentimentClasses):
@@ -155,6 +167,9 @@ class Classes(Task):
 
     def describe(self, labels: Tensor) -> list[str]:
         return [str(index) for index in self.targets(labels).tolist()]
+
+    def example_labels(self) -> Tensor:
+        return torch.tensor([0.0, 1.0])
 
 
 TASKS: dict[str, type[Task]] = {"emotion4": Emotions, "sentiment7": SentimentClasses, "sentiment": Sentiment}

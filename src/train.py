@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,17 @@ class Trainer:
 
     def start(self) -> None:
         """Open the run folder: continue the run in it, or put it aside and begin a new one."""
-        if self.config.run.resume and (self.folder / f"{LAST}.pt").exists():
+        run = self.config.run
+        print(f"\n{run.backbone}, {run.method}, seed {run.seed}", flush=True)
+        if run.resume and (self.folder / f"{LAST}.pt").exists():
             self._restore()
         else:
+            if run.resume:
+                print(f"nothing to continue in {self.folder}, so this run begins anew")
             aside = set_aside(self.folder)
             if aside:
                 print(f"the earlier run of this name is kept in {aside}")
+            seed_everything(run.seed)  # dropout does not depend on what was built before
             self._save_last()
         write_yaml(self.folder / "config.yaml", saved_form(self.config))
 
@@ -104,8 +110,8 @@ class Trainer:
         self.history.append(row)
         self.epoch = number
         self._select(row)
-        self._save_last()
         write_csv(self.folder / "history.csv", self.history)
+        self._save_last()
         selection = self.task.selection
         print(f"{title}  train loss {row['train_loss']:.4f}  valid loss {row['valid_loss']:.4f}  "
               f"valid {selection} {row[f'valid_{selection}']:.4f}  {row['seconds']:.1f} s", flush=True)
@@ -174,12 +180,16 @@ def saved_form(config: Config) -> dict[str, Any]:
     return config.flat() | {"resume": False}
 
 
-def train(config: Config, dataset: Dataset, device: torch.device) -> RunResult:
-    """Train a run, or continue it, and test its selected checkpoints."""
-    trainer = Trainer(config, dataset, device)
-    trainer.start()
-    trainer.run()
-    return trainer.test()
+def train(config: Config, dataset: Dataset, device: torch.device) -> Iterator[RunResult]:
+    """Train the runs that `--method` asks for, or continue them, and test their selected checkpoints.
+
+    All models are built before the first is trained, so that nothing missing is found out late.
+    """
+    trainers = [Trainer(one, dataset, device) for one in paired(config)]
+    for trainer in trainers:
+        trainer.start()
+        trainer.run()
+        yield trainer.test()
 
 
 def paired(config: Config) -> list[Config]:

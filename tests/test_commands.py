@@ -15,6 +15,7 @@ import torch
 
 import inference
 import main
+from tests.conftest import write
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1"}
@@ -218,3 +219,68 @@ def test_predictions_of_two_runs_need_a_choice(tiny, tmp_path, capsys):
     assert main.main([*tiny, "--method", "paired"]) == 0
     assert evaluated(tmp_path, "--selection", "best_valid_loss", "--predictions", str(tmp_path / "p.csv")) == 1
     assert "--predictions needs one run; mult-plain, mult-causal were found" in capsys.readouterr().err
+
+
+def test_the_active_environment_is_used_if_it_satisfies_the_list(tmp_path):
+    code = f'source "{ROOT}/environment.sh"; echo "$PYTHON"'
+    done = subprocess.run(["bash", "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, f"{sys.prefix}/bin/python"), done.stderr
+
+
+def test_runs_of_two_backbones_under_one_name_are_told_apart(tiny, tmp_path, capsys):
+    for backbone in ("mult", "pmr"):
+        assert main.main([*tiny, "--backbone", backbone, "--num_epochs", "1"]) == 0
+    capsys.readouterr()
+    assert evaluated(tmp_path) == 0
+    heading = capsys.readouterr().out.splitlines()[0].split()
+    assert heading == ["trivial", *(w for run in ("mult-causal", "pmr-causal") for s in ("loss", "acc")
+                                    for w in (run, f"valid_{s}"))]
+    out = ["--selection", "best_valid_loss", "--predictions", str(tmp_path / "p.csv")]
+    assert evaluated(tmp_path, *out) == 1 and "choose with --method and --backbone" in capsys.readouterr().err
+    assert evaluated(tmp_path, *out, "--backbone", "pmr") == 0
+    assert evaluated(tmp_path, "--backbone", "dmd") == 1
+    assert "no dmd checkpoint in" in capsys.readouterr().err
+
+
+def test_an_own_file_that_changed_or_moved_is_noticed(tmp_path, capsys):
+    from tests.src.datasets.test_base import mmsa_content
+    flags = ["--device", "cpu", "--dim", "8", "--num_heads", "2", "--nlevels", "1", "--num_epochs", "1", "--method",
+             "plain", "--task", "classes:3"]
+    paths = [tmp_path / folder / "mine.pkl" for folder in "ab"]
+    content = mmsa_content()
+    for path in paths:
+        write(path, content)
+        content["test"]["audio"] += 1
+    assert main.main(["--dataset", str(paths[0]), *flags, *place(tmp_path)]) == 0
+    assert evaluated(tmp_path, "--dataset", str(paths[1])) == 1
+    assert "bring the old file back" in capsys.readouterr().err
+    assert evaluated(tmp_path, "--dataset", str(tmp_path / "none" / "mine.pkl")) == 1
+    assert "no data file at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags, message", [
+    (("--mosei_task", "regression"), "--mosei_task regression needs sentiment scores, but the task is emotion4"),
+    (("--device", "gpu"), "'gpu' is no device"),
+    (("--data_device", "cuda"), "--data_device cuda needs a run on a GPU"),
+])
+def test_combinations_without_sense_are_refused(tiny, capsys, flags, message):
+    assert main.main([*tiny, *flags]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_batches_of_one_small_sample_are_refused_by_resnet(tiny, capsys):
+    assert main.main([*tiny, "--audio_branch", "resnet18", "--batch_size", "1"]) == 1
+    assert "raise --batch_size or take a light branch" in capsys.readouterr().err
+
+
+def test_missing_weights_are_found_before_anything_is_trained(tiny, tmp_path, capsys):
+    missing = ["--text_branch", "albert", "--text_pretrained", str(tmp_path / "none"), "--method", "paired"]
+    assert main.main([*tiny, *missing]) == 1
+    captured = capsys.readouterr()
+    assert "--text_init random" in captured.err and "epoch" not in captured.out
+
+
+def test_resuming_what_never_began_says_so(tiny, capsys):
+    assert main.main([*tiny, "--resume"]) == 0
+    assert "nothing to continue in" in capsys.readouterr().out

@@ -20,6 +20,8 @@ def check_options(options: Any) -> None:
             raise InputError(f"--{name} must lie in [0, 1), got {value}")
         if value < least:
             raise InputError(f"--{name} must be at least {least}, got {value}")
+        if name.startswith("kernel_") and value % 2 == 0:
+            raise InputError(f"--{name} must be odd, so that a window has a middle frame, got {value}")
     if options.dim % options.num_heads:
         raise InputError(f"--num_heads {options.num_heads} does not divide --dim {options.dim}; choose a divisor")
 

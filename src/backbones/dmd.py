@@ -204,7 +204,7 @@ class DMD(Crossmodal):
         logits = [*aux["homogeneous_logits"], *aux["heterogeneous_logits"], aux["common_logits"]]
         homogeneous = self.homogeneous_graph(aux["homogeneous_logits"], aux["homogeneous_states"])
         heterogeneous = self.heterogeneous_graph(aux["heterogeneous_logits"], aux["heterogeneous_states"])
-        distances = label_distances(labels, hasattr(task, "scores")).repeat(len(ORDER), len(ORDER))
+        distances = label_distances(labels, task.ordered).repeat(len(ORDER), len(ORDER))
         return {
             "task": sum(task.loss(each, targets) for each in logits),
             # The homogeneous states are compared, but only logits are distilled, as published.

@@ -1,5 +1,6 @@
 """The published text branch: ALBERT fed with projected word features."""
 
+import logging
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -68,6 +69,7 @@ def _pretrained_weights(source: str, expected: object) -> dict[str, Tensor]:
     """ALBERT's weights from a hub name or a folder, checked against the sizes that were asked for."""
     from transformers import AlbertModel
 
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # its retries are told in our one sentence
     try:
         model = AlbertModel.from_pretrained(source)
     except Exception as error:  # the hub client raises many kinds: offline, unknown name, broken files

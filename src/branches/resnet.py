@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from src.registry import BRANCHES
+from src.structures import InputError
 
 
 @dataclass(frozen=True)
@@ -32,5 +33,8 @@ class ResNetBranch(nn.Module):
         self.output = nn.Linear(512, outputs)
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """(B, T, D) -> (B, C)."""
+        """(B, T, D) -> (B, C); InputError for a training batch that leaves batch normalisation one value a channel."""
+        if self.training and len(sequence) == 1 and max(sequence.shape[1:]) <= 32:
+            raise InputError("ResNet-18 cannot train on batches of one sample of at most 32 x 32 values, where batch "
+                             "normalisation has no variance; raise --batch_size or take a light branch")
         return self.output(self.resnet(sequence.unsqueeze(1)).pooler_output.flatten(1))

@@ -34,7 +34,7 @@ class DatasetSpec:
     expected: Mapping[bool, str] = field(default_factory=dict)  # aligned -> shape of the known download
     preset: Mapping[str, Any] = field(default_factory=dict)  # defaults of flags for this dataset
     Options: type = NoOptions
-    generate: Callable[[Path, Any], None] | None = None  # writes the file where it is missing
+    generate: Callable[[Any], dict] | None = None  # options -> content of the file where it is missing
     stem: Callable[[Any], str] | None = None  # options -> beginning of the file name, if not the name
     file: Path | None = None  # a user's own file
 
@@ -48,7 +48,7 @@ class Split:
     ids: list[str]
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.inputs["text"])
 
     @property
     def nbytes(self) -> int:
@@ -84,7 +84,7 @@ def dataset_spec(name: str) -> DatasetSpec:
     """A registered dataset, or a user's own file given by a path that ends in .pkl."""
     if name.endswith(".pkl"):
         path = Path(name)
-        return DatasetSpec(path.stem, task="", source="it was given as --dataset", file=path)
+        return DatasetSpec(path.stem, task="", source="", file=path)
     if name not in DATASETS:
         raise UsageError(f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give your own file as "
                          "path/to/file.pkl with --task")
@@ -122,10 +122,12 @@ def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
     In MMSA's layout the labels stand under other names, which are put into place for the task.
     """
     if not path.is_file():
-        raise InputError(f"no data file at {path.absolute()}: {spec.name} is expected there under that name; "
-                         f"{spec.source}; --data_path names the folder, data/README.md tells more")
+        known = (f": {spec.name} is expected there under that name; {spec.source}; --data_path names the folder, "
+                 "data/README.md tells more") if spec.source else "; check the path"
+        raise InputError(f"no data file at {path.absolute()}{known}")
     raw = read_pickle(path)
-    if not isinstance(raw, dict) or not raw or not all(isinstance(split, dict) for split in raw.values()):
+    if not isinstance(raw, dict) or not raw or not all(
+            isinstance(name, str) and isinstance(split, dict) for name, split in raw.items()):
         raise InputError(f"{path} is not a dictionary of splits; expected {{'train' | 'valid' | 'test': "
                          "{'text', 'audio', 'vision', 'labels'}}}, see data/README.md")
     mmsa = "classification_labels" if task.startswith("classes:") else "regression_labels"
@@ -184,7 +186,7 @@ def _split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict
         return f"split {name!r} has no {missing[0]!r}; found {', '.join(map(str, split))}, expected {', '.join(needed)}"
     for key in (key for key in (*MODALITIES, "labels") if split.get(key) is not None):
         array = split[key]
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim == 0:
             return f"{key} of {name!r} is {_kind(array)}; expected an array of real numbers"
         if key in MODALITIES and (array.ndim != 3 or 0 in array.shape[1:]):
             return f"{key} of {name!r} has the shape {array.shape}; expected (samples, frames, features)"
@@ -195,6 +197,10 @@ def _split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict
                     f"{shapes[key]}; expected the same in all splits")
     if not len(split["text"]):
         return f"split {name!r} is empty; expected at least one sample"
+    ids = split.get("id")
+    if ids is not None and (not isinstance(ids, (list, tuple, np.ndarray)) or np.ndim(ids) == 0
+                            or len(ids) != len(split["text"])):
+        return f"id of {name!r} is {_kind(ids)}; expected one for each of {len(split['text'])} samples, or none"
     return None
 
 

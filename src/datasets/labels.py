@@ -39,7 +39,7 @@ def label_form(task: str) -> LabelForm:
 def class_count(task: str) -> int:
     """N of a task classes:N; InputError where it is none."""
     kind, _, count = task.partition(":")
-    if kind != "classes" or not count.isdigit() or int(count) < 2:
+    if kind != "classes" or not count.isdecimal() or int(count) < 2:
         raise InputError(f"unknown task {task!r}; choose from emotion4, sentiment7, sentiment, classes:N with N of at "
                          "least 2")
     return int(count)

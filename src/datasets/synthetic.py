@@ -6,10 +6,7 @@ s of the samples of train, valid and test (and a random one otherwise); in `test
 """
 
 import hashlib
-import os
-import pickle
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -63,8 +60,8 @@ def synthetic_stem(options: SyntheticOptions) -> str:
     return f"synthetic_{options.synthetic_shape}_{digest[:10]}"
 
 
-def generate(path: Path, options: SyntheticOptions) -> None:
-    """Write a synthetic file in MulT's layout."""
+def generate(options: SyntheticOptions) -> dict[str, dict[str, np.ndarray]]:
+    """The content of a synthetic file, in MulT's layout."""
     sizes, lengths, widths, frequencies = options.shape
     random = np.random.default_rng(options.synthetic_seed)
     patterns = [_patterns(random, width) for width in widths]
@@ -82,11 +79,7 @@ def generate(path: Path, options: SyntheticOptions) -> None:
             shown = random.random(count) < (0 if split == "test_shifted" else strengths[i])
             shortcut = np.where(shown, emotions, random.integers(CLASSES, size=count)) if strengths[i] else None
             content[split][modality] = _features(random, digits[i], shortcut, patterns[i], lengths[i], options)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        pickle.dump(content, file, protocol=4)
-    os.replace(partial, path)
+    return content
 
 
 def _patterns(random: np.random.Generator, width: int) -> np.ndarray:

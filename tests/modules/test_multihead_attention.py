@@ -49,3 +49,11 @@ def test_samples_attended_a_few_at_a_time_have_their_own_masks(monkeypatch):
     # A dropout this small leaves every weight, so that the parts' other random numbers do not show.
     few, all_at_once = (gradient(large, monkeypatch, 5, 1e-9, allowed) for large in (2 * 2 * 5 * 5, 10**9))
     torch.testing.assert_close(few, all_at_once)
+
+
+def test_head_widths_padded_to_a_multiple_give_the_same_numbers(monkeypatch):
+    torch.manual_seed(0)
+    layer, x = MultiheadAttention(10, 2).eval(), torch.randn(2, 4, 10)
+    expected = layer(x, x, x)
+    monkeypatch.setitem(multihead_attention.MULTIPLE, "cpu", 4)
+    torch.testing.assert_close(layer(x, x, x), expected)

@@ -1,14 +1,19 @@
 """A user's own backbone: what works, and one sentence for each broken line of the contract."""
 
+import re
 import sys
 import types
+from dataclasses import dataclass
 
 import pytest
 import torch
 from torch import nn
 
 import main
-from src.structures import BackboneOutput
+from src.build import build_data, build_model, constants_matter
+from src.config import parse_config
+from src.registry import FUSIONS
+from src.structures import BackboneOutput, option
 
 
 class Own(nn.Module):
@@ -63,17 +68,84 @@ def test_an_auxiliary_loss_is_added_with_either_method(run, capsys):
         assert loss > 100 * (1 if method == "plain" else 0.1)
 
 
+@pytest.mark.parametrize("outputs", [1, 2, 7, 8])
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_constants_matter_unless_the_fusion_only_shifts_or_one_output_leaves_nothing_to_compare(fusion, outputs):
+    assert constants_matter(FUSIONS[fusion], outputs) == (fusion != "tanh" and outputs > 1)
+
+
+@pytest.mark.parametrize("fusion, moves", [("tanh", False), ("mask", True)])
+def test_constants_stay_where_they_are_when_their_gradient_is_noise(tiny, tmp_path, fusion, moves):
+    assert main.main([*tiny, "--fusion_mode", fusion, "--constant", "0.4"]) == 0
+    saved = torch.load(tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-causal" / "last.pt",
+                       weights_only=True)["model"]
+    assert [saved[f"constants.{m}"].item() != pytest.approx(0.4) for m in ("text", "audio", "vision")] == [moves] * 3
+
+
+def test_a_models_parts_come_from_the_options(tiny):
+    config = parse_config([*tiny, "--audio_branch", "resnet18", "--constant", "0.25", "--nde_a", "0.5"])
+    model = build_model(config, build_data(config).info)
+    assert [type(branch).__name__ for branch in model.branches.values()] == ["LightBranch", "ResNetBranch",
+                                                                             "LightBranch"]
+    assert model.direct_weights == dict(text=1.0, audio=0.5, vision=1.0)
+    assert [c.item() for c in model.constants.values()] == [0.25] * 3
+
+
+def initialised(body):
+    def __init__(self, info, options):
+        Own.__init__(self, info, options)
+        body(self, info)
+    return __init__
+
+
+def answering(logits, hidden):
+    def forward(self, batch):
+        return BackboneOutput(logits(self, len(batch.inputs["text"])), hidden)
+    return forward
+
+
+HIDDEN = torch.zeros(2, 3)
+
+
 @pytest.mark.parametrize("cls, message", [
     (print, "breaks the contract 'a torch.nn.Module class'"),
     (variant("A", __init__=lambda self: None), r"breaks the contract '__init__\(info, options\)'"),
-    (variant("B", forward=lambda self, batch: self.logits), "returned a Parameter without 'logits'"),
-    (variant("C", forward=lambda self, batch: BackboneOutput(torch.zeros(2, 3), torch.zeros(2, 3))),
-     r"logits have the shape \(2, 3\) for 2 samples, expected \(2, 8\)"),
-    (variant("D", forward=lambda self, batch: BackboneOutput(torch.zeros(2, 8), torch.zeros(8))),
-     r"hidden has the shape \(8,\) for 2 samples, expected \(2, H\)"),
+    (variant("B", __init__=initialised(lambda self, info: info.dims)), "'DataInfo' object has no attribute 'dims'"),
+    (variant("C", __init__=lambda self, info, options: None), r"breaks the contract '__init__\(info, options\)'"),
+    (variant("D", forward=lambda self, batch: self.logits), "logits for 2 samples is NoneType"),
+    (variant("E", forward=lambda self, batch: batch.nothing), r"'forward\(batch\) .*'Batch' object has no attribute"),
+    (variant("F", forward=answering(lambda self, n: torch.zeros(2, 3), HIDDEN)),
+     r"logits for 2 samples is \(2, 3\), expected \(2, 8\)"),
+    (variant("G", forward=answering(lambda self, n: [1, 2], HIDDEN)), "logits for 2 samples is list"),
+    (variant("H", forward=answering(lambda self, n: self.logits.expand(n, -1), torch.zeros(8))),
+     r"hidden for 2 samples is \(8,\), expected \(2, H\)"),
+    (variant("I", forward=answering(lambda self, n: torch.zeros(n, 8), HIDDEN)), "logits carry no gradient"),
+    (variant("J", auxiliary_loss=lambda self, output, labels, task: output.logits), r"returned \(2, 8\)"),
+    (variant("K", auxiliary_loss=lambda self, output: 0), r"'auxiliary_loss\(output, labels, task\) -> scalar'"),
 ])
 def test_a_broken_contract_is_one_sentence_naming_the_line(run, capsys, cls, message):
-    import re
     assert run(cls) == 1
     error = capsys.readouterr().err
     assert re.search(message, error) and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("attributes, message", [
+    (dict(Options=int), "Options is not a dataclass of src.structures.option fields"),
+    (dict(Options=dataclass(type("O", (), {"__annotations__": {"x": int}, "x": 3}))), "Options is not a dataclass of"),
+    (dict(PRESETS=[1]), "PRESETS is not a dictionary of dictionaries"),
+    (dict(PRESETS={"synthetic": {"nothing": 1}}), "a preset sets 'nothing', which is no flag"),
+    (dict(Options=dataclass(type("O", (), {"__annotations__": {"alpha": float}, "alpha": option(1.0, "x")}))),
+     "conflicting option string"),
+])
+def test_broken_options_and_presets_are_one_sentence(run, capsys, attributes, message):
+    assert run(variant("X", **attributes)) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_module_that_cannot_be_imported_is_one_sentence(tiny, tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken_backbone.py").write_text("class Class(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main.main(["--backbone", "broken_backbone:Class"]) == 2
+    error = capsys.readouterr().err
+    assert "'broken_backbone:Class' cannot be imported" in error and error.count("\n") == 1

@@ -53,6 +53,8 @@ def test_a_saved_configuration_comes_back_whole(dataset, backbone, tmp_path):
 
 
 @pytest.mark.parametrize("argv, message", [
+    (["--seed", "9" * 26], "--seed must lie in"),
+    (["--task", "classes:\u00b2"], "unknown task"),
     (["--dataset", "imocap"], "unknown dataset 'imocap'; choose from iemocap, mosei_senti, mosi, synthetic, or"),
     (["--task", "classes:1"], "unknown task 'classes:1'; choose from emotion4, .*classes:N"),
     (["--backbone", "bert"], "unknown backbone 'bert'; choose from .*mult"),
@@ -75,6 +77,7 @@ def test_a_wrong_command_line_is_one_sentence(argv, message):
 
 @pytest.mark.parametrize("text, message", [
     ("num_epoch: 3", "unknown YAML key 'num_epoch'; did you mean num_epochs. choose from"),
+    ("config: x.yaml", "unknown YAML key 'config'; choose from dataset"),
     ("aligned: 3", "YAML key 'aligned' is 3; choose true or false"),
     ("clip: true", "'True' is not a finite number"),
     ("- 3", "holds a list; expected lines of flag: value"),

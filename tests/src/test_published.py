@@ -15,6 +15,7 @@ import inference
 from src.config import parse_inference
 from src.published import import_published, our_name, read_published
 from src.structures import InputError
+from tests.conftest import write
 from tests.golden import golden, model_input, parameter
 from tests.src.test_causal_mer_model import close
 
@@ -103,7 +104,8 @@ def test_a_published_checkpoint_becomes_a_run_with_its_numbers(published_file, t
 
 def test_an_imported_run_is_evaluated_with_the_same_four_arguments(published_file, tmp_path, capsys):
     from src.datasets.synthetic import SyntheticOptions, generate
-    generate(tmp_path / "iemocap_data.pkl", SyntheticOptions(synthetic_shape="iemocap", synthetic_sizes=(4, 4, 6)))
+    sizes = SyntheticOptions(synthetic_shape="iemocap", synthetic_sizes=(4, 4, 6))
+    write(tmp_path / "iemocap_data.pkl", generate(sizes))
     argv = ["--dataset", "iemocap", "--name", "old", "--checkpoint_path", str(tmp_path), "--device", "cpu"]
     assert inference.main([*argv, "--import_published", str(published_file)]) == 0
     assert inference.main([*argv, "--data_path", str(tmp_path)]) == 0

@@ -9,7 +9,7 @@ import torch
 
 import main
 from src import train
-from src.build import build_data, build_model
+from src.build import build_data
 from src.config import parse_config
 
 CPU = torch.device("cpu")
@@ -197,12 +197,3 @@ def test_regression_inside_causalmer_says_what_it_means(tiny, tmp_path, capsys):
     assert "CausalMER debiases nothing here, prefer --mosei_task cls" in capsys.readouterr().out
     assert main.main([*argv, "--method", "plain"]) == 0
     assert "debiases nothing" not in capsys.readouterr().out
-
-
-def test_a_models_parts_come_from_the_options(tiny):
-    config = parse_config([*tiny, "--audio_branch", "resnet18", "--constant", "0.25", "--nde_a", "0.5"])
-    model = build_model(config, build_data(config).info)
-    assert [type(branch).__name__ for branch in model.branches.values()] == ["LightBranch", "ResNetBranch",
-                                                                             "LightBranch"]
-    assert model.direct_weights == dict(text=1.0, audio=0.5, vision=1.0)
-    assert [c.item() for c in model.constants.values()] == [0.25] * 3

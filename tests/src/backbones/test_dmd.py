@@ -16,7 +16,7 @@ from tests.golden import data_info, golden, model_input, parameter
 
 CASES = golden("dmd")
 NO_DROPOUT = dict.fromkeys(("attn_dropout", "text_dropout", "out_dropout"), 0.0)
-TINY = dict(dim=8, num_heads=2, nlevels=1, kernel_t=3, kernel_a=1, kernel_v=2, **NO_DROPOUT)
+TINY = dict(dim=8, num_heads=2, nlevels=1, kernel_t=3, kernel_a=1, kernel_v=3, **NO_DROPOUT)
 LETTERS = {"l": "text", "a": "audio", "v": "vision"}
 # Published name -> ours, applied in order.
 RENAMES = [

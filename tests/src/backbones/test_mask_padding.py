@@ -31,7 +31,7 @@ def padded(batch: Batch, frames: dict[str, int]) -> Batch:
 @pytest.mark.parametrize("more", [dict(text=3, audio=3, vision=3), dict(text=0, audio=9, vision=2)])
 @pytest.mark.parametrize("mask_padding", [True, False])
 def test_padding_changes_the_logits_only_without_mask_padding(backbone, more, mask_padding):
-    model = small(backbone, kernel_t=3, kernel_a=2, mask_padding=mask_padding)
+    model = small(backbone, kernel_t=3, kernel_a=5, mask_padding=mask_padding)
     batch = model_input([7, 5, 9], INFO.widths, 3)
     batch.inputs["audio"][1, :3] = 0  # samples of unequal true lengths
     batch.inputs["text"][2, :4] = 0

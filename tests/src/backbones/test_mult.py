@@ -63,6 +63,7 @@ def test_a_sequence_shorter_than_its_kernel_is_refused():
 @pytest.mark.parametrize("options, message", [
     (dict(num_heads=7), "--num_heads 7 does not divide --dim 40"),
     (dict(kernel_t=0), "--kernel_t must be at least 1"),
+    (dict(kernel_v=4), "--kernel_v must be odd"),
     (dict(dim=2, num_heads=1), "--dim must be at least 4"),
     (dict(relu_dropout=1.0), r"--relu_dropout must lie in \[0, 1\)"),
     (dict(lonly=True, vonly=True), "exclude each other"),

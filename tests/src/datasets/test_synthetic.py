@@ -10,6 +10,7 @@ from src.datasets.base import data_file, load
 from src.datasets.synthetic import SHAPES, SyntheticOptions, generate
 from src.registry import DATASETS
 from src.structures import MODALITIES, InputError
+from tests.conftest import write
 
 SPEC = DATASETS["synthetic"]
 CLEAR = dict(synthetic_sizes=(4000, 10, 1000), synthetic_noise=1e-9)
@@ -18,7 +19,7 @@ CLEAR = dict(synthetic_sizes=(4000, 10, 1000), synthetic_noise=1e-9)
 def made(tmp_path, **options):
     options = SyntheticOptions(**{**CLEAR, **options})
     path = data_file(tmp_path, SPEC, True, options)
-    generate(path, options)
+    write(path, generate(options))
     return load(path, SPEC, "emotion4", 8)
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from src.causal_mer_model import INPUTS, CausalMER, Fusion, effects
 from src.config import Config, backbone_class
-from src.datasets.base import REQUIRED, Dataset, data_file, dataset_spec, load
+from src.datasets.base import Dataset, data_file, dataset_spec, load
+from src.datasets.checks import REQUIRED
 from src.losses import Terms, alignment_loss, causal_loss, plain_loss
 from src.registry import BACKBONES, BRANCHES, FUSIONS
 from src.runtime import atomic_file

@@ -15,7 +15,9 @@ import torch
 
 import inference
 import main
-from tests.conftest import write
+from src.registry import BACKBONES
+from src.structures import LETTER
+from tests.conftest import sentiment_content, write
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {**os.environ, "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1"}
@@ -284,3 +286,16 @@ def test_missing_weights_are_found_before_anything_is_trained(tiny, tmp_path, ca
 def test_resuming_what_never_began_says_so(tiny, capsys):
     assert main.main([*tiny, "--resume"]) == 0
     assert "nothing to continue in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["plain", "causal"])
+@pytest.mark.parametrize("task", [(), ("--mosei_task", "regression"), ("--no-aligned",), ("--mask_padding",)])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_combines_with_method_task_and_alignment(tmp_path, backbone, task, method):
+    write(tmp_path / ("mosi_data_noalign.pkl" if "--no-aligned" in task else "mosi_data.pkl"), sentiment_content())
+    flags = ["--dim", "8", "--num_heads", "2", "--nlevels", "1", "--num_epochs", "1", "--device", "cpu", *task]
+    for letter, name in LETTER.items():
+        flags += [f"--kernel_{letter}", "1", f"--{name}_branch", "light"]
+    argv = ["--dataset", "mosi", "--backbone", backbone, "--method", method, "--data_path", str(tmp_path), *flags]
+    assert main.main([*argv, *place(tmp_path)]) == 0
+    assert evaluated(tmp_path, "--dataset", "mosi") == 0

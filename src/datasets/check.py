@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 import src.datasets  # noqa: F401  (fills the registry)
-from src.datasets.base import DatasetSpec, data_file, dataset_spec, file_hash, inspect, open_file
+from src.datasets.base import DatasetSpec, data_file, dataset_spec, file_hash, open_file
+from src.datasets.checks import inspect
 from src.datasets.labels import Finding, label_form
 from src.registry import DATASETS
 from src.structures import InputError

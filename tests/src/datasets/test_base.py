@@ -9,7 +9,8 @@ import torch
 import inference
 import main
 from src.datasets import check
-from src.datasets.base import data_file, dataset_spec, inspect, load
+from src.datasets.base import data_file, dataset_spec, load
+from src.datasets.checks import inspect
 from src.registry import DATASETS
 from src.structures import InputError
 from tests.conftest import sentiment_content, write

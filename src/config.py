@@ -90,6 +90,11 @@ class _Parser(argparse.ArgumentParser):
             self.unknown(unknown[0].partition("=")[0], "argument")
         return found
 
+    def by_word(self) -> dict[str, argparse.Action]:
+        """What a YAML file may set, under every spelling."""
+        return {word.lstrip("-"): action for action in self._actions for word in action.option_strings
+                if action.dest not in ("help", "config")}
+
     def unknown(self, name: str, kind: str) -> NoReturn:
         """Raise UsageError for a flag or key that does not exist."""
         left_out = ("help", "config") if kind == "YAML key" else ("help",)
@@ -149,7 +154,7 @@ def _peek(options: type, names: Iterable[str], given: Mapping[str, Any], argv: S
     parser = _Parser(add_help=False, allow_abbrev=False)
     _add_group(parser, options, names)
     parser.set_defaults(**{name: presets[name] for name in names if name in presets})
-    present = {key: value for key, value in given.items() if key in names}
+    present = {key: value for key, value in given.items() if key in parser.by_word()}
     return parser.parse_known_args([*_arguments(present, parser), *argv])[0]
 
 
@@ -166,8 +171,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _arguments(given: Mapping[str, Any], parser: _Parser) -> list[str]:
     """YAML values as command-line words, so that one parser checks both."""
-    actions = {word.lstrip("-"): action for action in parser._actions for word in action.option_strings
-               if action.dest not in ("help", "config")}
+    actions = parser.by_word()
     words = []
     for key, value in given.items():
         if key not in actions:

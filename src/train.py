@@ -54,7 +54,8 @@ class Trainer:
         self.task: Task = make_task(dataset.info.task)
         self.folder = run_folder(config.run, config.run.backbone, config.run.method)
         seed_everything(config.run.seed)
-        self.model = build_model(config, dataset.info).to(device)
+        self.resuming = config.run.resume and (self.folder / f"{LAST}.pt").exists()
+        self.model = build_model(config, dataset.info, pretrained=not self.resuming).to(device)
         self.objective = build_objective(config, self.task, self.model)
         self.optimizer = build_optimizer(config, self.model)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -73,7 +74,7 @@ class Trainer:
         """Open the run folder: continue the run in it, or put it aside and begin a new one."""
         run = self.config.run
         print(f"\n{run.backbone}, {run.method}, seed {run.seed}", flush=True)
-        if run.resume and (self.folder / f"{LAST}.pt").exists():
+        if self.resuming:
             self._restore()
         else:
             if run.resume:

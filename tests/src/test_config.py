@@ -40,6 +40,12 @@ def test_the_command_line_wins_over_yaml_and_yaml_over_presets(tmp_path):
     assert (config.data.aligned, config.training.num_epochs) == (False, 50)
 
 
+def test_every_spelling_of_a_flag_is_a_yaml_key(tmp_path):
+    (tmp_path / "x.yaml").write_text("model: pmr\n")
+    config = parse_config(["--config", str(tmp_path / "x.yaml")])
+    assert config.run.backbone == "pmr" and isinstance(config.backbone, BACKBONES["pmr"].Options)
+
+
 def test_the_small_learning_rate_belongs_to_albert_and_not_to_the_light_branch():
     assert parse_config(["--dataset", "iemocap", "--text_branch", "light"]).training.t_lr == 2e-3
     assert parse_config(["--dataset", "mosi"]).training.t_lr == 1e-6

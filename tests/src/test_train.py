@@ -90,6 +90,18 @@ def test_a_finished_run_can_be_given_more_epochs(tiny, tmp_path):
     assert same_bits(weights(folder(tmp_path / "a")), weights(folder(tmp_path / "b")))
 
 
+def test_resuming_needs_no_pretrained_weights(tiny, tmp_path):
+    from src.branches.albert import AlbertBranch, AlbertOptions
+    sizes = dict(albert_layers=1, albert_hidden=8, albert_heads=2, albert_intermediate=8, albert_embedding=8)
+    weights_folder = tmp_path / "weights"
+    AlbertBranch(16, 6, 8, AlbertOptions(text_init="random", **sizes), False).albert.save_pretrained(weights_folder)
+    argv = [*tiny, "--text_branch", "albert", "--text_pretrained", str(weights_folder), "--num_epochs", "1"]
+    argv += [f"--{name}={size}" for name, size in sizes.items()]
+    assert main.main(argv) == 0
+    weights_folder.rename(tmp_path / "gone")
+    assert main.main([*argv, "--num_epochs", "2", "--resume"]) == 0
+
+
 def test_resuming_with_other_settings_or_other_data_is_refused(tiny, tmp_path, capsys):
     assert main.main(tiny) == 0
     assert main.main([*tiny, "--resume", "--alpha", "0.5"]) == 1

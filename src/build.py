@@ -4,6 +4,7 @@ import contextlib
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -142,13 +143,37 @@ def build_objective(config: Config, task: Task, model: nn.Module) -> Objective:
     def objective(output: Output, batch: Batch) -> Terms:
         targets = task.targets(batch.labels)
         own = output.backbone if causal else output
-        auxiliary = auxiliary_loss(own, batch.labels, task) if auxiliary_loss else 0.0
+        fuse = causal and config.causal.fuse_auxiliary
+        seen = FusedTask(task, model.fusion, output.branch_logits) if fuse else task
+        auxiliary = auxiliary_loss(own, batch.labels, seen) if auxiliary_loss else 0.0
         if causal:
             return causal_loss(output, targets, task.loss, auxiliary, alpha=config.causal.alpha,
                                beta=config.causal.beta)
         return plain_loss(output, targets, task.loss, auxiliary)
 
     return objective
+
+
+class FusedTask:
+    """A task whose loss is that of h(z, z_t, z_a, z_v) instead of the logits z it is given, see `--fuse_auxiliary`.
+
+    CausalMER debiases a backbone because L(F) reaches its logits z_m through the fusion only: what the branches know of
+    the label from one modality leaves no gradient in z_m, which is left with what the modalities say together. A
+    backbone such as DMD has further task losses L(z_k), of logits z_k that share its layers. Published, they stand bare
+    beside L(F), so they do reward the shortcut in those layers. L(h(z_k, z_t, z_a, z_v)) treats every z_k as z_m is
+    treated. The branches' logits are detached: they learn from L(F) and their own losses, as they did.
+    """
+
+    def __init__(self, task: Task, fusion: Fusion, branch_logits: dict[str, Tensor]) -> None:
+        self._task, self._fusion = task, fusion
+        self._branches = [branch_logits[name].detach() for name in MODALITIES]
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss of the fused logits. logits (B, C) -> scalar."""
+        return self._task.loss(self._fusion(logits, *self._branches), targets)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
 
 
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:

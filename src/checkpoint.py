@@ -19,6 +19,7 @@ from src.runtime import atomic_file
 from src.structures import DataInfo, InputError
 
 FORMAT = 1
+RESULTS = "results.json"  # written last: a run that has it is finished
 LAST = "last"  # the state after the last finished epoch, for --resume
 
 
@@ -117,6 +118,14 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON; NaN, which JSON lacks, becomes null."""
     write_text(path, json.dumps(_without_nan(content), indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file; InputError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({' '.join(str(error).split())}); train the run again") from error
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

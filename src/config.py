@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, NoReturn, get_origin
+from typing import Any, NoReturn, get_args, get_origin
 
 import yaml
 
 from src.datasets.base import NoOptions, dataset_spec
-from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, TrainingOptions
+from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
 from src.registry import BACKBONES, BRANCHES
 from src.structures import MODALITIES, InputError, UsageError
 
@@ -54,6 +54,15 @@ def parse_inference(argv: Sequence[str] | None) -> InferenceOptions:
     parser = _Parser(description="Evaluate the checkpoints of a run.", allow_abbrev=False)
     _add_group(parser, InferenceOptions)
     return _make(InferenceOptions, parser.parse(argv))
+
+
+def parse_study(argv: Sequence[str] | None) -> tuple[StudyOptions, list[str]]:
+    """The options of a command line of the study, and the words that are left for main.py."""
+    parser = _Parser(prog="python -m src.analysis.study", description="Train, evaluate and report a grid of runs.",
+                     epilog="All other flags are those of main.py and reach every run.", allow_abbrev=False)
+    _add_group(parser, StudyOptions)
+    values, rest = parser.parse_known_args(argv)
+    return _make(StudyOptions, values), rest
 
 
 def config_from(flat: Mapping[str, Any]) -> Config:
@@ -204,7 +213,7 @@ def _add_group(parser: argparse.ArgumentParser, options: type, only: Iterable[st
 def _converter(item: Field) -> Callable[[str], Any]:
     """What turns a word of the command line into a field's value."""
     if get_origin(item.type) is tuple:
-        return _integers
+        return _integers if int in get_args(item.type) else _words
     kind = next((k for k in (int, Path) if item.type in (k, k | None)), item.type)
     return _finite if kind is float else kind
 
@@ -214,6 +223,10 @@ def _integers(word: str) -> tuple[int, ...]:
         return tuple(int(part) for part in word.split(",") if part)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{word!r} is not a list of numbers such as 20,74,35") from None
+
+
+def _words(word: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in word.split(","))
 
 
 def _finite(word: str) -> float:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from src.build import Objective, build_objective
 from src.config import Config
-from src.datasets.base import Dataset
+from src.datasets.base import Dataset, Split
 from src.datasets.loader import Loader
 from src.metrics import Metrics
 from src.options import TrainingOptions
@@ -61,16 +61,17 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
                        None if labels[0] is None else torch.cat(labels))
 
 
-def evaluate(config: Config, dataset: Dataset, model: nn.Module, device: torch.device,
-             removed: frozenset[str] = frozenset()) -> dict[str, EpochResult]:
-    """Pass over every test split, with the removed modalities replaced by zeros."""
+def predict(config: Config, dataset: Dataset, model: nn.Module, device: torch.device, split: Split,
+            title: str) -> EpochResult:
+    """Pass over a split without training."""
     objective = build_objective(config, make_task(dataset.info.task), model)
-    results = {}
-    for name in dataset.test_splits:
-        split = dataset.splits[name].without(removed)
-        storage = storage_device(config.data.data_device, device, split.nbytes)
-        results[name] = run_epoch(model, Loader(split, config.training.batch_size, device, storage), objective, name)
-    return results
+    storage = storage_device(config.data.data_device, device, split.nbytes)
+    return run_epoch(model, Loader(split, config.training.batch_size, device, storage), objective, title)
+
+
+def evaluate(config: Config, dataset: Dataset, model: nn.Module, device: torch.device) -> dict[str, EpochResult]:
+    """Pass over every test split."""
+    return {name: predict(config, dataset, model, device, dataset.splits[name], name) for name in dataset.test_splits}
 
 
 def scores(dataset: Dataset, results: dict[str, EpochResult]) -> Scores:

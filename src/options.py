@@ -7,6 +7,7 @@ import src.backbones
 import src.branches
 import src.datasets
 import src.fusions  # noqa: F401  (these four fill the registries)
+from src.datasets.absence import FILLS
 from src.datasets.base import dataset_spec
 from src.datasets.labels import label_form
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS
@@ -56,7 +57,11 @@ class InferenceOptions(PlaceOptions):
     backbone: str = option("", "evaluate the runs of this backbone only", names=("--model",))
     selection: str = option("both", "checkpoint with the lowest validation loss, the best validation score, or both",
                             ("both", *SELECTIONS))
-    remove: str = option("", "modalities replaced by zeros in the test inputs", ("", "t", "a", "v", "ta", "tv", "av"))
+    remove: str = option("", "modalities missing from the test inputs", ("", "t", "a", "v", "ta", "tv", "av"))
+    fill: str = option("zero", "what stands in for a missing modality: zeros as published, the training mean, or the "
+                               "same modality of another sample", FILLS)
+    missing: bool = option(False, "all seven settings of missing modalities, and random ones at rates 0.1 to 0.9")
+    contributions: bool = option(False, "what each modality contributes: Shapley values and perceptual scores")
     predictions: Path | None = option(None, "write every sample's logits, prediction, label and effects to this CSV")
     data_path: Path | None = option(None, "folder of the data files (default: that of the training)")
     data_file: Path | None = option(None, "evaluate this file instead of the one trained on; labels may be missing")
@@ -71,11 +76,44 @@ class InferenceOptions(PlaceOptions):
             raise InputError(f"--batch_size must be at least 1, got {self.batch_size}")
         if self.predictions and self.selection == "both":
             raise InputError("--predictions needs one checkpoint; add --selection best_valid_loss or best_valid_acc")
+        if self.remove and (self.missing or self.contributions):
+            raise InputError("--missing and --contributions go through all removals by themselves; leave out --remove")
 
     @property
     def removed(self) -> frozenset[str]:
         """Modalities that `--remove` names."""
         return frozenset(LETTER[letter] for letter in self.remove)
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What a study compares; flags of main.py that stand beside these reach every run."""
+
+    grid: str = option("", "a prepared study, instead of the lists below: quick (minutes), shift, strength, benchmark "
+                           "(both)", ("", "quick", "shift", "strength", "benchmark"))
+    datasets: tuple[str, ...] = option(("synthetic",), "data sets, or own files, with commas between them")
+    conditions: tuple[str, ...] = option(("",), "forms of the data, flags of main.py with + between them: "
+                                                "shortcut_t=0.8+shortcut_a=0.2,shortcut_t=0")
+    backbones: tuple[str, ...] = option(("mult",), "backbones")
+    methods: tuple[str, ...] = option(("plain", "causal"), "plain, causal")
+    fusions: tuple[str, ...] = option(("mask", "tanh"), "fusions of the causal runs")
+    seeds: tuple[int, ...] = option((1111, 1112, 1113), "seeds; one alone allows no interval")
+    name: str = option("study", "beginning of the names of new runs")
+    report: Path = option(Path("report"), "folder of results.csv, tables, figures and report.html")
+    overwrite: bool = option(False, "replace the files of an existing report folder")
+    checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)")
+    selection: str = option("best_valid_acc", "the checkpoints that tables and figures show", SELECTIONS)
+    device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
+    jobs: int = option(1, "runs at one time; the processor cores are shared out among them")
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise InputError(f"--jobs must be at least 1, got {self.jobs}")
+        for name in ("datasets", "conditions", "backbones", "methods", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise InputError(f"--{name} needs values, each once, with commas between them, got "
+                                 f"{','.join(map(str, values))!r}")
 
 
 @dataclass(frozen=True)
@@ -105,6 +143,8 @@ class CausalOptions:
     alpha: float = option(0.1, "weight of the task losses")
     beta: float = option(1.0, "weight of the alignment loss K")
     constant: float = option(0.0, "starting value of the three constants")
+    fuse_auxiliary: bool = option(False, "a backbone's own task losses see its logits fused with the branches', as the "
+                                         "main loss does, instead of bare (not in the paper)")
     nde_t: float = option(1.0, "weight of text's natural direct effect in the prediction")
     nde_a: float = option(1.0, "weight of audio's natural direct effect in the prediction")
     nde_v: float = option(1.0, "weight of vision's natural direct effect in the prediction")

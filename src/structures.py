@@ -59,8 +59,8 @@ class BackboneOutput:
     aux: dict[str, Tensor] = field(default_factory=dict)  # for the backbone's own auxiliary loss
 
     def per_sample(self) -> dict[str, Tensor]:
-        """What an evaluation keeps of every sample. -> name -> (B, C)."""
-        return {"logits": self.logits}
+        """What an evaluation keeps of every sample. -> name -> (B, C), and the joint state (B, H)."""
+        return {"logits": self.logits, "backbone": self.logits, "hidden": self.hidden}
 
 
 @dataclass
@@ -83,9 +83,10 @@ class CausalOutput:
     backbone: BackboneOutput
 
     def per_sample(self) -> dict[str, Tensor]:
-        """What an evaluation keeps of every sample. -> name -> (B, C)."""
+        """What an evaluation keeps of every sample. -> name -> (B, C), and the joint state (B, H)."""
         direct = {f"direct_{name}": effect for name, effect in self.effects.direct.items()}
-        return {"logits": self.logits, "total": self.effects.total, **direct}
+        return self.backbone.per_sample() | {
+            "logits": self.logits, "fused": self.effects.fused, "total": self.effects.total, **direct}
 
 
 def option(default: Any, help: str, choices: tuple[str, ...] | None = None, names: tuple[str, ...] = ()) -> Any:

@@ -17,6 +17,8 @@ class Task(ABC):
     outputs: int  # C
     selection: str  # the metric whose best validation value selects a checkpoint
     headline: tuple[str, ...]  # the metrics a summary shows
+    exact: str  # the metric that is the share of `correct` samples
+    classes: tuple[str, ...]  # names of what `class_values` gives a value for
     ordered = False  # whether labels are numbers whose differences mean something
 
     @abstractmethod
@@ -30,6 +32,10 @@ class Task(ABC):
     @abstractmethod
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         """All metrics of a split. logits (N, C), labels as in the file."""
+
+    @abstractmethod
+    def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Whether each sample's one decision is right. logits (N, C), labels as in the file -> boolean (N,)."""
 
     @abstractmethod
     def trivial_logits(self, train_labels: Tensor) -> Tensor:
@@ -47,9 +53,14 @@ class Task(ABC):
     def example_labels(self) -> Tensor:
         """Labels of two samples, in the form of the file."""
 
+    def class_values(self, values: Tensor) -> Tensor:
+        """What logits or effects (N, C) say for each class. -> (N, len(classes))."""
+        return values
+
     def evidence(self, values: Tensor, logits: Tensor) -> Tensor:
         """What effects (N, C) say for the class that logits (N, C) predict. -> (N,)."""
-        return values.gather(1, logits.argmax(1, keepdim=True)).squeeze(1)
+        likeliest = self.class_values(logits).argmax(1, keepdim=True)
+        return self.class_values(values).gather(1, likeliest).squeeze(1)
 
 
 class Emotions(Task):
@@ -58,6 +69,8 @@ class Emotions(Task):
     outputs = 8
     selection = "accuracy_mean"
     headline = ("accuracy_mean", "f1_weighted_mean", "accuracy_4class")
+    exact = "accuracy_4class"
+    classes = EMOTIONS
 
     def targets(self, labels: Tensor) -> Tensor:
         return labels.argmax(-1).flatten()
@@ -67,6 +80,9 @@ class Emotions(Task):
 
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         return emotion_metrics(logits.double().cpu().numpy(), labels.argmax(-1).cpu().numpy())
+
+    def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return self.class_values(logits.double()).argmax(1) == labels.argmax(-1).argmax(1)
 
     def trivial_logits(self, train_labels: Tensor) -> Tensor:
         return torch.tensor([1.0, 0.0] * 4)  # every emotion absent
@@ -81,10 +97,9 @@ class Emotions(Task):
     def example_labels(self) -> Tensor:
         return torch.eye(2)[torch.eye(4)[:2].long()]
 
-    def evidence(self, values: Tensor, logits: Tensor) -> Tensor:
-        """Present minus absent of the emotion with the largest such difference. (N, 8) x 2 -> (N,)."""
-        margins = logits.unflatten(1, (4, 2)).diff(dim=-1).squeeze(-1)
-        return super().evidence(values.unflatten(1, (4, 2)).diff(dim=-1).squeeze(-1), margins)
+    def class_values(self, values: Tensor) -> Tensor:
+        """Present minus absent of each emotion. (N, 8) -> (N, 4)."""
+        return values.unflatten(1, (4, 2)).diff(dim=-1).squeeze(-1)
 
 
 class SentimentClasses(Task):
@@ -93,6 +108,8 @@ class SentimentClasses(Task):
     outputs = 7
     selection = "acc7"
     headline = ("acc7", "acc2_neg_nonneg", "acc2_neg_pos", "f1_neg_pos_weighted", "mae")
+    exact = "acc7"
+    classes = ("-3", "-2", "-1", "0", "1", "2", "3")
     ordered = True
 
     def targets(self, labels: Tensor) -> Tensor:
@@ -108,6 +125,10 @@ class SentimentClasses(Task):
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         scores, truth = self.scores(logits).double(), labels.flatten().double()
         return sentiment_metrics(scores.cpu().numpy(), truth.cpu().numpy(), zero_is_positive=self.outputs > 1)
+
+    def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        scores, truth = (values.double().clip(-3, 3).round() for values in (self.scores(logits), labels.flatten()))
+        return scores == truth
 
     def trivial_logits(self, train_labels: Tensor) -> Tensor:
         return torch.bincount(self.targets(train_labels), minlength=7).float()  # the most frequent class
@@ -126,6 +147,7 @@ class Sentiment(SentimentClasses):
     """MOSEI and MOSI as regression of the score; debiases nothing, see src/build.py."""
 
     outputs = 1
+    classes = ("score",)
 
     def targets(self, labels: Tensor) -> Tensor:
         return labels.flatten()
@@ -146,9 +168,11 @@ class Classes(Task):
 
     selection = "accuracy"
     headline = ("accuracy", "f1_weighted", "recall_mean")
+    exact = "accuracy"
 
     def __init__(self, count: int) -> None:
         self.outputs = count
+        self.classes = tuple(map(str, range(count)))
 
     def targets(self, labels: Tensor) -> Tensor:
         return labels.argmax(1) if labels.ndim == 2 and labels.size(1) > 1 else labels.flatten().long()
@@ -158,6 +182,9 @@ class Classes(Task):
 
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         return class_metrics(logits.argmax(1).cpu().numpy(), self.targets(labels).cpu().numpy())
+
+    def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return logits.argmax(1) == self.targets(labels)
 
     def trivial_logits(self, train_labels: Tensor) -> Tensor:
         return torch.bincount(self.targets(train_labels), minlength=self.outputs).float()  # the most frequent class

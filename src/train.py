@@ -11,7 +11,9 @@ import torch
 
 from src.build import build_model, build_objective, build_optimizer, count_parameters
 from src.checkpoint import (
+    FORMAT,
     LAST,
+    RESULTS,
     load_checkpoint,
     load_weights,
     run_folder,
@@ -169,8 +171,8 @@ class Trainer:
             selections[name] = scores(self.dataset, results)
             record[name] = {"epoch": saved["epoch"], "valid": saved["metrics"], **selections[name]}
         trivial = trivial_scores(self.dataset)
-        write_json(self.folder / "results.json", {
-            "config": saved_form(self.config), "data": self.dataset.info.__dict__,
+        write_json(self.folder / RESULTS, {
+            "format": FORMAT, "config": saved_form(self.config), "data": self.dataset.info.__dict__,
             "parameters": count_parameters(self.model), "versions": versions(self.device),
             "seconds": sum(row["seconds"] for row in self.history), "selections": record, "trivial": trivial})
         return RunResult(selections, trivial, self.folder)

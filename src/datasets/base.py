@@ -53,11 +53,6 @@ class Split:
         """Bytes of the inputs."""
         return sum(x.nbytes for x in self.inputs.values())
 
-    def without(self, removed: frozenset[str]) -> "Split":
-        """This split with the named modalities replaced by zeros, the published form of a missing modality."""
-        inputs = {name: torch.zeros_like(x) if name in removed else x for name, x in self.inputs.items()}
-        return Split(inputs, self.labels, self.ids)
-
 
 @dataclass
 class Dataset:

@@ -133,13 +133,6 @@ def test_file_names_follow_dataset_and_alignment(tmp_path):
     assert data_file(tmp_path, DATASETS["mosei_senti"], False).name == "mosei_senti_data_noalign.pkl"
 
 
-def test_removing_a_modality_zeroes_it_and_keeps_the_rest(tmp_path):
-    split = load_mosi(tmp_path, sentiment_content()).splits["test"]
-    without = split.without(frozenset({"text"}))
-    assert not without.inputs["text"].any() and without.inputs["audio"] is split.inputs["audio"]
-    assert split.inputs["text"].any()
-
-
 def test_the_check_command_reports_each_item_histogram_and_hash(tmp_path, capsys):
     content = sentiment_content()
     content["train"]["audio"][0, 1, 0] = -np.inf

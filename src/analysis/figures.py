@@ -1,0 +1,61 @@
+"""All figures of a study, as PNG and SVG."""
+
+import io
+import re
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from src.analysis import charts_modalities, charts_models, charts_scores
+from src.analysis.records import TRIVIAL, Study, in_order
+from src.analysis.style import STYLE, Drawing, marks
+from src.runtime import atomic_file
+
+DPI = 144  # one and a half times what the report shows them at, for sharp screens and paper
+
+
+@dataclass(frozen=True)
+class FigureFile:
+    """A figure on disk."""
+
+    name: str
+    section: str
+    title: str  # what it is about, beside the section: dataset, condition, ...
+    caption: str
+    png: Path
+    svg: Path
+
+
+def save_figures(study: Study, folder: Path) -> list[FigureFile]:
+    """Draw and save every figure that the study has data for, in the order of the report."""
+    import matplotlib
+
+    models = [*(row["variant"] for row in study.rows), *(run.variant for run in study.runs)]
+    looks = marks([name for name in in_order("variant", models) if name != TRIVIAL])  # the same in every figure
+    files: list[FigureFile] = []
+    with matplotlib.rc_context(STYLE):
+        for drawing in chain(*(charts.drawings(study, looks)
+                               for charts in (charts_scores, charts_modalities, charts_models))):
+            files.append(_save(drawing, folder, f"{len(files) + 1:03}-{_plain(drawing.section, drawing.title)}"))
+    return files
+
+
+def _save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
+    """Write one figure in both forms, each whole or not at all."""
+    from PIL import Image
+
+    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    buffer = io.BytesIO()
+    drawing.figure.savefig(buffer, format="png", dpi=DPI)
+    # The figures have few colours: a palette makes them a third as large, and the report embeds all of them.
+    small = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    with atomic_file(png) as file:
+        small.save(file, format="PNG", optimize=True)
+    with atomic_file(svg) as file:
+        drawing.figure.savefig(file, format="svg", metadata={"Date": None})
+    return FigureFile(name, drawing.section, drawing.title, drawing.caption, png, svg)
+
+
+def _plain(*words: str) -> str:
+    """Words as part of a file name."""
+    return re.sub(r"[^a-z0-9.]+", "-", " ".join(words).lower()).strip("-")

@@ -1,0 +1,126 @@
+"""What a study compares: conditions of the data, backbones, variants and seeds, as plain `main.py` arguments."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from src.analysis.records import PLAIN
+from src.config import Config, parse_config
+from src.options import StudyOptions
+from src.structures import UsageError
+
+# Settings that change where a run is kept or computed, but not what it is.
+PLACE = ("name", "resume", "device", "data_device", "data_path", "checkpoint_path")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A form of the data."""
+
+    dataset: str
+    label: str
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to train a backbone."""
+
+    label: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every combination of its parts is one run."""
+
+    conditions: tuple[Condition, ...]
+    backbones: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run of a study."""
+
+    condition: Condition
+    backbone: str
+    variant: Variant
+    seed: int
+    arguments: tuple[str, ...]  # of main.py, without a name and a place
+    config: Config
+
+    @property
+    def title(self) -> str:
+        """Short description for people."""
+        words = (self.condition.dataset, self.condition.label, self.backbone, self.variant.label, f"seed {self.seed}")
+        return " ".join(filter(None, words))
+
+    def fingerprint(self, sha256: str) -> str:
+        """What two runs share that would end alike; sha256 is that of the data file."""
+        return fingerprint(self.config.flat(), sha256)
+
+
+def fingerprint(flat: dict[str, Any], sha256: str) -> str:
+    """A digest of a resolved configuration, without its place, and of the data."""
+    kept = {key: value for key, value in flat.items() if key not in PLACE}
+    return hashlib.sha256(json.dumps([kept, sha256], sort_keys=True).encode()).hexdigest()
+
+
+def _shortcut(label: str, **strengths: float) -> Condition:
+    """The synthetic data with shortcuts of these strengths and no others."""
+    given = {"shortcut_t": 0.0} | strengths
+    return Condition("synthetic", label, tuple(f"--{name}={value}" for name, value in given.items()))
+
+
+def causal(fusion: str, *flags: str, label: str = "") -> Variant:
+    """CausalMER with a fusion."""
+    return Variant(label or fusion, ("--method=causal", f"--fusion_mode={fusion}", *flags))
+
+
+ALONE = Variant(PLAIN, ("--method=plain",))
+SEEDS = (1111, 1112, 1113, 1114, 1115)
+TEXT = _shortcut("text 0.8", shortcut_t=0.8)
+ALL = _shortcut("all 0.6", shortcut_t=0.6, shortcut_a=0.6, shortcut_v=0.6)
+PUBLISHED = tuple(causal(fusion) for fusion in ("mask", "sum", "hm", "tanh"))
+SHIFT = (
+    Plan((TEXT, ALL), ("mult", "pmr", "dmd"), (ALONE, *PUBLISHED), SEEDS),
+    Plan((TEXT, ALL), ("dmd",), (causal("tanh", "--fuse_auxiliary", label="tanh, fused auxiliary"),), SEEDS),
+)
+STRENGTH = (Plan(
+    tuple(_shortcut(f"{name} {strength}", **{f"shortcut_{name[0]}": strength})
+          for name in ("text", "vision") for strength in (0.0, 0.3, 0.6, 0.9)),
+    ("mult",), (ALONE, causal("mask"), causal("tanh")), SEEDS[:3]),)
+QUICK = (Plan((TEXT,), ("mult",), (ALONE, causal("mask"), causal("tanh")), SEEDS[:2]),)
+GRIDS = {"quick": QUICK, "shift": SHIFT, "strength": STRENGTH, "benchmark": SHIFT + STRENGTH}
+
+
+def plans(options: StudyOptions) -> tuple[Plan, ...]:
+    """The prepared grid, or the lists of the command line as one plan."""
+    if options.grid:
+        return GRIDS[options.grid]
+    unknown = set(options.methods) - {"plain", "causal"}
+    if unknown:
+        raise UsageError(f"--methods has {', '.join(sorted(unknown))}; choose from plain, causal")
+    variants = (ALONE,) * ("plain" in options.methods) + tuple(
+        causal(fusion) for fusion in options.fusions if "causal" in options.methods)
+    conditions = tuple(
+        Condition(dataset, label.replace("=", " ").replace("+", ", "),
+                  tuple(f"--{word}" for word in label.split("+") if word))
+        for dataset in options.datasets for label in options.conditions)
+    return (Plan(conditions, options.backbones, variants, options.seeds),)
+
+
+def jobs(chosen: Iterable[Plan], extra: Sequence[str]) -> list[Job]:
+    """All runs of the plans, seed by seed; UsageError where main.py would refuse one, before any is trained."""
+    found = []
+    for plan in chosen:
+        for condition, backbone, variant, seed in product(plan.conditions, plan.backbones, plan.variants, plan.seeds):
+            arguments = (f"--dataset={condition.dataset}", f"--backbone={backbone}", f"--seed={seed}", *variant.flags,
+                         *condition.flags, *extra)
+            found.append(Job(condition, backbone, variant, seed, arguments, parse_config(arguments)))
+    return sorted(found, key=lambda job: job.seed)

@@ -1,0 +1,137 @@
+"""A study: train what is missing, measure everything from the checkpoints, write tables, figures and a report.
+
+    python -m src.analysis.study --grid quick --jobs 2
+    python -m src.analysis.study --datasets synthetic --backbones mult,pmr --fusions mask,tanh --seeds 1,2,3
+
+Finished runs are found by their resolved configuration and the hash of their data, whatever their names, and never
+repeated; a study that was cut off continues where it was.
+"""
+
+import functools
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from src.analysis.figures import save_figures
+from src.analysis.plan import Job, jobs, plans
+from src.analysis.records import TRIVIAL, Row, RunRecord, SampleRecord, Study
+from src.analysis.runs import Runner, find_finished, history, measure_all
+from src.analysis.tables import study_tables, to_markdown, to_tex
+from src.analysis.web import write_report
+from src.checkpoint import RESULTS, read_json, write_csv, write_text
+from src.config import parse_study
+from src.options import StudyOptions
+from src.runtime import run_command
+from src.structures import InputError
+from src.tasks import make_task
+
+
+def run(argv: Sequence[str] | None) -> None:
+    """Plan, train, measure, report."""
+    options, extra = parse_study(argv)
+    if options.report.exists() and not options.overwrite:
+        raise InputError(f"the report folder {options.report} exists; choose another --report, or give --overwrite to "
+                         "replace the files of the earlier report")
+    wanted = jobs(plans(options), extra)
+    runner = Runner(options, extra)
+    found, notes = find_finished(options.checkpoint_path)
+    keys = {job: job.fingerprint(runner.sha256(job)) for job in wanted}
+    missing = list({keys[job]: job for job in wanted if keys[job] not in found}.values())
+    for text in notes:
+        print(f"note: {text}")
+    print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
+    runner.train(missing)
+    found, _ = find_finished(options.checkpoint_path)
+    folders = {job: found[key] for job, key in keys.items()}
+    study = collect(options, folders, {job: "python " + shlex.join(runner.command(job)) for job in wanted})
+    write(study, options.report)
+
+
+def collect(options: StudyOptions, folders: dict[Job, Path], commands: dict[Job, str]) -> Study:
+    """Everything that is measured on the runs, in one place."""
+    shown = {folder for job, folder in folders.items() if job.seed == min(other.seed for other in folders
+                                                                          if other.condition == job.condition)}
+    content = measure_all(dict.fromkeys(folders.values()), shown, options)
+    rows, runs, samples, measures, notes = [], [], [], {}, []
+    for job, folder in folders.items():
+        results = read_json(folder / RESULTS)
+        place = _place(job)
+        rows += [place | {"selection": options.selection, "run": str(folder)} | row for row in content[folder]["rows"]]
+        rows += _other_selections(place, options.selection, results, folder)
+        chosen = results["selections"][options.selection]
+        runs.append(RunRecord(**place, folder=folder, command=commands[job], history=history(folder),
+                              seconds=results["seconds"], parameters=results["parameters"]["model"],
+                              data_sha256=results["data"]["sha256"], versions=results["versions"],
+                              epoch=chosen["epoch"]))
+        if folder in shown:
+            kept = {name: value for name, value in place.items() if name not in ("method", "fusion")}
+            samples += [SampleRecord(**kept, **sample) for sample in content[folder]["samples"]]
+        measures[job.condition.dataset] = make_task(results["data"]["task"]).exact
+        rows += _trivial(job, results, rows)
+    study = Study(_title(options), rows, runs, samples, notes, [], measures, options.selection)
+    study.notes += remarks(study)
+    study.tables += study_tables(study)
+    return study
+
+
+def _place(job: Job) -> dict[str, Any]:
+    """What tells one run from another in every row."""
+    method = job.config.run.method
+    return {"dataset": job.condition.dataset, "condition": job.condition.label, "backbone": job.backbone,
+            "variant": job.variant.label, "method": method,
+            "fusion": job.config.causal.fusion_mode if method == "causal" else "", "seed": job.seed}
+
+
+def _other_selections(place: dict[str, Any], selection: str, results: dict[str, Any], folder: Path) -> list[Row]:
+    """Test scores of the checkpoints that are not analysed further."""
+    return [place | {"selection": name, "run": str(folder), "predictor": "prediction", "split": split,
+                     "analysis": "test", "setting": "", "measure": measure, "value": value}
+            for name, found in results["selections"].items() if name != selection
+            for split, metrics in found.items() if split not in ("epoch", "valid")
+            for measure, value in metrics.items()]
+
+
+def _trivial(job: Job, results: dict[str, Any], rows: list[Row]) -> list[Row]:
+    """Scores of the predictor that looks at no input, once for each condition."""
+    place = {"dataset": job.condition.dataset, "condition": job.condition.label, "backbone": "", "variant": TRIVIAL,
+             "method": "", "fusion": "", "seed": -1, "selection": "", "run": "", "predictor": "prediction"}
+    if any(place.items() <= row.items() for row in rows):
+        return []
+    return [place | {"split": split, "analysis": "test", "setting": "", "measure": measure, "value": value}
+            for split, metrics in results["trivial"].items() for measure, value in metrics.items()]
+
+
+def remarks(study: Study) -> list[str]:
+    """What a reader has to know before believing the numbers."""
+    found = []
+    if len({run.seed for run in study.runs}) == 1:
+        found.append("One seed only: there is no spread, no interval and no test; differences may be chance.")
+    for dataset in dict.fromkeys(run.dataset for run in study.runs):
+        if not any(row["split"].startswith("test_") for row in study.rows if row["dataset"] == dataset):
+            found.append(f"{dataset} has no shifted test split, so nothing is said about shortcuts there.")
+        if dataset == "synthetic":
+            found.append("synthetic is generated data with known causes: its scores are no result on a real dataset.")
+    return found
+
+
+def _title(options: StudyOptions) -> str:
+    return f"CausalMER study: {options.grid or ', '.join(options.datasets)}"
+
+
+def write(study: Study, folder: Path) -> None:
+    """All files of a report; the page comes last, so that a folder that has it is whole."""
+    write_csv(folder / "results.csv", study.rows)
+    write_text(folder / "tables.md", to_markdown(study))
+    write_text(folder / "tables.tex", to_tex(study))
+    write_report(study, save_figures(study, folder / "figures"), folder / "report.html")
+    print(f"\n{to_markdown(study)}\nwritten to {folder}: results.csv, tables.md, tables.tex, figures, report.html")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what a command line asks for; returns the exit code of `run_command`."""
+    return run_command(functools.partial(run, argv))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,146 @@
+"""How every figure looks: colours and markers, panels, dots with their spread, title and footnote."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from src.analysis.records import seeds_text
+from src.analysis.statistics import summary
+
+if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart by the colour-blind, with grey in place of its yellow, which white paper swallows.
+COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")  # no multiple of the colours, so that pairs repeat late
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+SPREAD = "error bars: standard deviation over seeds; small points: single seeds"
+BARS = "error bars: standard deviation over seeds"
+TRIVIAL_LINE = {"color": "#7F7F7F", "linestyle": (0, (2, 2)), "linewidth": 1.4, "zorder": 1}
+STYLE = {
+    "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold", "axes.labelsize": 9, "legend.fontsize": 9,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#E4E4E4",
+    "axes.axisbelow": True, "legend.frameon": False, "figure.facecolor": "white",
+    "svg.fonttype": "none", "svg.hashsalt": "causalmer",
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one thing is told apart, by colour and without it."""
+
+    colour: str
+    marker: str
+    line: Any
+
+
+@dataclass
+class Drawing:
+    """A figure with its place in the report."""
+
+    section: str
+    title: str
+    caption: str
+    figure: "Figure"
+
+
+def marks(names: Sequence[str]) -> dict[str, Mark]:
+    """A mark for each name, by position."""
+    lists = (COLOURS, MARKERS, LINES)
+    return {name: Mark(*(items[i % len(items)] for items in lists)) for i, name in enumerate(names)}
+
+
+def panels(rows: Sequence[str], columns: Sequence[str], height: float, share_x: bool | str = False,
+           share_y: bool | str = "row", width: float = 3.4) -> tuple["Figure", dict[tuple[str, str], "Axes"]]:
+    """A figure with one named panel per row and column; column names stand on top."""
+    from matplotlib.figure import Figure
+
+    size = (max(6.5, min(10.5, 0.6 + width * len(columns))), 0.3 + height * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), sharex=share_x, sharey=share_y, squeeze=False)
+    for axes, name in zip(grid[0], columns, strict=True):
+        axes.set_title(name)
+    return figure, {(row, column): grid[i, j] for i, row in enumerate(rows) for j, column in enumerate(columns)}
+
+
+def dots(axes: "Axes", at: float, values: Iterable[float], mark: Mark, step: float = 0.0,
+         filled: bool = True) -> None:
+    """Mean and standard deviation over seeds, single seeds beside it; a hollow mark where there is one seed only."""
+    found = list(values)
+    if not found:
+        return
+    total = summary(found)
+    face = mark.colour if total.n > 1 and filled else "white"
+    axes.errorbar(at - step / 5, total.mean, yerr=total.std if total.n > 1 else None, fmt=mark.marker, markersize=5.5,
+                  color=mark.colour, markerfacecolor=face, capsize=2, elinewidth=1.1, zorder=3)
+    if total.n > 1:
+        axes.plot([at + step / 5] * total.n, found, linestyle="", marker=".", markersize=3.5, color=mark.colour,
+                  alpha=0.55, zorder=2)
+
+
+def dodge(count: int) -> tuple[list[float], float]:
+    """Places of `count` things around a tick, and the distance between two."""
+    step = 0.8 / max(count, 5)
+    return [(i - (count - 1) / 2) * step for i in range(count)], step
+
+
+def curve(axes: "Axes", places: Sequence[float], values: Sequence[Sequence[float]], mark: Mark, line: Any,
+          filled: bool = True) -> None:
+    """Means over seeds joined by a line, with standard deviations where there are two seeds or more."""
+    found = [summary(seeds) for seeds in values]
+    spread = [total.std if total.n > 1 else 0 for total in found]
+    axes.errorbar(places, [total.mean for total in found], yerr=spread if any(spread) else None, color=mark.colour,
+                  marker=mark.marker, markersize=4.5, markerfacecolor=mark.colour if filled else "white",
+                  linestyle=line, linewidth=1.4, capsize=2, elinewidth=0.9)
+
+
+def categories(axes: "Axes", names: Sequence[str]) -> None:
+    """Name the places 0, 1, ... of the x axis, and separate them by lines instead of a grid through the dots."""
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(False, axis="x")
+    for edge in range(1, len(names)):
+        axes.axvline(edge - 0.5, color="#D0D0D0", linewidth=0.8, zorder=0)
+
+
+def mark_handles(looks: dict[str, Mark], **changes: Any) -> list:
+    """Entries of a legend for things shown by colour and marker; `changes` as for Line2D."""
+    from matplotlib.lines import Line2D
+
+    style = {"linestyle": "", "markersize": 6} | changes
+    return [Line2D([], [], color=mark.colour, marker=mark.marker, label=name, **style) for name, mark in looks.items()]
+
+
+def line_handle(label: str, **style: Any) -> Any:
+    """Entry of a legend for a line."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **style)
+
+
+def finish(figure: "Figure", title: str, note: str, handles: list) -> None:
+    """Title on top, legend below it, footnote at the bottom; the figure grows by what they need, in inches."""
+    width, height = figure.get_size_inches()
+    title_lines, note_lines = textwrap.wrap(title, int(width * 11.5)), textwrap.wrap(note, int(width * 15.5))
+    rows = math.ceil(sum(0.65 + 0.075 * len(handle.get_label()) for handle in handles) / width)
+    legend = 0.22 * rows
+    head, foot = 0.12 + 0.2 * len(title_lines), 0.1 + 0.15 * len(note_lines)
+    total = height + head + legend + foot
+    figure.set_figheight(total)
+    figure.get_layout_engine().set(rect=(0, foot / total, 1, (height - 0.05) / total))
+    figure.text(0.08 / width, 1 - 0.06 / total, "\n".join(title_lines), va="top", fontsize=11, fontweight="bold")
+    figure.text(0.08 / width, 0.06 / total, "\n".join(note_lines), va="bottom", fontsize=8, color="#333333")
+    if handles:
+        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.06 / width, 1 - head / total),
+                      ncols=math.ceil(len(handles) / rows), borderaxespad=0, borderpad=0.2, columnspacing=1.6)
+
+
+def behind(models: Iterable[tuple[str, int]], spread: str = SPREAD) -> str:
+    """The seeds behind a figure, and what shows their spread where there are two or more."""
+    found = list(models)
+    seeds = seeds_text(found)
+    return f"{seeds}; {spread}" if len(set(found)) > len({model for model, _ in found}) else seeds

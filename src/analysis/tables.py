@@ -1,0 +1,216 @@
+"""The tables of a study, once as cells, then as Markdown and LaTeX."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from src.analysis.records import PLAIN, TRIVIAL, Row, Score, Study, by_seed, grouped, ordered, place_name, select
+from src.analysis.statistics import Difference, holm, paired_difference, summary
+from src.datasets.synthetic import CLASSES
+from src.structures import MODALITIES
+from src.tasks import TASKS
+
+Table = tuple[str, str, list[list[str]]]  # caption, footnote, rows of cells; the first row is the header
+Model = tuple[str, str]  # backbone, variant
+
+# The paper's own figures, all that are known of it (its abstract): dataset, backbone -> metric, percent.
+PAPER = {("iemocap", "mult"): ("accuracy_mean", 83.4), ("mosei_senti", "mult"): ("acc7", 50.1),
+         ("mosei_senti", "pmr"): ("acc7", 48.8), ("mosei_senti", "dmd"): ("acc7", 48.8)}
+NOTE = ("Mean +- standard deviation over n seeds; in brackets the 95 % bootstrap interval (over seeds) of the paired "
+        "difference to plain, then p of the paired t-test, adjusted by Holm within its column.")
+
+
+def study_tables(study: Study) -> list[Table]:
+    """All tables of all datasets and conditions."""
+    found = []
+    for (dataset, condition), rows in study.places().items():
+        name, exact = place_name(dataset, condition), study.measure[dataset]
+        found.append(_scores(f"{name}: test scores", dataset, rows, _score_columns(rows, exact)))
+        found.append(_predictors(f"{name}: TIE, F and z_m of the same networks ({exact})", rows, exact))
+        found.append(_columns(f"{name}: missing modalities, zero fill, test ({exact})", rows, _missing_columns(exact)))
+        found.append(_columns(f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS))
+        if dataset == "synthetic":
+            found.append(_distances(f"{name}: distance to the known right answer, test", rows, exact))
+    return [table for table in found if len(table[2]) > 1]
+
+
+def to_markdown(study: Study) -> str:
+    """All tables as Markdown."""
+    parts = [f"# {study.title}", *(f"> {note}" for note in study.notes)]
+    for caption, footnote, (head, *body) in study.tables:
+        lines = [head, ["---"] * len(head), *body]
+        parts.append("\n".join([f"**{caption}.** {footnote}", "", *(f"| {' | '.join(line)} |" for line in lines)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def to_tex(study: Study) -> str:
+    """All tables as LaTeX with booktabs; one table environment each."""
+    parts = ["% needs \\usepackage{booktabs}"]
+    for caption, footnote, (head, *body) in study.tables:
+        lines = [" & ".join(map(_tex, line)) + r" \\" for line in (head, *body)]
+        parts.append("\n".join([
+            r"\begin{table}", r"\centering", rf"\caption{{{_tex(caption)}. {_tex(footnote)}}}",
+            rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:],
+            r"\bottomrule", r"\end{tabular}", r"\end{table}"]))
+    return "\n\n".join(parts) + "\n"
+
+
+Column = Mapping[str, object]  # fields that select a column's rows
+
+
+def _score_columns(rows: list[Row], exact: str) -> dict[str, Column]:
+    """The main score on every test split, or where there is one split only, all headline metrics on it."""
+    splits = ordered(rows, "split")
+    if len(splits) > 1:
+        return {f"{split} {exact}": {"split": split, "measure": exact} for split in splits}
+    headline = next(task.headline for task in TASKS.values() if exact in task.headline) \
+        if any(exact in task.headline for task in TASKS.values()) else (exact,)
+    return {metric: {"split": splits[0], "measure": metric} for metric in headline}
+
+
+def _missing_columns(exact: str) -> dict[str, Column]:
+    place = {"split": "test", "analysis": "missing_zero"}
+    settings = {letters or "all present": place | {"setting": letters, "measure": exact}
+                for letters in ("", "t", "a", "v", "ta", "tv", "av")}
+    return {**{name if name == "all present" else f"without {name}": wanted for name, wanted in settings.items()},
+            "std of drops, single": place | {"setting": "single", "measure": "drop_std"},
+            "std of drops, all six": place | {"setting": "all", "measure": "drop_std"},
+            "random, area": {"split": "test", "analysis": "random_missing", "setting": "area", "measure": exact}}
+
+
+CONTRIBUTIONS = {
+    **{f"share {name}": {"split": "test", "analysis": "contribution", "setting": name, "measure": "share"}
+       for name in MODALITIES},
+    "imbalance": {"split": "test", "analysis": "contribution", "setting": "", "measure": "imbalance"},
+    **{f"perceptual {name}": {"split": "test", "analysis": "perceptual", "setting": name, "measure": "drop"}
+       for name in MODALITIES}}
+
+
+def _scores(caption: str, dataset: str, rows: list[Row], columns: Mapping[str, Column]) -> Table:
+    """The table of test scores, with the trivial predictor above and the paper's figure beside."""
+    wanted = {name: {"analysis": "test", "setting": "", **column} for name, column in columns.items()}
+    caption, note, (head, *body) = _columns(caption, rows, wanted)
+    trivial = ["-", TRIVIAL, "-"]
+    for column in wanted.values():
+        values = [row["value"] for row in select(rows, variant=TRIVIAL, **column)]
+        trivial += [_number(values[0], column["measure"]) if values else "-", "-"]
+    paper = ["paper", "-"]
+    for line in body:
+        metric, value = PAPER.get((dataset, line[0]), ("", None))
+        paper.append(f"{metric} {value}" if value and line[1] != PLAIN else "-")
+    lines = [head, trivial, *body]
+    return caption, note, [[*line, cell] for line, cell in zip(lines, paper, strict=True)]
+
+
+def _columns(caption: str, rows: list[Row], columns: Mapping[str, Column]) -> Table:
+    """One line per backbone and variant; each column is followed by its paired difference to plain."""
+    own = select(rows, predictor="prediction")
+    values = {name: {model: by_seed(select(found, **wanted)) for model, found in _models(own).items()}
+              for name, wanted in columns.items()}
+    return _compared(caption, values, {name: str(wanted["measure"]) for name, wanted in columns.items()})
+
+
+def _compared(caption: str, values: Mapping[str, Mapping[Model, dict[int, float]]],
+              measures: Mapping[str, str]) -> Table:
+    """Cells from column -> model -> seed -> value."""
+    values = {name: by_model for name, by_model in values.items() if any(by_model.values())}
+    if not values:
+        return caption, "", [[]]
+    models = list(next(iter(values.values())))
+    head = ["backbone", "variant", "n", *(word for name in values for word in (name, "difference to plain"))]
+    lines = {model: [*model, str(max(len(by_model[model]) for by_model in values.values()))] for model in models}
+    for name, by_model in values.items():
+        differences = {model: _difference(by_model[model], by_model.get((model[0], PLAIN), {}))
+                       for model in models if model[1] != PLAIN}
+        adjusted = dict(zip(differences, holm([d.p if d else math.nan for d in differences.values()]), strict=True))
+        for model, line in lines.items():
+            line.append(_mean(by_model[model], measures[name]))
+            line.append(_difference_cell(differences.get(model), adjusted.get(model, math.nan), measures[name]))
+    return caption, NOTE, [head, *lines.values()]
+
+
+def _predictors(caption: str, rows: list[Row], exact: str) -> Table:
+    """TIE against F and z_m inside each causal model, seed by seed."""
+    found = select(rows, analysis="test", method="causal")
+    if not found:
+        return caption, "", [[]]
+    splits = ordered(found, "split")
+    lines = [["backbone", "variant", "n", *(f"{split} {what}" for split in splits for what in (
+        "TIE", "F", "z_m", "TIE - F", "TIE - z_m", "decisions unlike z_m"))]]
+    for model, own in _models(found).items():
+        line = [*model, ""]
+        for split in splits:
+            tie, fused, alone = (by_seed(select(own, split=split, measure=exact, predictor=predictor))
+                                 for predictor in ("prediction", "fused", "backbone"))
+            unlike = by_seed(select(own, split=split, measure="differs_from_backbone", predictor="prediction"))
+            line[2] = str(len(tie))
+            line += [_mean(tie, exact), _mean(fused, exact), _mean(alone, exact),
+                     *(_difference_cell(_difference(tie, other), math.nan, exact) for other in (fused, alone)),
+                     _mean(unlike, exact)]
+        lines.append(line)
+    note = ("Mean +- standard deviation over n seeds, and the paired differences with their 95 % bootstrap interval. "
+            "An additive fusion (tanh) makes TIE and z_m differ by a constant, so they never decide unlike.")
+    return caption, note, lines
+
+
+def _distances(caption: str, rows: list[Row], exact: str) -> Table:
+    """How far a model is from the one that uses all modalities together and nothing else.
+
+    No proper subset of the modalities tells anything about the emotion, so without any of them accuracy should be
+    chance; and each modality should contribute a third of the worth of 3 that a right answer has.
+    """
+    own = select(rows, predictor="prediction", split="test")
+    chance: dict[Model, dict[int, float]] = {}
+    shapley: dict[Model, dict[int, float]] = {}
+    for model, found in _models(own).items():
+        removed = select(found, analysis="missing_zero", setting=("t", "a", "v", "ta", "tv", "av"), measure=exact)
+        values = select(found, analysis="contribution", measure="shapley")
+        chance[model] = {seed: sum(abs(row["value"] - 1 / CLASSES) for row in same) / len(same)
+                         for (seed,), same in grouped(removed, "seed").items()}
+        shapley[model] = {seed: sum(abs(row["value"] - 1) for row in same)
+                          for (seed,), same in grouped(values, "seed").items()}
+    names = {"missing: mean |accuracy - chance|": chance, "contributions: sum |Shapley value - 1|": shapley}
+    return _compared(caption, names, dict(zip(names, (exact, "shapley"), strict=True)))
+
+
+def _models(rows: Iterable[Row]) -> dict[Model, list[Row]]:
+    """(backbone, variant) -> rows, in the order of all tables."""
+    rows = [row for row in rows if row["variant"] != TRIVIAL]
+    found = grouped(rows, "backbone", "variant")
+    backbones, variants = ordered(rows, "backbone"), ordered(rows, "variant")
+    return {key: found[key] for key in sorted(found, key=lambda k: (backbones.index(k[0]), variants.index(k[1])))}
+
+
+def _difference(values: dict[int, float], plain: dict[int, float]) -> Difference | None:
+    """Paired over the seeds that both have."""
+    seeds = sorted(values.keys() & plain.keys())
+    return paired_difference([values[s] for s in seeds], [plain[s] for s in seeds]) if seeds else None
+
+
+def _mean(values: dict[int, float], measure: str) -> str:
+    if not values:
+        return "-"
+    found = summary(list(values.values()))
+    number = _number(found.mean, measure)
+    return number if found.n == 1 else f"{number} +- {_number(found.std, measure)}"
+
+
+def _difference_cell(found: Difference | None, adjusted: float, measure: str) -> str:
+    if found is None:
+        return "-"
+    if found.n == 1:
+        return f"{_number(found.mean, measure, '+')} (one seed, no interval)"
+    mean, low, high = (_number(value, measure, "+") for value in (found.mean, found.low, found.high))
+    cell = f"{mean} [{low}, {high}]"
+    return cell if math.isnan(adjusted) else f"{cell} p {adjusted:.3f}"
+
+
+def _number(value: float, measure: str, sign: str = "") -> str:
+    """Shares in percent."""
+    return f"{value:{sign}.3f}" if measure == "shapley" or not Score(measure).share else f"{100 * value:{sign}.1f}"
+
+
+def _tex(text: str) -> str:
+    for plain, tex in (("\\", ""), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"), ("+-", r"$\pm$"),
+                       ("|", r"$|$")):
+        text = text.replace(plain, tex)
+    return text

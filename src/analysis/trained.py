@@ -1,0 +1,83 @@
+"""A checkpoint brought back to life: its model beside the data that it was trained on."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from src.build import build_data, build_model
+from src.checkpoint import load_checkpoint, load_weights
+from src.config import Config, config_from
+from src.datasets.absence import everywhere, stand_ins, without
+from src.datasets.base import Dataset, Split
+from src.engine import EpochResult, predict
+from src.options import InferenceOptions
+from src.structures import DataInfo, InputError
+from src.tasks import Task, make_task
+
+
+@dataclass
+class Trained:
+    """What every analysis starts from."""
+
+    config: Config
+    dataset: Dataset
+    model: nn.Module
+    device: torch.device
+
+    @property
+    def task(self) -> Task:
+        """What the model's logits mean."""
+        return make_task(self.dataset.info.task)
+
+    def predict(self, split: Split, title: str) -> EpochResult:
+        """One pass over a split, whole or with something missing."""
+        return predict(self.config, self.dataset, self.model, self.device, split, title)
+
+    def removal(self, name: str, removed: Collection[str], fill: str, seed: int = 0) -> EpochResult:
+        """One pass over a split of the data from which modalities are missing everywhere."""
+        split = self.dataset.splits[name]
+        if removed:
+            split = without(split, everywhere(split, removed), stand_ins(self.dataset, split, fill, seed))
+        return self.predict(split, f"{name} without {', '.join(removed)}" if removed else name)
+
+
+def load_trained(path: Path, options: InferenceOptions, device: torch.device,
+                 datasets: dict[str, Dataset]) -> tuple[str, Trained]:
+    """Rebuild a checkpoint's model; its data is read unless `datasets` has it. -> key in `datasets`, model and data.
+
+    Raises InputError where the checkpoint is missing or damaged, or where the data is not what it was trained on.
+    """
+    saved = load_checkpoint(path, device)
+    config = _overridden(config_from(saved["config"]), options)
+    key = repr((config.data, config.dataset))
+    if key not in datasets:
+        datasets[key] = build_data(config, options.data_file)
+        for text in datasets[key].notes:
+            print(f"note: {text}")
+    dataset = datasets[key]
+    _check_fit(path, saved["info"], dataset.info, same_file=options.data_file is None)
+    model = build_model(config, dataset.info, pretrained=False).to(device)
+    load_weights(model, saved["model"], path)
+    return key, Trained(config, dataset, model, device)
+
+
+def _overridden(config: Config, options: InferenceOptions) -> Config:
+    """The configuration of the training, with what the command line changes for this evaluation."""
+    data = replace(config.data, data_device=options.data_device, data_path=options.data_path or config.data.data_path)
+    size = options.batch_size or config.training.batch_size
+    run = replace(config.run, dataset=options.dataset)  # an own file may have moved
+    return replace(config, run=run, data=data, training=replace(config.training, batch_size=size))
+
+
+def _check_fit(path: Path, trained: DataInfo, found: DataInfo, same_file: bool) -> None:
+    """Raise InputError where the data is not what the checkpoint was trained on."""
+    for what in ("task", "widths"):
+        if getattr(trained, what) != getattr(found, what):
+            raise InputError(f"{path} was trained on data with {what} {getattr(trained, what)}, this file has "
+                             f"{getattr(found, what)}; use features of the same kind")
+    if same_file and trained.sha256 and trained.sha256 != found.sha256:
+        raise InputError(f"{path} was trained on a file with sha256 {trained.sha256[:12]}, this one has "
+                         f"{found.sha256[:12]}; bring the old file back, or name this one with --data_file")

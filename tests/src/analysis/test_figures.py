@@ -1,0 +1,199 @@
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib
+import pytest
+
+from src.analysis import charts_modalities, charts_models, charts_scores
+from src.analysis.figures import save_figures
+from src.analysis.records import (
+    RunRecord,
+    SampleRecord,
+    Score,
+    Study,
+    by_seed,
+    model_seeds,
+    seeds_text,
+    select,
+)
+from src.analysis.style import BARS, COLOURS, MARKERS, behind, marks
+
+LOOKS = marks(["plain", "tanh"])
+SCORE = Score("accuracy")
+
+
+def row(variant: str = "plain", seed: int = 1, value: float = 0.5, **changes: object) -> dict:
+    """A row of a study."""
+    return {"dataset": "synthetic", "condition": "text 0.8", "backbone": "mult", "variant": variant, "seed": seed,
+            "selection": "best_valid_acc", "predictor": "prediction", "split": "test", "analysis": "test",
+            "setting": "", "measure": "accuracy", "value": value} | changes
+
+
+def study(rows: list[dict], runs: list[RunRecord] = (), samples: list[SampleRecord] = ()) -> Study:
+    """A study of one measure."""
+    return Study("Title", rows, list(runs), list(samples), [], [], {"synthetic": "accuracy"})
+
+
+def run(seed: int, epochs: int) -> RunRecord:
+    """A run whose validation score is a tenth of its epoch."""
+    history = [{"epoch": e, "train_loss": 1.0, "valid_loss": 2.0, "valid_accuracy": e / 10} for e in
+               range(1, epochs + 1)]
+    return RunRecord("synthetic", "", "mult", "plain", seed, "plain", "", Path(), "", history, 1.0, 1, "", {}, 2)
+
+
+def sections(found: Study) -> list[str]:
+    """Sections of the figures that a study has data for, without drawing them to files."""
+    return [drawing.section for charts in (charts_scores, charts_modalities, charts_models)
+            for drawing in charts.drawings(found, LOOKS)]
+
+
+def points(axes: object) -> set[tuple[float, float]]:
+    """All places that lines of a panel go through."""
+    return {(round(float(x), 6), round(float(y), 6)) for line in axes.lines
+            for x, y in zip(*line.get_data(), strict=True)}
+
+
+def test_select_takes_one_value_or_several():
+    rows = [row(seed=seed) for seed in (1, 2, 3)]
+    assert [found["seed"] for found in select(rows, seed=(1, 3), variant="plain")] == [1, 3]
+
+
+def test_two_values_for_a_seed_are_refused():
+    with pytest.raises(ValueError, match="two values for seed 1"):
+        by_seed([row(), row(selection="best_valid_loss")])
+
+
+def test_models_with_other_seeds_are_named():
+    rows = [row(seed=1), row(seed=2), row("sum"), row("sum", seed=2), row("tanh"), row("trivial", seed=-1)]
+    assert seeds_text(model_seeds(rows)) == "2 seeds (1, 2); mult tanh: one seed only (1): no spread, no interval"
+
+
+def test_error_bars_are_mentioned_only_where_there_are_any():
+    assert BARS not in behind([("mult plain", 1), ("mult tanh", 1)])
+    assert BARS in behind([("mult plain", 1), ("mult plain", 2)], BARS)
+
+
+def test_pairs_of_colour_and_marker_repeat_late():
+    found = marks([str(i) for i in range(len(COLOURS) * len(MARKERS))])
+    assert len({(mark.colour, mark.marker) for mark in found.values()}) == len(found)
+
+
+def test_shift_draws_means_seeds_and_the_trivial_line_in_percent():
+    rows = [row(value=0.4), row(seed=2, value=0.6), row("trivial", seed=-1, value=0.25, backbone="")]
+    figure = charts_scores.shift(rows, LOOKS, SCORE, "name")
+    heights = {y for _, y in points(figure.axes[0])}
+    assert {40, 50, 60, 25} <= heights
+    assert len(figure.axes) == 1  # the trivial predictor is no backbone
+
+
+def test_one_seed_is_hollow_and_said_to_be_alone():
+    figure = charts_scores.shift([row(value=0.4)], LOOKS, SCORE, "name")
+    assert [line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() == "o"] == ["white"]
+    assert any("one seed only (1)" in text.get_text() for text in figure.texts)
+
+
+def test_difference_is_taken_seed_by_seed_over_common_seeds():
+    rows = [row(seed=0, value=0.9), row(seed=1, value=0.1), row(seed=2, value=0.5), row("tanh", 2, 0.6),
+            row("tanh", 1, 0.3), row("tanh", 3, 0.9)]
+    figure = charts_scores.difference(charts_scores.paired_rows(rows), LOOKS, SCORE, "name")
+    drawn = points(figure.axes[0])
+    assert (15.0, 0.0) in drawn  # the mean of 20 and 10
+    assert {(10.0, 0.0), (20.0, 0.0)} <= drawn  # the interval of two seeds reaches both
+
+
+def test_difference_of_one_seed_has_no_interval():
+    rows = charts_scores.paired_rows([row(value=0.1), row("tanh", value=0.3)])
+    figure = charts_scores.difference(rows, LOOKS, SCORE, "name")
+    assert {at for at in points(figure.axes[0]) if at[0] != 0} == {(20.0, 0.0)}
+
+
+def test_strength_needs_three_strengths_of_one_modality():
+    rows = [row(condition=f"{modality} {value}") for modality, values in
+            (("text", (0.3, 0.5, 0.9)), ("audio", (0.3, 0.5))) for value in values]
+    found = charts_scores.strengths([*rows, row(condition="aligned"), row("tanh", condition="text 0.5")])
+    assert {name: [item["strength"] for item in items] for name, items in found.items()} == {"text": [0.3, 0.5, 0.9]}
+
+
+def test_strength_draws_shifted_scores_dashed():
+    rows = [row(condition=f"text {at}", split=split, value=at) for at in (0.3, 0.5, 0.9)
+            for split in ("test", "test_shifted")]
+    figure = charts_scores.strength(charts_scores.strengths(rows), LOOKS, SCORE, "name")
+    assert [line.get_linestyle() for line in figure.axes[0].lines] == ["-", "--"]
+    assert points(figure.axes[0]) == {(0.3, 30), (0.5, 50), (0.9, 90)}
+
+
+def test_predictors_of_one_network_stand_beside_each_other():
+    rows = [row(value=0.1), *(row("tanh", value=value, predictor=name) for name, value in
+                              (("prediction", 0.2), ("fused", 0.3), ("backbone", 0.4)))]
+    heights = {y for _, y in points(charts_scores.predictors(rows, SCORE, "name").axes[0])}
+    assert heights == {10, 20, 30, 40}
+
+
+def test_the_area_is_no_point_of_the_curve():
+    rows = [row(analysis="random_missing", setting=setting, value=value) for setting, value in
+            (("0.0", 0.9), ("0.5", 0.4), ("area", 0.65))]
+    (drawing,) = charts_modalities.drawings(study(rows), LOOKS)
+    assert points(drawing.figure.axes[0]) == {(0.0, 90), (0.5, 40)}
+
+
+def test_missing_modalities_stand_in_order():
+    rows = [row(analysis="missing_zero", setting=setting) for setting in ("av", "t", "")]
+    figure = charts_modalities.missing(rows, LOOKS, SCORE, "name")
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["none", "T", "A+V"]
+
+
+def test_the_plain_model_stands_among_backbones_too():
+    rows = [row(variant, analysis="contribution", setting=modality, measure="share", value=value, predictor=predictor)
+            for variant, predictor, value in (("plain", "prediction", 0.2), ("tanh", "prediction", 0.3),
+                                              ("tanh", "backbone", 0.4)) for modality in ("text", "audio", "vision")]
+    _, below = charts_modalities.contributions(rows, "name").axes
+    heights = {round(y) for _, y in points(below)}
+    assert {20, 40} <= heights and 30 not in heights
+
+
+def test_the_mean_of_training_curves_ends_with_the_shortest_run():
+    figure = charts_models.curves([run(1, 3), run(2, 5)], LOOKS, SCORE, "name")
+    thick = [line for line in figure.axes[0].lines if line.get_linewidth() == 2]
+    assert [list(line.get_xdata()) for line in thick] == [[1, 2, 3]]
+
+
+def test_thinning_keeps_both_ends():
+    found = charts_models.thinned(range(1000), 50)
+    assert len(found) == 50 and (found[0], found[-1]) == (0, 999)
+
+
+def test_joint_states_are_drawn_by_label_though_fewer_samples_have_ids():
+    record = SampleRecord("synthetic", "", "mult", "plain", 1, "test", ["x"], ["b", "a", "b"], ["b"], ["a", "b"], {},
+                          [[0, 0], [1, 1], [2, 2]])
+    figure = charts_models.states([record], "name")
+    assert [list(line.get_xdata()) for line in figure.axes[0].lines] == [[1], [0, 2]]
+
+
+def test_sections_without_data_are_left_out():
+    assert sections(study([row()])) == [charts_scores.SHIFT]
+    assert sections(study([row("trivial", seed=-1, backbone="")])) == []
+
+
+def test_the_other_selection_is_not_drawn():
+    (drawing,) = charts_scores.drawings(study([row(value=0.4), row(value=0.9, selection="best_valid_loss")]), LOOKS)
+    assert {y for _, y in points(drawing.figure.axes[0])} == {40}
+
+
+def test_a_measure_that_is_no_share_keeps_its_unit():
+    assert Score("mae").values([row(value=0.8)]) == {1: 0.8} and "lower is better" in Score("mae").label
+
+
+def test_a_value_that_is_not_defined_does_not_stop_the_figure():
+    figure = charts_scores.shift([row(value=math.nan), row(seed=2, value=0.5)], LOOKS, SCORE, "name")
+    assert 50 in {y for _, y in points(figure.axes[0])}
+
+
+def test_figures_are_saved_as_png_and_svg_without_touching_global_settings(tmp_path):
+    before = dict(matplotlib.rcParams)
+    (first, second) = save_figures(study([row()], [run(1, 3)]), tmp_path / "new")
+    assert first.png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert ElementTree.parse(second.svg).getroot().tag.endswith("svg")
+    assert re.fullmatch(r"002-training-curves-synthetic-mult", second.name)
+    assert dict(matplotlib.rcParams) == before

@@ -48,7 +48,7 @@ def test_inference_with_the_same_four_arguments_prints_what_training_printed(tin
     assert trained.returncode == 0, trained.stderr
     evaluated = shell("inference.sh", "cpu", "exp_1", 3, "synthetic", *place(tmp_path))
     assert evaluated.returncode == 0, evaluated.stderr
-    assert table(trained.stdout) == table(evaluated.stdout) and len(table(trained.stdout)) == 25
+    assert table(trained.stdout) == table(evaluated.stdout) and len(table(trained.stdout)) == 37
     run = tmp_path / "checkpoint(synthetic)" / "exp_1_seed3" / "mult-causal"
     assert sorted(p.name for p in run.iterdir()) == ["best_valid_acc.pt", "best_valid_loss.pt", "config.yaml",
                                                      "history.csv", "last.pt", "results.json"]
@@ -118,7 +118,7 @@ def test_predictions_hold_ids_labels_and_effects_that_add_up(trained, tmp_path):
     out = tmp_path / "p.csv"
     assert evaluated(tmp_path, *ONE, "--predictions", str(out)) == 0
     rows = predictions(out)
-    assert [row["split"] for row in rows] == ["test"] * 24 + ["test_shifted"] * 24
+    assert [row["split"] for row in rows] == ["test"] * 24 + ["test_shifted"] * 24 + ["test_reversed"] * 24
     assert rows[3]["id"] == "3" and {row["label"] for row in rows} <= {"neutral", "happy", "sad", "angry"}
     for row in rows:
         effects = [float(row[name]) for name in ("TE", "NDE_t", "NDE_a", "NDE_v", "TIE")]
@@ -186,7 +186,7 @@ def test_results_hold_what_was_printed_and_how_it_came_about(trained, tmp_path):
 
 @pytest.mark.parametrize("flags, code, message", [
     (("--device", "cuda:9"), 1, "GPU 9 was asked for"),
-    (("--kernel_a", "7"), 1, "audio has 6 frames, shorter than its kernel of 7"),
+    (("--kernel_a", "5"), 1, "audio has 4 frames, shorter than its kernel of 5"),
     (("--dim", "10", "--num_heads", "4"), 2, "--num_heads 4 does not divide --dim 10"),
 ])
 def test_bad_input_is_one_sentence_and_leaves_no_run(tiny, tmp_path, capsys, flags, code, message):

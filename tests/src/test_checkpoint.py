@@ -27,7 +27,7 @@ def test_a_checkpoint_comes_back_as_plain_data(tmp_path):
 def test_a_full_disk_keeps_the_old_checkpoint(tmp_path):
     path = tmp_path / "x.pt"
     save_checkpoint(path, nn.Linear(2, 3), {}, INFO, epoch=1)
-    (tmp_path / ".x.pt.partial").symlink_to("/dev/full")
+    (tmp_path / f".x.pt.{os.getpid()}.partial").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"x\.pt cannot be written \(No space left on device\)"):
         save_checkpoint(path, nn.Linear(2, 3), {}, INFO, epoch=2)
     assert load_checkpoint(path, CPU)["epoch"] == 1 and os.listdir(tmp_path) == ["x.pt"]

@@ -149,7 +149,7 @@ def test_the_test_split_is_scored_once_per_selection(tiny, monkeypatch):
     original = train.evaluate
     monkeypatch.setattr(train, "evaluate", lambda *a: titles.append(list(a[1].test_splits)) or original(*a))
     assert main.main(tiny) == 0
-    assert titles == [["test", "test_shifted"]] * 2
+    assert titles == [["test", "test_shifted", "test_reversed"]] * 2
 
 
 def test_both_methods_start_from_the_same_backbone_and_see_the_same_batches(tiny):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from src.datasets.base import data_file, load
-from src.datasets.synthetic import SHAPES, SyntheticOptions, generate
+from src.datasets.synthetic import SHAPES, SHIFTS, SyntheticOptions, generate
 from src.registry import DATASETS
 from src.structures import MODALITIES, InputError
 from tests.conftest import write
@@ -49,20 +49,22 @@ def test_three_digits_decide_the_emotion_and_no_pair_tells_anything(tmp_path):
 def test_the_shortcut_ties_its_modality_to_the_label_until_the_shift(tmp_path):
     dataset = made(tmp_path, shortcut_t=0.0, shortcut_v=0.6, synthetic_sizes=(4000, 10, 4000))
     share = {}
-    for name in ("train", "test", "test_shifted"):
+    for name in ("train", "test", *SHIFTS):
         digits, labels = digits_and_labels(dataset.splits[name])
         assert len(np.unique(digits[2])) == 16  # four digits times four shortcut values
         share[name] = predictability(digits[2], labels)
     # The shortcut is right with 0.6 + 0.4 / 4 = 0.7, and with 0.25 once it is broken.
     assert share["train"] == pytest.approx(0.7, abs=0.03) and share["test"] == pytest.approx(0.7, abs=0.03)
     assert share["test_shifted"] < 0.30
+    # Reversed, it is right in the 0.4 / 4 = 0.1 where it is random, so another emotion is the better guess from it.
+    assert share["test_reversed"] == pytest.approx(0.3, abs=0.03)
 
 
 def test_layout_labels_and_padding_are_those_of_the_real_files(tmp_path):
     dataset = made(tmp_path, synthetic_lengths=(6, 8, 10), synthetic_widths=(9, 8, 7))
     assert dataset.info.lengths == dict(text=6, audio=8, vision=10)
     assert dataset.info.widths == dict(text=9, audio=8, vision=7)
-    assert list(dataset.splits) == ["train", "valid", "test", "test_shifted"]
+    assert list(dataset.splits) == ["train", "valid", "test", "test_shifted", "test_reversed"]
     for name in MODALITIES:
         zero = (dataset.splits["train"].inputs[name] == 0).all(-1)
         assert zero[:, 0].any() and not zero[:, -1].any()

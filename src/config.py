@@ -226,7 +226,7 @@ def _integers(word: str) -> tuple[int, ...]:
 
 
 def _words(word: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in word.split(","))
+    return tuple(part.strip() for part in word.split(",") if part.strip())
 
 
 def _finite(word: str) -> float:

@@ -102,8 +102,11 @@ class StudyOptions:
     report: Path = option(Path("report"), "folder of results.csv, tables, figures and report.html")
     overwrite: bool = option(False, "replace the files of an existing report folder")
     checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)")
+    analyses: tuple[str, ...] = option(("missing", "contributions"), "what is measured besides scores: missing, "
+                                                                     "contributions, both or, with =, nothing")
     selection: str = option("best_valid_acc", "the checkpoints that tables and figures show", SELECTIONS)
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
+    batch_size: int | None = option(None, "samples per step of the measurements (default: that of the training)")
     jobs: int = option(1, "runs at one time; the processor cores are shared out among them")
 
     def __post_init__(self) -> None:
@@ -114,6 +117,10 @@ class StudyOptions:
             if not values or len(set(values)) < len(values):
                 raise InputError(f"--{name} needs values, each once, with commas between them, got "
                                  f"{','.join(map(str, values))!r}")
+        for name, allowed in (("methods", ("plain", "causal")), ("analyses", ("missing", "contributions"))):
+            unknown = [value for value in getattr(self, name) if value not in allowed]
+            if unknown:
+                raise InputError(f"--{name} has {unknown[0]!r}; choose from {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)

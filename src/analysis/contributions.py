@@ -18,7 +18,7 @@ from src.engine import EpochResult
 from src.structures import MODALITIES
 from src.tasks import Task
 
-PERMUTATIONS = 5  # of the perceptual score
+PERMUTATIONS = 3  # of the perceptual score
 Game = Mapping[frozenset[str], Tensor]  # coalition -> its value for every sample (N,); the empty one is worth 0
 
 

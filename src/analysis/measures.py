@@ -1,6 +1,6 @@
 """Everything a study measures on one checkpoint, as rows of predictor, split, analysis, setting, measure and value."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from src.analysis.contributions import (
     shares,
     spread,
 )
-from src.analysis.missing import area, drop_spread, drops, random_removals, removals
+from src.analysis.missing import RATES, SETTINGS, area, drop_spread, drops, random_removals, removals
 from src.analysis.records import EFFECTS
 from src.analysis.report import predictors
 from src.analysis.trained import Trained
@@ -28,24 +28,23 @@ EMBEDDED = 400  # samples of the t-SNE
 Measured = dict[str, Any]
 
 
-def measure(trained: Trained) -> list[Measured]:
-    """Scores, missing modalities and contributions of a checkpoint.
-
-    Test splits are scored all; contributions are taken on all of them too, the fills besides zero, random removals and
-    permutations on the first one, which is in distribution.
-    """
+def measure(trained: Trained, analyses: Collection[str]) -> list[Measured]:
+    """Scores on every test split, and `missing` and `contributions` on the first one, which is in distribution."""
     names = [name for name in trained.dataset.test_splits if trained.dataset.splits[name].labels is not None]
-    rows = []
-    for name in names:
-        results = removals(trained, name, "zero")
-        rows += _scores(trained, name, results[""])
-        rows += _contributions(trained, name, results)
-        rows += _missing(trained, name, "zero", results)
-    for name in names[:1]:
-        for fill in FILLS[1:]:
-            rows += _missing(trained, name, fill, removals(trained, name, fill))
-        rows += _random_missing(trained, name)
-        rows += _perceptual(trained, name)
+    if not names:
+        return []
+    whole = {name: trained.removal(name, (), "zero") for name in names}
+    rows = [row for name, result in whole.items() for row in _scores(trained, name, result)]
+    first = names[0]
+    filled = {fill: {"": whole[first]} | removals(trained, first, fill, settings=SETTINGS[1:])
+              for fill in (FILLS if "missing" in analyses else FILLS[:1] if analyses else ())}
+    if "contributions" in analyses:
+        rows += _contributions(trained, first, filled["zero"])
+        rows += _perceptual(trained, first, whole[first])
+    if "missing" in analyses:
+        for fill, results in filled.items():
+            rows += _missing(trained, first, fill, results)
+        rows += _random_missing(trained, first, whole[first])
     return rows
 
 
@@ -80,13 +79,13 @@ def _missing(trained: Trained, split: str, fill: str, results: dict[str, EpochRe
             yield _row(predictor, split, analysis, which, "drop_std", value)
 
 
-def _random_missing(trained: Trained, split: str) -> Iterator[Measured]:
+def _random_missing(trained: Trained, split: str, whole: EpochResult) -> Iterator[Measured]:
     """Headline metrics at every rate, and the area under their curve."""
-    results = random_removals(trained, split, "zero")
-    for predictor, values in predictors(results[0.0]).items():
+    results = {0.0: whole} | random_removals(trained, split, "zero", rates=RATES[1:])
+    for predictor, values in predictors(whole).items():
+        scored = {rate: trained.task.metrics(result.values[values], result.labels) for rate, result in results.items()}
         for name in trained.task.headline:
-            curve = {rate: trained.task.metrics(result.values[values], result.labels)[name]
-                     for rate, result in results.items()}
+            curve = {rate: metrics[name] for rate, metrics in scored.items()}
             for rate, value in curve.items():
                 yield _row(predictor, split, "random_missing", f"{rate:.1f}", name, value)
             yield _row(predictor, split, "random_missing", "area", name, area(curve))
@@ -103,9 +102,9 @@ def _contributions(trained: Trained, split: str, results: dict[str, EpochResult]
         yield _row(predictor, split, "contribution", "", "imbalance", imbalance(parts))
 
 
-def _perceptual(trained: Trained, split: str) -> Iterator[Measured]:
+def _perceptual(trained: Trained, split: str, whole: EpochResult) -> Iterator[Measured]:
     """What accuracy loses when one modality is exchanged between samples, and its spread over permutations."""
-    whole, exchanged = trained.removal(split, (), "zero"), perceptual_scores(trained, split, PERMUTATIONS)
+    exchanged = perceptual_scores(trained, split, PERMUTATIONS)
     for predictor, values in predictors(whole).items():
         right = accuracy(trained.task, whole, values)
         for name, passes in exchanged.items():
@@ -126,6 +125,8 @@ def samples(trained: Trained) -> list[dict[str, Any]]:
             "split": name, "ids": split.ids[:SHOWN],
             "labels": [""] * len(split) if result.labels is None else task.describe(result.labels[:EMBEDDED]),
             "predictions": task.decide(values["logits"][:SHOWN]), "classes": list(task.classes),
+            "correct": [] if result.labels is None else
+            task.correct(values["logits"], result.labels)[:SHOWN].tolist(),
             "effects": {head: task.class_values(values[key][:SHOWN]).tolist() for head, key in keys.items()}
             if "total" in values else {},
             "embedding": embed(values["hidden"][:EMBEDDED].double())})

@@ -1,6 +1,6 @@
 """How a model fares when modalities are missing at test time; nothing is trained again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -14,12 +14,14 @@ REMOVALS = {letters: frozenset(LETTER[letter] for letter in letters) for letters
 RATES = tuple(round(0.1 * step, 1) for step in range(10))
 
 
-def removals(trained: Trained, split: str, fill: str, seed: int = 0) -> dict[str, EpochResult]:
-    """The seven settings: letters of what is missing from every sample -> one pass over the split."""
-    return {letters: trained.removal(split, removed, fill, seed) for letters, removed in REMOVALS.items()}
+def removals(trained: Trained, split: str, fill: str, seed: int = 0,
+             settings: Iterable[str] = SETTINGS) -> dict[str, EpochResult]:
+    """The seven settings, or some of them: letters of what is missing from every sample -> one pass over the split."""
+    return {letters: trained.removal(split, REMOVALS[letters], fill, seed) for letters in settings}
 
 
-def random_removals(trained: Trained, split: str, fill: str, seed: int = 0) -> dict[float, EpochResult]:
+def random_removals(trained: Trained, split: str, fill: str, seed: int = 0,
+                    rates: Iterable[float] = RATES) -> dict[float, EpochResult]:
     """Every modality of every sample missing with a probability, at least one kept: rate -> one pass over the split.
 
     What is missing depends on the seed alone, so all models are asked the same.
@@ -27,7 +29,7 @@ def random_removals(trained: Trained, split: str, fill: str, seed: int = 0) -> d
     whole = trained.dataset.splits[split]
     instead = stand_ins(trained.dataset, whole, fill, seed)
     return {rate: trained.predict(without(whole, at_random(len(whole), rate, seed), instead), f"{split} rate {rate}")
-            for rate in RATES}
+            for rate in rates}
 
 
 def drops(values: Mapping[str, float]) -> dict[str, float]:

@@ -51,6 +51,11 @@ def find_finished(checkpoint_path: Path) -> tuple[Found, list[str]]:
                                          (spoilt, "finished but without checkpoints")) if folders]
 
 
+def say(text: str) -> None:
+    """Print a line in one piece, since several threads print."""
+    print(f"{text}\n", end="", flush=True)
+
+
 class Progress:
     """Prints a line per finished piece of work, with the time that is left at the pace so far."""
 
@@ -63,7 +68,7 @@ class Progress:
         self.done += 1
         left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
         shown = f"{left / 60:.0f} min left" if left >= 60 else f"{left:.0f} s left"
-        print(f"{self.what} {self.done}/{self.total}: {text}, {shown}", flush=True)
+        say(f"{self.what} {self.done}/{self.total}: {text}, {shown}")
 
 
 class Runner:
@@ -113,7 +118,7 @@ class Runner:
         folder = self.folder(job)
         if (folder / f"{LAST}.pt").exists() and not (folder / RESULTS).exists():
             words.append("--resume")
-        print(f"python {shlex.join(words)}", flush=True)
+        say(f"python {shlex.join(words)}")
         done = subprocess.run([sys.executable, ROOT / words[0], *words[1:]], cwd=Path.cwd(), text=True,
                               capture_output=True, env=os.environ | {"OMP_NUM_THREADS": str(threads(self.options))})
         return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -139,7 +144,7 @@ def measure_all(folders: Iterable[Path], with_samples: set[Path], options: Study
     found = {}
     with ProcessPoolExecutor(options.jobs, context, torch.set_num_threads, (threads(options),)) as pool:
         futures: dict[Future, Path] = {
-            pool.submit(measured, folder, options.selection, more, options.device): folder
+            pool.submit(measured, folder, more, options): folder
             for folder, more in wanted.items()}
         for future in as_completed(futures):
             found[futures[future]] = future.result()
@@ -147,22 +152,24 @@ def measure_all(folders: Iterable[Path], with_samples: set[Path], options: Study
     return found
 
 
-def measured(folder: Path, selection: str, with_samples: bool, device: str) -> dict[str, Any]:
+def measured(folder: Path, with_samples: bool, options: StudyOptions) -> dict[str, Any]:
     """What `measure` finds for one checkpoint, from the file beside it where that was made from the same checkpoint."""
-    checkpoint, stored = folder / f"{selection}.pt", folder / f"measures_{selection}.json"
+    checkpoint, stored = (folder / name.format(options.selection) for name in ("{}.pt", "measures_{}.json"))
     with checkpoint.open("rb") as file:
-        key = [VERSION, hashlib.sha256(file.read()).hexdigest()]
+        key = {"version": VERSION, "checkpoint": hashlib.sha256(file.read()).hexdigest()}
     if stored.exists():
         try:
             content = json.loads(stored.read_text())
         except ValueError:
             content = {}
-        if content.get("key") == key and (content.get("samples") or not with_samples):
+        if content.get("key") == key and set(options.analyses) <= set(content["analyses"]) \
+                and (content["samples"] or not with_samples):
             return content
     config = config_from(json.loads((folder / RESULTS).read_text())["config"])
-    place = InferenceOptions(dataset=config.run.dataset)
-    _, trained = load_trained(checkpoint, place, resolve_device(device), {})
-    content = {"key": key, "rows": measure(trained), "samples": samples(trained) if with_samples else []}
+    place = InferenceOptions(dataset=config.run.dataset, batch_size=options.batch_size)
+    _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
+    content = {"key": key, "analyses": options.analyses, "rows": measure(trained, options.analyses),
+               "samples": samples(trained) if with_samples else []}
     write_json(stored, content)
     return content
 

@@ -25,7 +25,7 @@ class Difference:
     mean: float
     low: float  # 95 % bootstrap interval of the mean
     high: float
-    p: float  # two-sided paired t-test
+    p: float  # two-sided paired t-test; NaN also where the differences do not vary
     n: int
 
 
@@ -51,11 +51,11 @@ def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Dif
 
 
 def _p_value(differences: np.ndarray) -> float:
-    """Two-sided p of the paired t-test; 1 where all differences are 0, and 0 where they are equal otherwise."""
+    """Two-sided p of the paired t-test; 1 where all differences are 0, NaN where they are all equal otherwise."""
     from scipy.stats import ttest_1samp
 
-    if np.ptp(differences) == 0:
-        return float(differences[0] == 0)
+    if np.ptp(differences) < 1e-12:
+        return 1.0 if abs(differences[0]) < 1e-12 else math.nan
     return float(ttest_1samp(differences, 0.0).pvalue)
 
 

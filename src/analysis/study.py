@@ -16,8 +16,9 @@ from typing import Any
 from src.analysis.figures import save_figures
 from src.analysis.plan import Job, jobs, plans
 from src.analysis.records import TRIVIAL, Row, RunRecord, SampleRecord, Study
+from src.analysis.report import align
 from src.analysis.runs import Runner, find_finished, history, measure_all
-from src.analysis.tables import study_tables, to_markdown, to_tex
+from src.analysis.tables import score_tables, study_tables, to_markdown, to_tex
 from src.analysis.web import write_report
 from src.checkpoint import RESULTS, read_json, write_csv, write_text
 from src.config import parse_study
@@ -125,7 +126,9 @@ def write(study: Study, folder: Path) -> None:
     write_text(folder / "tables.md", to_markdown(study))
     write_text(folder / "tables.tex", to_tex(study))
     write_report(study, save_figures(study, folder / "figures"), folder / "report.html")
-    print(f"\n{to_markdown(study)}\nwritten to {folder}: results.csv, tables.md, tables.tex, figures, report.html")
+    for caption, _, lines in score_tables(study):
+        print(f"\n{caption}\n{align(lines)}")
+    print(f"\nwritten to {folder}: results.csv, tables.md, tables.tex, figures, report.html")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

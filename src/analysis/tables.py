@@ -1,7 +1,7 @@
 """The tables of a study, once as cells, then as Markdown and LaTeX."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from src.analysis.records import PLAIN, TRIVIAL, Row, Score, Study, by_seed, grouped, ordered, place_name, select
 from src.analysis.statistics import Difference, holm, paired_difference, summary
@@ -12,6 +12,7 @@ from src.tasks import TASKS
 Table = tuple[str, str, list[list[str]]]  # caption, footnote, rows of cells; the first row is the header
 Model = tuple[str, str]  # backbone, variant
 
+SCORES = "test scores"
 # The paper's own figures, all that are known of it (its abstract): dataset, backbone -> metric, percent.
 PAPER = {("iemocap", "mult"): ("accuracy_mean", 83.4), ("mosei_senti", "mult"): ("acc7", 50.1),
          ("mosei_senti", "pmr"): ("acc7", 48.8), ("mosei_senti", "dmd"): ("acc7", 48.8)}
@@ -24,13 +25,18 @@ def study_tables(study: Study) -> list[Table]:
     found = []
     for (dataset, condition), rows in study.places().items():
         name, exact = place_name(dataset, condition), study.measure[dataset]
-        found.append(_scores(f"{name}: test scores", dataset, rows, _score_columns(rows, exact)))
+        found.append(_scores(f"{name}: {SCORES}", dataset, rows, _score_columns(rows, exact)))
         found.append(_predictors(f"{name}: TIE, F and z_m of the same networks ({exact})", rows, exact))
         found.append(_columns(f"{name}: missing modalities, zero fill, test ({exact})", rows, _missing_columns(exact)))
         found.append(_columns(f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS))
         if dataset == "synthetic":
             found.append(_distances(f"{name}: distance to the known right answer, test", rows, exact))
     return [table for table in found if len(table[2]) > 1]
+
+
+def score_tables(study: Study) -> list[Table]:
+    """The tables that a command line prints."""
+    return [table for table in study.tables if table[0].endswith(SCORES)]
 
 
 def to_markdown(study: Study) -> str:
@@ -54,7 +60,8 @@ def to_tex(study: Study) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-Column = Mapping[str, object]  # fields that select a column's rows
+COMPARED = "compared"  # marks a column that is followed by its difference to plain
+Column = Mapping[str, object]  # fields that select a column's rows, and that mark
 
 
 def _score_columns(rows: list[Row], exact: str) -> dict[str, Column]:
@@ -69,29 +76,30 @@ def _score_columns(rows: list[Row], exact: str) -> dict[str, Column]:
 
 def _missing_columns(exact: str) -> dict[str, Column]:
     place = {"split": "test", "analysis": "missing_zero"}
+    spread = place | {"measure": "drop_std", COMPARED: True}
     settings = {letters or "all present": place | {"setting": letters, "measure": exact}
                 for letters in ("", "t", "a", "v", "ta", "tv", "av")}
     return {**{name if name == "all present" else f"without {name}": wanted for name, wanted in settings.items()},
-            "std of drops, single": place | {"setting": "single", "measure": "drop_std"},
-            "std of drops, all six": place | {"setting": "all", "measure": "drop_std"},
-            "random, area": {"split": "test", "analysis": "random_missing", "setting": "area", "measure": exact}}
+            "std of drops, single": spread | {"setting": "single"},
+            "std of drops, all six": spread | {"setting": "all"},
+            "random, area": place | {"analysis": "random_missing", "setting": "area", "measure": exact, COMPARED: True}}
 
 
 CONTRIBUTIONS = {
     **{f"share {name}": {"split": "test", "analysis": "contribution", "setting": name, "measure": "share"}
        for name in MODALITIES},
-    "imbalance": {"split": "test", "analysis": "contribution", "setting": "", "measure": "imbalance"},
+    "imbalance": {COMPARED: True, "split": "test", "analysis": "contribution", "setting": "", "measure": "imbalance"},
     **{f"perceptual {name}": {"split": "test", "analysis": "perceptual", "setting": name, "measure": "drop"}
        for name in MODALITIES}}
 
 
 def _scores(caption: str, dataset: str, rows: list[Row], columns: Mapping[str, Column]) -> Table:
     """The table of test scores, with the trivial predictor above and the paper's figure beside."""
-    wanted = {name: {"analysis": "test", "setting": "", **column} for name, column in columns.items()}
+    wanted = {name: {COMPARED: True, "analysis": "test", "setting": "", **column} for name, column in columns.items()}
     caption, note, (head, *body) = _columns(caption, rows, wanted)
     trivial = ["-", TRIVIAL, "-"]
     for column in wanted.values():
-        values = [row["value"] for row in select(rows, variant=TRIVIAL, **column)]
+        values = [row["value"] for row in select(rows, variant=TRIVIAL, **_fields(column))]
         trivial += [_number(values[0], column["measure"]) if values else "-", "-"]
     paper = ["paper", "-"]
     for line in body:
@@ -101,52 +109,54 @@ def _scores(caption: str, dataset: str, rows: list[Row], columns: Mapping[str, C
     return caption, note, [[*line, cell] for line, cell in zip(lines, paper, strict=True)]
 
 
+def _fields(column: Column) -> dict[str, object]:
+    """The part of a column that selects rows."""
+    return {name: value for name, value in column.items() if name != COMPARED}
+
+
 def _columns(caption: str, rows: list[Row], columns: Mapping[str, Column]) -> Table:
-    """One line per backbone and variant; each column is followed by its paired difference to plain."""
+    """One line per backbone and variant; marked columns are followed by their paired difference to plain."""
     own = select(rows, predictor="prediction")
-    values = {name: {model: by_seed(select(found, **wanted)) for model, found in _models(own).items()}
-              for name, wanted in columns.items()}
-    return _compared(caption, values, {name: str(wanted["measure"]) for name, wanted in columns.items()})
+    values = {name: {model: by_seed(select(found, **_fields(column))) for model, found in _models(own).items()}
+              for name, column in columns.items()}
+    return _compared(caption, values, {name: str(column["measure"]) for name, column in columns.items()},
+                     [name for name, column in columns.items() if COMPARED in column])
 
 
-def _compared(caption: str, values: Mapping[str, Mapping[Model, dict[int, float]]],
-              measures: Mapping[str, str]) -> Table:
+def _compared(caption: str, values: Mapping[str, Mapping[Model, dict[int, float]]], measures: Mapping[str, str],
+              compared: Collection[str]) -> Table:
     """Cells from column -> model -> seed -> value."""
     values = {name: by_model for name, by_model in values.items() if any(by_model.values())}
     if not values:
         return caption, "", [[]]
     models = list(next(iter(values.values())))
-    head = ["backbone", "variant", "n", *(word for name in values for word in (name, "difference to plain"))]
+    head = ["backbone", "variant", "n"]
     lines = {model: [*model, str(max(len(by_model[model]) for by_model in values.values()))] for model in models}
     for name, by_model in values.items():
+        head += [name, "difference to plain"] if name in compared else [name]
         differences = {model: _difference(by_model[model], by_model.get((model[0], PLAIN), {}))
                        for model in models if model[1] != PLAIN}
         adjusted = dict(zip(differences, holm([d.p if d else math.nan for d in differences.values()]), strict=True))
         for model, line in lines.items():
             line.append(_mean(by_model[model], measures[name]))
-            line.append(_difference_cell(differences.get(model), adjusted.get(model, math.nan), measures[name]))
+            if name in compared:
+                line.append(_difference_cell(differences.get(model), adjusted.get(model, math.nan), measures[name]))
     return caption, NOTE, [head, *lines.values()]
 
 
 def _predictors(caption: str, rows: list[Row], exact: str) -> Table:
     """TIE against F and z_m inside each causal model, seed by seed."""
-    found = select(rows, analysis="test", method="causal")
-    if not found:
-        return caption, "", [[]]
-    splits = ordered(found, "split")
-    lines = [["backbone", "variant", "n", *(f"{split} {what}" for split in splits for what in (
-        "TIE", "F", "z_m", "TIE - F", "TIE - z_m", "decisions unlike z_m"))]]
-    for model, own in _models(found).items():
-        line = [*model, ""]
-        for split in splits:
+    lines = [["backbone", "variant", "split", "n", "TIE", "F", "z_m", "TIE - F", "TIE - z_m", "decisions unlike z_m"]]
+    for model, own in _models(select(rows, analysis="test", method="causal")).items():
+        for split in ordered(own, "split"):
             tie, fused, alone = (by_seed(select(own, split=split, measure=exact, predictor=predictor))
                                  for predictor in ("prediction", "fused", "backbone"))
+            if not fused:
+                continue  # a checkpoint of another selection, of which only the prediction is known
             unlike = by_seed(select(own, split=split, measure="differs_from_backbone", predictor="prediction"))
-            line[2] = str(len(tie))
-            line += [_mean(tie, exact), _mean(fused, exact), _mean(alone, exact),
-                     *(_difference_cell(_difference(tie, other), math.nan, exact) for other in (fused, alone)),
-                     _mean(unlike, exact)]
-        lines.append(line)
+            lines.append([*model, split, str(len(tie)), *(_mean(values, exact) for values in (tie, fused, alone)),
+                          *(_difference_cell(_difference(tie, other), math.nan, exact) for other in (fused, alone)),
+                          _mean(unlike, exact)])
     note = ("Mean +- standard deviation over n seeds, and the paired differences with their 95 % bootstrap interval. "
             "An additive fusion (tanh) makes TIE and z_m differ by a constant, so they never decide unlike.")
     return caption, note, lines
@@ -168,8 +178,8 @@ def _distances(caption: str, rows: list[Row], exact: str) -> Table:
                          for (seed,), same in grouped(removed, "seed").items()}
         shapley[model] = {seed: sum(abs(row["value"] - 1) for row in same)
                           for (seed,), same in grouped(values, "seed").items()}
-    names = {"missing: mean |accuracy - chance|": chance, "contributions: sum |Shapley value - 1|": shapley}
-    return _compared(caption, names, dict(zip(names, (exact, "shapley"), strict=True)))
+    names = {"accuracy with modalities missing to chance, mean": chance, "Shapley values to 1, sum": shapley}
+    return _compared(caption, names, dict(zip(names, (exact, "shapley"), strict=True)), names)
 
 
 def _models(rows: Iterable[Row]) -> dict[Model, list[Row]]:
@@ -201,7 +211,9 @@ def _difference_cell(found: Difference | None, adjusted: float, measure: str) ->
         return f"{_number(found.mean, measure, '+')} (one seed, no interval)"
     mean, low, high = (_number(value, measure, "+") for value in (found.mean, found.low, found.high))
     cell = f"{mean} [{low}, {high}]"
-    return cell if math.isnan(adjusted) else f"{cell} p {adjusted:.3f}"
+    if math.isnan(adjusted):
+        return cell
+    return f"{cell} p {adjusted:.3f}" if adjusted >= 0.001 else f"{cell} p < 0.001"
 
 
 def _number(value: float, measure: str, sign: str = "") -> str:
@@ -210,7 +222,7 @@ def _number(value: float, measure: str, sign: str = "") -> str:
 
 
 def _tex(text: str) -> str:
-    for plain, tex in (("\\", ""), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"), ("+-", r"$\pm$"),
-                       ("|", r"$|$")):
+    for plain, tex in (("\\", ""), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"), ("<", "$<$"),
+                       ("+-", r"$\pm$"), ("|", r"$|$")):
         text = text.replace(plain, tex)
     return text

@@ -111,7 +111,7 @@ SPEC = DATASETS.register("synthetic")(DatasetSpec(
     name="synthetic",
     task="emotion4",
     source="it is generated there by main.py",
-    # Learning rates stay as they are ("when" is never reached): the benchmark asks what a fixed budget of epochs learns.
+    # The benchmark asks what a fixed budget of epochs learns, so learning rates never fall ("when" is out of reach).
     preset={"aligned": True, "batch_size": 64, "num_epochs": 8, "when": 100, "text_branch": "light",
             "audio_branch": "light", "vision_branch": "light",
             # The published mask fusion does not debias here, the additive one does: see the README's first table.

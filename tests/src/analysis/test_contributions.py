@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from src.analysis.contributions import contributions, imbalance, perceptual_scores, shapley_values, shares, spread
+from src.analysis.contributions import (
+    accuracy,
+    contributions,
+    imbalance,
+    perceptual_scores,
+    shapley_values,
+    shares,
+    spread,
+)
 from src.analysis.missing import REMOVALS
 from src.engine import EpochResult
 from src.structures import MODALITIES
@@ -78,8 +86,8 @@ class Reads(nn.Module):
 def test_an_ignored_modality_has_a_perceptual_score_of_zero():
     model = trained(Reads("audio"))
     whole = model.removal("test", (), "zero")
-    assert model.task.correct(whole.values["logits"], whole.labels).all()
-    found = {name: [model.task.correct(result.values["logits"], result.labels).float().mean().item() for result in passes]
+    assert accuracy(model.task, whole, "logits") == 1
+    found = {name: [accuracy(model.task, result, "logits") for result in passes]
              for name, passes in perceptual_scores(model, "test", 3).items()}
     assert found["text"] == found["vision"] == [1, 1, 1]
     assert max(found["audio"]) < 0.8

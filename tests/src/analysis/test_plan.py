@@ -1,0 +1,60 @@
+"""Grids, and what makes two runs the same run."""
+
+import pytest
+
+from src.analysis.plan import GRIDS, fingerprint, jobs, plans
+from src.config import parse_config, parse_study
+from src.structures import UsageError
+
+
+def planned(*argv):
+    options, extra = parse_study(argv)
+    return jobs(plans(options), extra)
+
+
+def test_the_lists_of_the_command_line_make_every_combination_once():
+    found = planned("--backbones", "mult,pmr", "--fusions", "mask,hm", "--seeds", "1,2", "--num_epochs", "3")
+    assert len(found) == 2 * 3 * 2 and {job.variant.label for job in found} == {"plain", "mask", "hm"}
+    assert {job.config.training.num_epochs for job in found} == {3}
+    assert [job.seed for job in found] == [1] * 6 + [2] * 6  # seed by seed, so that a study cut short is balanced
+
+
+def test_the_main_grid_is_two_conditions_three_backbones_five_variants_five_seeds_and_the_option():
+    found = planned("--grid", "shift")
+    assert len(found) == 150 + 10 and len([job for job in found if job.config.causal.fuse_auxiliary]) == 10
+    strengths = {(c.shortcut_t, c.shortcut_a, c.shortcut_v) for c in (job.config.dataset for job in found)}
+    assert strengths == {(0.8, 0, 0), (0.6, 0.6, 0.6)}
+
+
+def test_conditions_are_flags_of_main_py():
+    found = planned("--conditions", "shortcut_t=0.5+shortcut_v=0.1,shortcut_t=0", "--methods", "plain", "--seeds", "1")
+    assert [(job.condition.label, job.config.dataset.shortcut_t, job.config.dataset.shortcut_v) for job in found] == [
+        ("shortcut_t 0.5, shortcut_v 0.1", 0.5, 0.1), ("shortcut_t 0", 0, 0)]
+
+
+@pytest.mark.parametrize("argv, message", [
+    (("--backbones", "mult,nosuch"), "unknown backbone 'nosuch'"), (("--fusions", "mask,nosuch"), "invalid choice"),
+    (("--datasets", "nosuch"), "unknown dataset 'nosuch'"), (("--nosuch", "1"), "unknown argument '--nosuch'"),
+    (("--methods", "paired"), "--methods has 'paired'; choose from plain, causal"),
+    (("--analyses", "nosuch"), "--analyses has 'nosuch'"), (("--seeds", ""), "--seeds needs values"),
+    (("--seeds", "1,1"), "--seeds needs values, each once"), (("--jobs", "0"), "--jobs must be at least 1")])
+def test_what_main_py_would_refuse_is_refused_before_any_run(argv, message):
+    with pytest.raises(UsageError, match=message):
+        planned(*argv)
+
+
+def test_a_run_is_the_same_wherever_it_is_kept_and_another_with_any_other_setting_or_data():
+    def key(*argv, sha256="a"):
+        return fingerprint(parse_config(argv).flat(), sha256)
+    assert key() == key("--name", "other", "--device", "cpu", "--checkpoint_path", "x", "--resume")
+    assert len({key(), key("--seed", "2"), key("--m_lr", "0.1"), key(sha256="b"), key("--fusion_mode", "hm")}) == 5
+
+
+def test_the_strength_curve_meets_its_two_zeros_in_one_run():
+    found = [job for job in planned("--grid", "strength") if job.condition.label in ("text 0.0", "vision 0.0")]
+    assert len(found) == 18 and len({job.fingerprint("a") for job in found}) == 9
+
+
+def test_every_grid_can_be_planned():
+    assert {name: len(planned("--grid", name)) for name in GRIDS} == {
+        "quick": 6, "shift": 160, "strength": 72, "benchmark": 232}

@@ -1,0 +1,73 @@
+"""What stands in the cells, from scores chosen by hand."""
+
+from src.analysis.records import Study
+from src.analysis.tables import score_tables, study_tables, to_markdown, to_tex
+
+SCORES = {"plain": {1: 0.50, 2: 0.60}, "tanh": {1: 0.70, 2: 0.90}}
+
+
+def row(variant, seed, value, measure="accuracy_4class", dataset="synthetic", **more):
+    return {"dataset": dataset, "condition": "text 0.8", "backbone": "mult", "variant": variant, "seed": seed,
+            "method": "plain" if variant == "plain" else "causal", "fusion": "", "selection": "best_valid_acc",
+            "predictor": "prediction", "split": "test", "analysis": "test", "setting": "", "measure": measure,
+            "value": value, "run": ""} | more
+
+
+def made(rows, measure="accuracy_4class", dataset="synthetic"):
+    study = Study("made", rows, [], [], ["a note"], [], {dataset: measure}, "best_valid_acc")
+    study.tables += study_tables(study)
+    return study
+
+
+def scored(**more):
+    return [row(variant, seed, value, split=split, **more) for split in ("test", "test_shifted")
+            for variant, by_seed in SCORES.items() for seed, value in by_seed.items()]
+
+
+def test_mean_deviation_difference_and_interval_by_hand():
+    head, plain, tanh = score_tables(made(scored()))[0][2][:1] + score_tables(made(scored()))[0][2][2:]
+    assert head[:4] == ["backbone", "variant", "n", "test accuracy_4class"]
+    assert plain[:5] == ["mult", "plain", "2", "55.0 +- 7.1", "-"]  # 0.1 / sqrt 2
+    # Differences 0.2 and 0.3; t = 0.25 / 0.05 = 5 with one degree of freedom: p = 1 - 2 / pi * atan 5 = 0.126.
+    assert tanh[3:5] == ["80.0 +- 14.1", "+25.0 [+20.0, +30.0] p 0.126"]
+
+
+def test_one_seed_says_that_it_has_no_interval():
+    rows = [one for one in scored() if one["seed"] == 1]
+    assert score_tables(made(rows))[0][2][3][3:5] == ["70.0", "+20.0 (one seed, no interval)"]
+
+
+def test_the_trivial_predictor_has_its_line_and_the_paper_its_column():
+    trivial = row("trivial", -1, 0.75, "accuracy_mean", "iemocap", backbone="", selection="")
+    scores = [row(v, s, x, "accuracy_mean", "iemocap") for v, by_seed in SCORES.items() for s, x in by_seed.items()]
+    head, first, plain, tanh = score_tables(made([trivial, *scores], "accuracy_mean", "iemocap"))[0][2]
+    assert first[:4] == ["-", "trivial", "-", "75.0"] and head[-1] == "paper"
+    assert (plain[-1], tanh[-1]) == ("-", "accuracy_mean 83.4")  # the abstract's figure of CausalMER with MulT
+
+
+def test_tie_is_compared_with_f_and_z_m_of_the_same_networks():
+    rows = [row("mask", seed, value, predictor=predictor) for predictor, values in
+            {"prediction": (0.5, 0.7), "fused": (0.4, 0.5), "backbone": (0.5, 0.8)}.items()
+            for seed, value in zip((1, 2), values, strict=True)]
+    rows += [row("mask", seed, 0.25, "differs_from_backbone") for seed in (1, 2)]
+    table = next(table for table in made(rows).tables if "TIE, F and z_m" in table[0])
+    assert table[2][1][2:] == ["test", "2", "60.0 +- 14.1", "45.0 +- 7.1", "65.0 +- 21.2", "+15.0 [+10.0, +20.0]",
+                               "-5.0 [-10.0, +0.0]", "25.0 +- 0.0"]
+
+
+def test_distance_to_the_known_right_answer():
+    removed = [row("plain", 1, value, analysis="missing_zero", setting=letters)
+               for letters, value in zip(("t", "a", "v", "ta", "tv", "av"), (0.25, 0.35, 0.15, 0.25, 0.85, 0.25),
+                                         strict=True)]
+    values = [row("plain", 1, value, "shapley", analysis="contribution", setting=name)
+              for name, value in (("text", 1.5), ("audio", 0.75), ("vision", 1.0))]
+    table = next(table for table in made(removed + values).tables if "right answer" in table[0])
+    assert table[2][1][3::2] == ["13.3", "0.750"]  # (0.1 + 0.1 + 0.6) / 6; 0.5 + 0.25
+
+
+def test_markdown_and_latex_hold_every_cell_and_escape_what_latex_reserves():
+    study = made(scored())
+    assert "| mult | tanh | 2 | 80.0 +- 14.1 | +25.0 [+20.0, +30.0] p 0.126 |" in to_markdown(study)
+    tex = to_tex(study)
+    assert r"test accuracy\_4class" in tex and r"80.0 $\pm$ 14.1" in tex and tex.count(r"\begin{table}") == 1
+    assert r"95 \% bootstrap" in tex

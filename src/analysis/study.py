@@ -121,7 +121,9 @@ def _title(options: StudyOptions) -> str:
 
 
 def write(study: Study, folder: Path) -> None:
-    """All files of a report; the page comes last, so that a folder that has it is whole."""
+    """All files of a report, the page last."""
+    for earlier in (folder / "figures").glob("*.*"):
+        earlier.unlink()  # --overwrite: figures of another grid would otherwise stay among the new ones
     write_csv(folder / "results.csv", study.rows)
     write_text(folder / "tables.md", to_markdown(study))
     write_text(folder / "tables.tex", to_tex(study))

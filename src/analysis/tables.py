@@ -7,7 +7,7 @@ from src.analysis.records import PLAIN, TRIVIAL, Row, Score, Study, by_seed, gro
 from src.analysis.statistics import Difference, holm, paired_difference, summary
 from src.datasets.synthetic import CLASSES
 from src.structures import MODALITIES
-from src.tasks import TASKS
+from src.tasks import TASKS, Classes
 
 Table = tuple[str, str, list[list[str]]]  # caption, footnote, rows of cells; the first row is the header
 Model = tuple[str, str]  # backbone, variant
@@ -69,8 +69,7 @@ def _score_columns(rows: list[Row], exact: str) -> dict[str, Column]:
     splits = ordered(rows, "split")
     if len(splits) > 1:
         return {f"{split} {exact}": {"split": split, "measure": exact} for split in splits}
-    headline = next(task.headline for task in TASKS.values() if exact in task.headline) \
-        if any(exact in task.headline for task in TASKS.values()) else (exact,)
+    headline = next(task.headline for task in (*TASKS.values(), Classes) if exact in task.headline)
     return {metric: {"split": splits[0], "measure": metric} for metric in headline}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, TrainingOptions
+from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
 from src.registry import BACKBONES, BRANCHES, DATASETS
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +63,7 @@ def names_read() -> tuple[set[str], list[re.Pattern]]:
 
 
 def test_every_option_is_read():
-    groups = [RunOptions, DataOptions, CausalOptions, TrainingOptions, InferenceOptions,
+    groups = [RunOptions, DataOptions, CausalOptions, TrainingOptions, InferenceOptions, StudyOptions,
               *(DATASETS[n].Options for n in DATASETS), *(BACKBONES[n].Options for n in BACKBONES),
               *(BRANCHES[n].Options for n in BRANCHES)]
     names, patterns = names_read()

@@ -149,6 +149,30 @@ def test_a_file_without_labels_is_predicted(trained, tmp_path, capsys):
     assert predictions(out)[5]["id"] == "clip 5"
 
 
+def test_the_tables_of_missing_modalities_and_contributions(trained, tmp_path, capsys):
+    assert evaluated(tmp_path, *ONE, "--missing", "--contributions") == 0
+    out = capsys.readouterr().out
+    whole = next(line.split()[-1] for line in out.splitlines() if line.startswith("test accuracy_4class"))
+    missing = next(part for part in out.split("\n\n") if part.startswith("mult-causal valid_loss, test\nmissing"))
+    assert missing.splitlines()[2].split()[:2] == ["all", "present"] and missing.splitlines()[2].split()[-1] == whole
+    assert missing.count("without ") == 6 and missing.count("random, rate ") == 9 and missing.count("std of") == 2
+    given = next(part for part in out.split("\n\n") if part.startswith("mult-causal valid_loss, test\ncontributions"))
+    assert given.splitlines()[1].split()[-3:] == ["prediction", "fused", "backbone"]
+    values = [float(line.split()[-3]) for line in given.splitlines() if line.startswith("Shapley")]
+    assert sum(values) == pytest.approx(3 * float(whole) / 100, abs=2e-4)  # v(all) = 3 where the decision is right
+    assert evaluated(tmp_path, *ONE, "--missing", "--fill", "shuffle") == 0
+    assert "missing, fill shuffle" in capsys.readouterr().out
+
+
+def test_missing_and_contributions_refuse_what_they_cannot_use(trained, tmp_path, capsys):
+    assert evaluated(tmp_path, *ONE, "--missing", "--remove", "t") == 2
+    assert "leave out --remove" in capsys.readouterr().err
+    content = pickle.loads(trained.read_bytes())
+    (tmp_path / "own.pkl").write_bytes(pickle.dumps({"test": {m: content["test"][m] for m in LETTER.values()}}))
+    assert evaluated(tmp_path, *ONE, "--contributions", "--data_file", str(tmp_path / "own.pkl")) == 1
+    assert "need labels, and the file has none" in capsys.readouterr().err
+
+
 def test_a_removed_modality_cannot_change_anything(trained, tmp_path):
     content = pickle.loads(trained.read_bytes())
     content["test"]["text"] = content["test"]["text"][::-1] * 3

@@ -8,6 +8,7 @@ import pytest
 
 import inference
 import main
+from src.analysis import study
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -64,12 +65,12 @@ def test_every_file_the_readme_names_exists():
 
 
 def test_every_flag_the_readme_names_exists(capsys):
-
     for words in (["--text_branch", "albert"], ["--backbone", "pmr"], ["--dataset", "iemocap"]):
         with pytest.raises(SystemExit):
             main.main([*words, "--help"])
-    with pytest.raises(SystemExit):
-        inference.main(["--help"])
+    for command in (inference.main, study.main):
+        with pytest.raises(SystemExit):
+            command(["--help"])
     shown = capsys.readouterr().out
     flags = set(re.findall(r"(?<![\w-])--\w+", TEXT)) - {"--memory", "--steps", "--shape"}  # of the benchmark
     assert [flag for flag in flags if flag not in shown] == []

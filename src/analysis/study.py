@@ -10,6 +10,7 @@ repeated; a study that was cut off continues where it was.
 import functools
 import shlex
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def collect(options: StudyOptions, folders: dict[Job, Path], commands: dict[Job,
     shown = {folder for job, folder in folders.items() if job.seed == min(other.seed for other in folders
                                                                           if other.condition == job.condition)}
     content = measure_all(dict.fromkeys(folders.values()), shown, options)
-    rows, runs, samples, measures, notes = [], [], [], {}, []
+    rows, runs, samples, measures, trivial = [], [], [], {}, {}
     for job, folder in folders.items():
         results = read_json(folder / RESULTS)
         place = _place(job)
@@ -69,8 +70,11 @@ def collect(options: StudyOptions, folders: dict[Job, Path], commands: dict[Job,
             kept = {name: value for name, value in place.items() if name not in ("method", "fusion")}
             samples += [SampleRecord(**kept, **sample) for sample in content[folder]["samples"]]
         measures[job.condition.dataset] = make_task(results["data"]["task"]).exact
-        rows += _trivial(job, results, rows)
-    study = Study(_title(options), rows, runs, samples, notes, [], measures, options.selection)
+        if (job.condition.dataset, job.condition.label) not in trivial:
+            trivial[job.condition.dataset, job.condition.label] = _trivial(job, results)
+    rows += chain(*trivial.values())
+    study = Study(f"CausalMER study: {options.grid or ', '.join(options.datasets)}", rows, runs, samples, [], [],
+                  measures, options.selection)
     study.notes += remarks(study)
     study.tables += study_tables(study)
     return study
@@ -93,12 +97,10 @@ def _other_selections(place: dict[str, Any], selection: str, results: dict[str, 
             for measure, value in metrics.items()]
 
 
-def _trivial(job: Job, results: dict[str, Any], rows: list[Row]) -> list[Row]:
-    """Scores of the predictor that looks at no input, once for each condition."""
+def _trivial(job: Job, results: dict[str, Any]) -> list[Row]:
+    """Scores of the predictor that looks at no input, on the data of a run."""
     place = {"dataset": job.condition.dataset, "condition": job.condition.label, "backbone": "", "variant": TRIVIAL,
              "method": "", "fusion": "", "seed": -1, "selection": "", "run": "", "predictor": "prediction"}
-    if any(place.items() <= row.items() for row in rows):
-        return []
     return [place | {"split": split, "analysis": "test", "setting": "", "measure": measure, "value": value}
             for split, metrics in results["trivial"].items() for measure, value in metrics.items()]
 
@@ -114,10 +116,6 @@ def remarks(study: Study) -> list[str]:
         if dataset == "synthetic":
             found.append("synthetic is generated data with known causes: its scores are no result on a real dataset.")
     return found
-
-
-def _title(options: StudyOptions) -> str:
-    return f"CausalMER study: {options.grid or ', '.join(options.datasets)}"
 
 
 def write(study: Study, folder: Path) -> None:

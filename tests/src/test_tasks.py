@@ -65,3 +65,27 @@ def test_classes_are_numbers_or_one_hot(labels):
     # Two of three right; recalls 1, 1, 0; F1 of the three classes 1, 2/3, 0.
     found = task.metrics(torch.eye(3)[[0, 2, 2]], labels)
     assert found == pytest.approx(dict(accuracy=2 / 3, f1_weighted=(1 + 2 / 3) / 3, recall_mean=2 / 3))
+
+
+def test_correct_decisions_by_hand():
+    emotions = make_task("emotion4")
+    labels = torch.eye(2)[torch.tensor([[0, 1, 0, 0], [1, 0, 0, 0]])]
+    logits = torch.zeros(2, 8)
+    logits[:, 3] = 1.0  # happy has the largest present - absent
+    assert emotions.correct(logits, labels).tolist() == [True, False]
+    assert make_task("sentiment7").correct(torch.eye(7)[[6, 0, 3]], torch.tensor([3.0, -1.6, 0.4])).tolist() == [
+        True, False, True]
+    assert make_task("sentiment").correct(torch.tensor([[3.6], [0.4]]), torch.tensor([2.7, 0.6])).tolist() == [
+        True, False]
+    assert make_task("classes:2").correct(torch.eye(2), torch.tensor([0.0, 0.0])).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name", [*TASKS, "classes:3"])
+def test_the_exact_metric_is_the_share_of_correct_decisions(name):
+    task, random = make_task(name), torch.Generator().manual_seed(0)
+    logits = torch.randn(200, task.outputs, generator=random)
+    labels = torch.eye(2)[torch.eye(4)[torch.randint(4, (200,), generator=random)].long()] if name == "emotion4" \
+        else torch.randint(3, (200,), generator=random).float()
+    right = task.correct(logits, labels).double().mean().item()
+    assert task.metrics(logits, labels)[task.exact] == pytest.approx(right)
+    assert len(task.classes) == task.class_values(logits).size(1)

@@ -19,9 +19,9 @@ def test_the_lists_of_the_command_line_make_every_combination_once():
     assert [job.seed for job in found] == [1] * 6 + [2] * 6  # seed by seed, so that a study cut short is balanced
 
 
-def test_the_main_grid_is_two_conditions_three_backbones_five_variants_five_seeds_and_the_option():
+def test_the_main_grid_is_two_conditions_three_backbones_five_variants_five_seeds_and_two_additions():
     found = planned("--grid", "shift")
-    assert len(found) == 150 + 10 and len([job for job in found if job.config.causal.fuse_auxiliary]) == 10
+    assert len(found) == 150 + 10 + 20 and len([job for job in found if job.config.causal.fuse_auxiliary]) == 10
     strengths = {(c.shortcut_t, c.shortcut_a, c.shortcut_v) for c in (job.config.dataset for job in found)}
     assert strengths == {(0.8, 0, 0), (0.6, 0.6, 0.6)}
 
@@ -57,4 +57,4 @@ def test_the_strength_curve_meets_its_two_zeros_in_one_run():
 
 def test_every_grid_can_be_planned():
     assert {name: len(planned("--grid", name)) for name in GRIDS} == {
-        "quick": 6, "shift": 160, "strength": 72, "benchmark": 232}
+        "quick": 6, "shift": 180, "strength": 72, "benchmark": 252}

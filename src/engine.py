@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from src.build import Objective, build_objective
+from src.build import Objective
 from src.config import Config
 from src.datasets.base import Dataset, Split
 from src.datasets.loader import Loader
@@ -61,17 +61,15 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
                        None if labels[0] is None else torch.cat(labels))
 
 
-def predict(config: Config, dataset: Dataset, model: nn.Module, device: torch.device, split: Split,
-            title: str) -> EpochResult:
-    """Pass over a split without training."""
-    objective = build_objective(config, make_task(dataset.info.task), model)
+def predict(config: Config, model: nn.Module, device: torch.device, split: Split, title: str) -> EpochResult:
+    """Pass over a split without training and without losses: DMD's cost more than its answers."""
     storage = storage_device(config.data.data_device, device, split.nbytes)
-    return run_epoch(model, Loader(split, config.training.batch_size, device, storage), objective, title)
+    return run_epoch(model, Loader(split, config.training.batch_size, device, storage), lambda *_: {}, title)
 
 
 def evaluate(config: Config, dataset: Dataset, model: nn.Module, device: torch.device) -> dict[str, EpochResult]:
     """Pass over every test split."""
-    return {name: predict(config, dataset, model, device, dataset.splits[name], name) for name in dataset.test_splits}
+    return {name: predict(config, model, device, dataset.splits[name], name) for name in dataset.test_splits}
 
 
 def scores(dataset: Dataset, results: dict[str, EpochResult]) -> Scores:

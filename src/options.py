@@ -104,6 +104,8 @@ class StudyOptions:
     checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)")
     analyses: tuple[str, ...] = option(("missing", "contributions"), "what is measured besides scores: missing, "
                                                                      "contributions, both or, with =, nothing")
+    fills: tuple[str, ...] = option(FILLS, f"what stands in for missing modalities: {', '.join(FILLS)}; zero, as "
+                                           "published, is always among them")
     selection: str = option("best_valid_acc", "the checkpoints that tables and figures show", SELECTIONS)
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
     batch_size: int | None = option(None, "samples per step of the measurements (default: that of the training)")
@@ -117,7 +119,8 @@ class StudyOptions:
             if not values or len(set(values)) < len(values):
                 raise InputError(f"--{name} needs values, each once, with commas between them, got "
                                  f"{','.join(map(str, values))!r}")
-        for name, allowed in (("methods", ("plain", "causal")), ("analyses", ("missing", "contributions"))):
+        allowed_words = {"methods": ("plain", "causal"), "analyses": ("missing", "contributions"), "fills": FILLS}
+        for name, allowed in allowed_words.items():
             unknown = [value for value in getattr(self, name) if value not in allowed]
             if unknown:
                 raise InputError(f"--{name} has {unknown[0]!r}; choose from {', '.join(allowed)}")

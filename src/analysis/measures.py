@@ -28,7 +28,7 @@ EMBEDDED = 400  # samples of the t-SNE
 Measured = dict[str, Any]
 
 
-def measure(trained: Trained, analyses: Collection[str]) -> list[Measured]:
+def measure(trained: Trained, analyses: Collection[str], fills: Collection[str] = FILLS) -> list[Measured]:
     """Scores on every test split, and `missing` and `contributions` on the first one, which is in distribution."""
     names = [name for name in trained.dataset.test_splits if trained.dataset.splits[name].labels is not None]
     if not names:
@@ -37,7 +37,7 @@ def measure(trained: Trained, analyses: Collection[str]) -> list[Measured]:
     rows = [row for name, result in whole.items() for row in _scores(trained, name, result)]
     first = names[0]
     filled = {fill: {"": whole[first]} | removals(trained, first, fill, settings=SETTINGS[1:])
-              for fill in (FILLS if "missing" in analyses else FILLS[:1] if analyses else ())}
+              for fill in FILLS if fill == "zero" and analyses or fill in fills and "missing" in analyses}
     if "contributions" in analyses:
         rows += _contributions(trained, first, filled["zero"])
         rows += _perceptual(trained, first, whole[first])

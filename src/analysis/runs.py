@@ -162,13 +162,15 @@ def measured(folder: Path, with_samples: bool, options: StudyOptions) -> dict[st
             content = json.loads(stored.read_text())
         except ValueError:
             content = {}
-        if content.get("key") == key and set(options.analyses) <= set(content["analyses"]) \
-                and (content["samples"] or not with_samples):
+        asked = content.get("key") == key and all(set(getattr(options, name)) <= set(content.get(name, ())) for name in
+                                                  ("analyses", "fills"))
+        if asked and (content["samples"] or not with_samples):
             return content
     config = config_from(json.loads((folder / RESULTS).read_text())["config"])
     place = InferenceOptions(dataset=config.run.dataset, batch_size=options.batch_size)
     _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
-    content = {"key": key, "analyses": options.analyses, "rows": measure(trained, options.analyses),
+    content = {"key": key, "analyses": options.analyses, "fills": options.fills,
+               "rows": measure(trained, options.analyses, options.fills),
                "samples": samples(trained) if with_samples else []}
     write_json(stored, content)
     return content

@@ -34,7 +34,7 @@ class Trained:
 
     def predict(self, split: Split, title: str) -> EpochResult:
         """One pass over a split, whole or with something missing."""
-        return predict(self.config, self.dataset, self.model, self.device, split, title)
+        return predict(self.config, self.model, self.device, split, title)
 
     def removal(self, name: str, removed: Collection[str], fill: str, seed: int = 0) -> EpochResult:
         """One pass over a split of the data from which modalities are missing everywhere."""

@@ -25,7 +25,7 @@ def study_tables(study: Study) -> list[Table]:
     found = []
     for (dataset, condition), rows in study.places().items():
         name, exact = place_name(dataset, condition), study.measure[dataset]
-        found.append(_scores(f"{name}: {SCORES}", dataset, rows, _score_columns(rows, exact)))
+        found.append(_scores(f"{name}: {exact}, {SCORES}", dataset, rows, _score_columns(rows, exact)))
         found.append(_predictors(f"{name}: TIE, F and z_m of the same networks ({exact})", rows, exact))
         found.append(_columns(f"{name}: missing modalities, zero fill, test ({exact})", rows, _missing_columns(exact)))
         found.append(_columns(f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS))
@@ -68,7 +68,7 @@ def _score_columns(rows: list[Row], exact: str) -> dict[str, Column]:
     """The main score on every test split, or where there is one split only, all headline metrics on it."""
     splits = ordered(rows, "split")
     if len(splits) > 1:
-        return {f"{split} {exact}": {"split": split, "measure": exact} for split in splits}
+        return {split: {"split": split, "measure": exact} for split in splits}
     headline = next(task.headline for task in (*TASKS.values(), Classes) if exact in task.headline)
     return {metric: {"split": splits[0], "measure": metric} for metric in headline}
 

@@ -26,7 +26,7 @@ def scored(**more):
 
 def test_mean_deviation_difference_and_interval_by_hand():
     head, plain, tanh = score_tables(made(scored()))[0][2][:1] + score_tables(made(scored()))[0][2][2:]
-    assert head[:4] == ["backbone", "variant", "n", "test accuracy_4class"]
+    assert head[:4] == ["backbone", "variant", "n", "test"]
     assert plain[:5] == ["mult", "plain", "2", "55.0 +- 7.1", "-"]  # 0.1 / sqrt 2
     # Differences 0.2 and 0.3; t = 0.25 / 0.05 = 5 with one degree of freedom: p = 1 - 2 / pi * atan 5 = 0.126.
     assert tanh[3:5] == ["80.0 +- 14.1", "+25.0 [+20.0, +30.0] p 0.126"]
@@ -69,5 +69,5 @@ def test_markdown_and_latex_hold_every_cell_and_escape_what_latex_reserves():
     study = made(scored())
     assert "| mult | tanh | 2 | 80.0 +- 14.1 | +25.0 [+20.0, +30.0] p 0.126 |" in to_markdown(study)
     tex = to_tex(study)
-    assert r"test accuracy\_4class" in tex and r"80.0 $\pm$ 14.1" in tex and tex.count(r"\begin{table}") == 1
+    assert r"accuracy\_4class, test scores" in tex and r"80.0 $\pm$ 14.1" in tex and tex.count(r"\begin{table}") == 1
     assert r"95 \% bootstrap" in tex

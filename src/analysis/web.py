@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import count
@@ -144,8 +145,9 @@ def _table(caption: str, rows: list[list[str]]) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    """Whether a cell begins like a number and is no list, or stands for a missing one."""
-    return cell.strip() in ("", "-", "–") or (cell.lstrip("+-−±< ")[:1].isdigit() and ", " not in cell)
+    """Whether a cell begins like a number and is no list, except in brackets, or stands for a missing one."""
+    outside = re.sub(r"[\[(].*?[\])]", "", cell)
+    return outside.strip() in ("", "-", "–") or (outside.lstrip("+-−±< ")[:1].isdigit() and ", " not in outside)
 
 
 def _right(yes: bool) -> str:

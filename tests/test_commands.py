@@ -210,7 +210,7 @@ def test_results_hold_what_was_printed_and_how_it_came_about(trained, tmp_path):
 
 @pytest.mark.parametrize("flags, code, message", [
     (("--device", "cuda:9"), 1, "GPU 9 was asked for"),
-    (("--kernel_a", "5"), 1, "audio has 4 frames, shorter than its kernel of 5"),
+    (("--dim", "12", "--kernel_a", "5"), 1, "audio has 4 frames, shorter than its kernel of 5"),
     (("--dim", "10", "--num_heads", "4"), 2, "--num_heads 4 does not divide --dim 10"),
 ])
 def test_bad_input_is_one_sentence_and_leaves_no_run(tiny, tmp_path, capsys, flags, code, message):

@@ -14,8 +14,40 @@ LETTER = {name[0]: name for name in MODALITIES}
 EMOTIONS = ("neutral", "happy", "sad", "angry")  # order in IEMOCAP's labels
 
 
+LONGEST = 1000  # characters of a message; a terminal shows no more of it at once
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Text whose control, bidirectional and unencodable characters are written as escapes; those in `keep` stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def quoted(value: Any, limit: int = 60) -> str:
+    """What a message shows of a value that a file or a user gave: never long, never nested, never its own repr.
+
+    Text and bytes appear in quotes with their middle left out, numbers as they are, anything else by its kind.
+    """
+    if isinstance(value, bytes):
+        value = value[:2 * limit].decode("latin1")
+    if isinstance(value, str):
+        half = limit // 2
+        return repr(value if len(value) <= limit else f"{value[:half]}...{value[-half:]}")
+    if value is None or isinstance(value, (bool, float)) or isinstance(value, int) and value.bit_length() < 128:
+        return repr(value)
+    return f"a number of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+
+
 class InputError(Exception):
-    """Something the user gave cannot be used; the message says what came, what is allowed and what to do."""
+    """Something the user gave cannot be used; the message says what came, what is allowed and what to do.
+
+    Whatever text of others it quotes, the message is one line of printable characters, at most LONGEST of them.
+    """
+
+    def __init__(self, message: str) -> None:
+        text = printable(message)
+        super().__init__(text if len(text) <= LONGEST else f"{text[:LONGEST // 2 - 5]} ... {text[5 - LONGEST // 2:]}")
 
 
 class UsageError(InputError):

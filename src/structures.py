@@ -47,7 +47,8 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         text = printable(message)
-        super().__init__(text if len(text) <= LONGEST else f"{text[:LONGEST // 2 - 5]} ... {text[5 - LONGEST // 2:]}")
+        half = (LONGEST - 5) // 2
+        super().__init__(text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}")
 
 
 class UsageError(InputError):

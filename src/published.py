@@ -1,13 +1,10 @@
 """Checkpoints of the published code: a pickled whole model, read without running any of it.
 
 The file names classes (`src.causal_mer_model.CAUSALMER`, torch.nn, transformers, torchvision). None of them is
-imported: each becomes an inert stand-in that only holds its state, and tensors are read straight from the archive.
+imported: each becomes an inert stand-in that only holds its state, and tensors are made from checked storages.
 """
 
-import pickle
 import re
-import zipfile
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,15 +16,15 @@ from src.build import build_model, task_name
 from src.checkpoint import load_weights, run_folder, save_checkpoint
 from src.config import Config, config_from
 from src.options import InferenceOptions
+from src.reading.records import Damaged, Marker, Record, Refused, exact
+from src.reading.tensors import NAMES, read_torch
 from src.runtime import versions
-from src.structures import MODALITIES, DataInfo, InputError
+from src.structures import MODALITIES, DataInfo, InputError, quoted
 from src.tasks import make_task
 
 # Modules whose classes a published checkpoint consists of.
 STATEFUL = re.compile(r"(src|modules|torch\.nn|transformers|torchvision)(\.\w+)*")
-STORAGES = {"FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
-            "LongStorage": torch.int64, "IntStorage": torch.int32, "BoolStorage": torch.bool,
-            "ByteStorage": torch.uint8, "BFloat16Storage": torch.bfloat16}
+INERT = {("torch", "device"), *(("torch", name) for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype))}
 LETTERS = {"l": "text", "t": "text", "a": "audio", "v": "vision"}
 
 # Published name -> ours, applied in order; see `our_name`.
@@ -127,88 +124,71 @@ def read_published(path: Path) -> "_Part":
     Raises InputError for a file that names anything but layers and tensors, or that is no such checkpoint.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            entry = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-            with archive.open(entry) as file:
-                model = _ModelUnpickler(file, archive, entry.removesuffix("data.pkl")).load()
+        model = read_torch(path, _known)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except _Refused as error:
+    except Refused as error:
         raise InputError(f"{path} holds {error}, which no checkpoint of the published code needs; nothing of it was "
                          "executed") from error
-    except Exception as error:  # a damaged archive or pickle can raise nearly anything
-        raise InputError(f"{path} is not a checkpoint of the published code ({type(error).__name__}: {error}); "
-                         "expected a whole model saved by torch.save") from error
-    if not isinstance(model, _Part) or type(model).__name__ != "CAUSALMER":
-        raise InputError(f"{path} holds a {type(model).__name__}, not the published model, the class CAUSALMER")
+    except Damaged as error:
+        raise InputError(f"{path} is not a checkpoint of the published code ({error}); expected a whole model saved by "
+                         "torch.save") from error
+    if not isinstance(model, _Part) or model.name != "CAUSALMER":
+        found = model.name if isinstance(model, _Part) else type(model).__name__
+        raise InputError(f"{path} holds a {found}, not the published model, the class CAUSALMER")
     return model
 
 
-class _Refused(pickle.UnpicklingError):
-    """The pickle names an object that is neither a layer nor a tensor."""
+class _Part(Record):
+    """Stands for a module of the published model, or for anything else of its libraries: a name and a state."""
 
+    def __init__(self, name: str) -> None:
+        self.name, self.state = name, {}
 
-class _Part:
-    """Stands for a module of the published model: holds its state, has no behaviour."""
-
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
+    def build(self, state: Any) -> None:
+        """The attributes of an object; raises Refused for a second state or one that is no dictionary of names."""
+        if self.state or any(type(key) is not str for key in exact(state, dict)):
+            raise Refused(f"a {self.name} with attributes that are none")
         self.state = state
 
+    def parts(self) -> list[Any]:
+        return [self.state]
 
-class _ModelUnpickler(pickle.Unpickler):
-    """Builds a tree of stand-ins and reads tensors from the archive."""
+    def finish(self, parts: list[Any]) -> "_Part":
+        return self
 
-    def __init__(self, file: Any, archive: zipfile.ZipFile, folder: str) -> None:
-        super().__init__(file, encoding="utf-8")
-        self.archive, self.folder = archive, folder
-
-    def find_class(self, module: str, name: str) -> Any:
-        known = {("collections", "OrderedDict"): OrderedDict, ("builtins", "set"): set, ("__builtin__", "set"): set,
-                 ("torch._utils", "_rebuild_tensor_v2"): _view,
-                 ("torch._utils", "_rebuild_parameter"): lambda tensor, *rest: tensor,
-                 ("torch", "Size"): tuple, ("torch", "device"): _inert("device")}
-        if (module, name) in known:
-            return known[module, name]
-        if module == "torch" and name in STORAGES:
-            return STORAGES[name]
-        if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
-            return getattr(torch, name)
-        if STATEFUL.fullmatch(module) and "." not in name:
-            return _inert(name)
-        raise _Refused(f"{module}.{name}")
-
-    def persistent_load(self, token: Any) -> Tensor:
-        """Storage named in the pickle -> its values. (numel,)."""
-        _, dtype, key, _, numel = token
-        if not isinstance(dtype, torch.dtype):
-            raise _Refused(f"a storage of {dtype!r}")
-        values = torch.frombuffer(bytearray(self.archive.read(f"{self.folder}data/{key}")), dtype=dtype)
-        if len(values) != numel:
-            raise ValueError(f"storage {key} has {len(values)} values, {numel} were announced")
-        return values
+    def tables(self, kind: str) -> Iterator[tuple[str, Any]]:
+        """Names and values of `_parameters`, `_buffers` or `_modules`; raises InputError where these are none."""
+        found = self.state.get(kind) or {}
+        if type(found) is not dict or any(type(name) is not str for name in found):
+            raise InputError(f"a {quoted(self.name)} in the file has {kind} that are no table of names; it is damaged")
+        yield from found.items()
 
 
-def _inert(name: str) -> type[_Part]:
-    return type(name, (_Part,), {})
+class _Class(Marker):
+    """The name of a class or function of the published model's libraries."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, call=lambda arguments: _Part(name), new=lambda arguments: _Part(name))
+
+    def finish(self) -> _Part:
+        return _Part(self.name)
 
 
-def _view(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *rest: Any) -> Tensor:
-    """A tensor as a view of its storage; torch checks the bounds."""
-    return storage.as_strided(tuple(size), tuple(stride), offset).clone()
+def _known(name: tuple[str, str]) -> Marker | None:
+    """What a published checkpoint may name: tensors, and as inert stand-ins the classes of its libraries."""
+    module, word = name
+    if name in NAMES:
+        return NAMES[name]
+    return _Class(word) if STATEFUL.fullmatch(module) and re.fullmatch(r"\w+", word) or name in INERT else None
 
 
 def _tensors(part: _Part, prefix: str) -> Iterator[tuple[str, Tensor]]:
     """Parameters and buffers of a tree of stand-ins, by their dotted names."""
-    state = getattr(part, "state", {})
-    if not isinstance(state, dict):
-        raise InputError(f"the part {prefix.rstrip('.') or 'model'!r} has no module state; the file is damaged")
     for kind in ("_parameters", "_buffers"):
-        for name, tensor in (state.get(kind) or {}).items():
+        for name, tensor in part.tables(kind):
             if isinstance(tensor, Tensor):
                 yield prefix + name, tensor
-    for name, child in (state.get("_modules") or {}).items():
+    for name, child in part.tables("_modules"):
         if isinstance(child, _Part):
             yield from _tensors(child, f"{prefix}{name}.")

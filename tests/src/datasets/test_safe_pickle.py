@@ -24,7 +24,7 @@ class Evil:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "S5", "O"])
+@pytest.mark.parametrize("kind", ["float16", "float32", ">f8", "S5", "U3", "bool", "complex64"])
 def test_arrays_of_every_protocol_come_back(tmp_path, protocol, kind):
     content = OrderedDict(x=np.arange(6).reshape(2, 3).astype(kind), y=[(1, "a", b"b", None, 2.5)])
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(content, protocol))
@@ -64,7 +64,7 @@ def test_any_other_object_is_refused(tmp_path, content):
 def test_the_array_type_cannot_be_called(tmp_path):
     # GLOBAL numpy.ndarray, arguments (4,), REDUCE: would be an array over memory of its choice.
     (tmp_path / "x.pkl").write_bytes(b"cnumpy\nndarray\n(I4\ntR.")
-    with pytest.raises(InputError, match="not a complete pickle"):
+    with pytest.raises(InputError, match="holds a call of numpy.ndarray, .* nothing of it was executed"):
         read_pickle(tmp_path / "x.pkl")
 
 

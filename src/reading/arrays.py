@@ -1,0 +1,217 @@
+"""Numpy arrays in pickles: made by us from a shape, a dtype of ours, an order and bytes that are there."""
+
+import codecs
+import math
+from typing import Any
+
+import numpy as np
+
+from src.reading.finish import finish
+from src.reading.records import Damaged, Marker, Raw, Record, Refused, exact, numbers
+from src.reading.walk import SHORT, Walk
+from src.structures import quoted
+
+MOST_DIMENSIONS = 32
+MOST_DEPTH = 32  # of containers in a data file
+SIZES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8, 16), "c": (8, 16, 32)}
+NAMED = {"O": "objects", "V": "structured or raw records", "M": "dates", "m": "time spans", "T": "variable-width text"}
+
+
+class DType(Record):
+    """numpy.dtype(code, False, True) and its state."""
+
+
+    def __init__(self, arguments: tuple) -> None:
+        code = exact(arguments[0], str) if arguments else ""
+        self.kind, digits = code[:1], code[1:]
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > 9 or arguments[1:] != (False, True):
+            raise Refused(f"an array of the type {quoted(code)}, where plain numbers or text belong")
+        self.size = int(digits) * (4 if self.kind == "U" else 1)
+        known = self.size in SIZES.get(self.kind, ()) or self.kind in "SUO"
+        if not known:
+            raise Refused(f"an array of {NAMED.get(self.kind, quoted(code))}, where plain numbers or text belong")
+        self.order = ""  # until the state is there
+
+    def build(self, state: Any) -> None:
+        """(3, byte order, no fields, their sizes as the code says, flags that numpy itself would set)."""
+        own = (self.size, 4 if self.kind == "U" else 1) if self.kind in "SU" else (-1, -1)
+        flags = (8, 0) if self.kind == "U" else (63,) if self.kind == "O" else (0,)
+        plain = type(state) is tuple and all(type(item) in (int, str, type(None)) for item in state)
+        wanted = [(3, order, None, None, None, *own, flag) for order in "<>|=" for flag in flags]
+        if self.order or not plain or state not in wanted:
+            raise Refused(f"an array type {self.kind}{self.size} with fields, dates or another state that numpy does "
+                          "not write for it")
+        self.order = state[1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype, made anew; raises Refused for objects and without a state."""
+        if not self.order or self.kind == "O":
+            raise Refused("an array type without its state" if not self.order else "objects where numbers belong")
+        try:
+            return np.dtype(f"{self.order}{self.kind}{self.size // (4 if self.kind == 'U' else 1)}")
+        except TypeError as error:  # long doubles differ by machine
+            raise Refused(f"numbers of {self.size} bytes, which this machine does not have") from error
+
+    def named(self) -> str:
+        return "a numpy.dtype itself"
+
+
+class Array(Record):
+    """An array before and after its state (version, shape, dtype, Fortran order, bytes or list)."""
+
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, ...] | None = None
+
+    def build(self, state: Any) -> None:
+        if self.shape is not None or len(exact(state, tuple)) != 5 or type(state[0]) is not int or state[0] != 1:
+            raise Refused("an array with a state that numpy does not write")
+        self.fill(state[1], state[2], state[3], state[4])
+
+    def fill(self, shape: Any, dtype: Any, fortran: Any, content: Any) -> "Array":
+        """Take what describes the array; raises Refused or Damaged where it does not fit together."""
+        self.dtype, self.fortran = exact(dtype, DType), exact(fortran, bool, int)
+        shape = numbers(shape, MOST_DIMENSIONS)
+        count = math.prod(shape)
+        if self.dtype.kind == "O":
+            present, wanted = len(exact(content, list)), count
+        else:
+            content = raw_bytes(content)
+            present, wanted = len(content), count * self.dtype.dtype.itemsize
+        if present != wanted or math.prod(n for n in shape if n) * max(1, self.dtype.size) >= 2**62:
+            raise Damaged(f"an array of the shape {quoted(str(shape))} needs {wanted} bytes or items, {present} are "
+                          "there")
+        self.shape, self.content = shape, content
+        return self
+
+    def named(self) -> str:
+        return "an array without its content"
+
+    def parts(self) -> list[Any]:
+        return self.content if self.shape is not None and self.dtype.kind == "O" else []
+
+    def finish(self, parts: list[Any]) -> np.ndarray | list:
+        """The array, read-only where it shows bytes of the file; lists within lists in the place of objects."""
+        if self.shape is None:
+            raise Refused(self.named())
+        order = "F" if self.fortran else "C"
+        if self.dtype.kind == "O":
+            return nested(parts, self.shape, order)
+        dtype = self.dtype.dtype
+        if not len(self.content) or not dtype.itemsize:
+            return np.zeros(self.shape, dtype)
+        array = np.frombuffer(self.content, dtype)
+        if dtype.kind == "b" and array.view(np.uint8).max() > 1:
+            raise Damaged("truth values that are neither 0 nor 1")
+        if dtype.kind == "U" and array.view(np.dtype("u4").newbyteorder(dtype.byteorder)).max() > 0x10FFFF:
+            raise Damaged("characters that do not exist")
+        return array.reshape(self.shape, order=order)
+
+
+def nested(items: list[Any], shape: tuple[int, ...], order: str) -> list[Any]:
+    """A flat list as lists within lists."""
+    if len(shape) < 2:
+        return items
+    if order == "F":
+        places = np.arange(len(items)).reshape(shape, order="F").ravel()
+        items = [items[place] for place in places]
+    for size in reversed(shape[1:]):
+        items = [items[i:i + size] for i in range(0, len(items), size)] if size else []
+    return items
+
+
+def raw_bytes(content: Any) -> memoryview:
+    """Bytes of an array: bytes, or text as Python 2 wrote them."""
+    if type(content) is str:
+        content = encoded((content, "latin1"))
+    if type(content) is Raw and content.encoding in ("", "latin1"):
+        return content.view
+    return memoryview(exact(content, bytes))
+
+
+def encoded(arguments: tuple) -> bytes | Raw:
+    """_codecs.encode(text, "latin1"), which is how protocols 0 to 2 write bytes; no other codec."""
+    if len(arguments) != 2 or arguments[1] not in ("latin1", "latin-1") or type(arguments[1]) is not str:
+        raise Refused("a codec other than latin1")
+    text = arguments[0]
+    try:
+        if type(text) is not Raw:
+            return exact(text, str).encode("latin1")
+        decoder = codecs.getincrementaldecoder(exact(text.encoding or None, str))()
+        found = bytearray()
+        for start in range(0, len(text.view), 2**20):  # piece by piece, so that the whole text never exists
+            piece = text.view[start:start + 2**20]
+            found += decoder.decode(piece, start + len(piece) == len(text.view)).encode("latin1")
+    except UnicodeError as error:
+        raise Damaged("bytes written as text that are no bytes") from error
+    return Raw(memoryview(found).toreadonly(), "") if len(found) > SHORT else bytes(found)
+
+
+def _scalar(arguments: tuple) -> np.generic:
+    """numpy's scalar(dtype, bytes)."""
+    if len(arguments) != 2:
+        raise Refused("a number without its bytes")
+    return Array().fill((), arguments[0], False, arguments[1]).finish([])[()]
+
+
+def _frombuffer(arguments: tuple) -> Array:
+    """numpy's _frombuffer(bytes, dtype, shape, order), which protocol 5 writes."""
+    if len(arguments) != 4 or arguments[3] not in ("C", "F"):
+        raise Refused("an array with a state that numpy does not write")
+    return Array().fill(arguments[2], arguments[1], arguments[3] == "F", arguments[0])
+
+
+def _reconstruct(arguments: tuple) -> Array:
+    """numpy's _reconstruct(ndarray, (0,), b"b"), an empty array that waits for its state."""
+    if len(arguments) != 3 or arguments[0] not in ARRAY_TYPES:
+        found = arguments[0].name if arguments and type(arguments[0]) is Marker else "something"
+        raise Refused(f"an array of the type {found}")
+    return Array()
+
+
+def _no_bytes(arguments: tuple) -> bytes:
+    """bytes(), which is how protocols 0 to 2 write empty bytes."""
+    if arguments:
+        raise Refused("a call of bytes")
+    return b""
+
+
+def _set(arguments: tuple) -> list[Any]:
+    """set(list) and frozenset(list) of protocols 0 to 3; kept as a list, since its order says nothing."""
+    if len(arguments) > 1:
+        raise Refused("a call of set")
+    return exact(arguments[0], list) if arguments else []
+
+
+def ordered(arguments: tuple) -> dict[Any, Any]:
+    """OrderedDict(), or OrderedDict of pairs as Python 2 wrote it."""
+    pairs = exact(arguments[0], list) if len(arguments) == 1 else []
+    if len(arguments) > 1 or any(type(pair) not in (list, tuple) or len(pair) != 2 or type(pair[0]) is not str
+                                 for pair in pairs):
+        raise Refused("a call of OrderedDict on something else than pairs")
+    return dict(pairs)
+
+
+# An array that was mapped into memory is an ordinary one once it is pickled; matrices and masked arrays are not.
+ARRAY_TYPES = [Marker(name) for name in ("numpy.ndarray", "numpy.memmap")]
+OTHER_TYPES = ("matrix", "recarray", "chararray")
+NAMES = {
+    ("numpy", "ndarray"): ARRAY_TYPES[0], ("numpy", "memmap"): ARRAY_TYPES[1],
+    ("numpy.core.memmap", "memmap"): ARRAY_TYPES[1],
+    ("numpy", "dtype"): Marker("numpy.dtype", DType),
+    **{("numpy", name): Marker(f"numpy.{name}") for name in OTHER_TYPES},
+    **{(f"numpy.{core}.multiarray", name): Marker(name, call) for core in ("core", "_core")
+       for name, call in (("_reconstruct", _reconstruct), ("scalar", _scalar))},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): Marker("_frombuffer", _frombuffer) for core in ("core", "_core")},
+    ("collections", "OrderedDict"): Marker("OrderedDict", ordered),
+    ("_codecs", "encode"): Marker("encode", encoded),
+    **{(builtins, name): Marker(name, call) for builtins in ("builtins", "__builtin__")
+       for name, call in (("bytes", _no_bytes), ("set", _set), ("frozenset", _set))},
+}
+
+
+def plain_data(data: bytes) -> Any:
+    """The numpy arrays and plain containers of a pickle; raises Refused or Damaged for anything else."""
+    walk = Walk(data, NAMES.get)
+    return finish(walk, walk.run(), MOST_DEPTH)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from src.causal_mer_model import INPUTS, CausalMER, Fusion, effects
+from src.checkpoint import check_weights
 from src.config import Config, backbone_class
 from src.datasets.base import Dataset, data_file, dataset_spec, load
 from src.datasets.checks import REQUIRED
@@ -75,14 +76,30 @@ def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> nn.M
     return model
 
 
+def empty_model(config: Config, info: DataInfo) -> nn.Module:
+    """The model without memory for its weights: names, shapes and types only."""
+    with torch.device("meta"):
+        return build_model(config, info, pretrained=False)
+
+
+def check_size(config: Config, info: DataInfo, weights: dict[str, Tensor], source: Path) -> None:
+    """Raise InputError where a file's weights are not those of the model that it describes, before that is built.
+
+    Otherwise a file of a few bytes could ask for a model of any size.
+    """
+    if config.run.backbone in BACKBONES:  # a user's own class may compute on its weights while it is made
+        check_weights(empty_model(config, info), weights, source)
+
+
 def constants_matter(fusion: Fusion, outputs: int) -> bool:
     """Whether the alignment loss K depends on the constants: not with an additive fusion (tanh), nor with one output.
 
     Its float32 gradient there is rounding noise, which Adam would scale up into a drift; float64 tells it from zero.
     """
     random = torch.Generator().manual_seed(0)
-    logits = {name: torch.randn(4, outputs, dtype=torch.float64, generator=random) for name in INPUTS}
-    constants = {name: torch.randn((), dtype=torch.float64, generator=random).requires_grad_() for name in MODALITIES}
+    form = {"dtype": torch.float64, "generator": random, "device": "cpu"}  # also where a model is built without memory
+    logits = {name: torch.randn(4, outputs, **form) for name in INPUTS}
+    constants = {name: torch.randn((), **form).requires_grad_() for name in MODALITIES}
     alignment_loss(effects(fusion, logits, constants)).backward()
     return any(constant.grad.abs() > 1e-12 for constant in constants.values())
 

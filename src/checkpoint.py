@@ -11,12 +11,15 @@ from typing import Any
 
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from src.datasets.base import dataset_spec
 from src.options import PlaceOptions
+from src.reading.records import Damaged, Refused
+from src.reading.tensors import read_torch
 from src.runtime import atomic_file
-from src.structures import DataInfo, InputError
+from src.saved import check_content, digest
+from src.structures import DataInfo, InputError, quoted
 
 FORMAT = 1
 RESULTS = "results.json"  # written last: a run that has it is finished
@@ -64,44 +67,75 @@ def set_aside(folder: Path) -> Path | None:
 
 
 def save_checkpoint(path: Path, model: nn.Module, config: Mapping[str, Any], info: DataInfo, **more: Any) -> None:
-    """Write a checkpoint of plain data; an older one stays until the new one is whole."""
-    content = {"format": FORMAT, "config": dict(config), "info": asdict(info), "model": model.state_dict(), **more}
+    """Write a checkpoint of plain data with its digest; an older one stays until the new one is whole."""
+    content = _on_cpu({"format": FORMAT, "config": dict(config), "info": asdict(info),
+                       "model": dict(model.state_dict()), **more})
     buffer = io.BytesIO()  # torch's own file writer does not say that a disk is full
-    torch.save(content, buffer)
+    torch.save(content | {"sha256": digest(content)}, buffer)
     with atomic_file(path) as file:
         file.write(buffer.getbuffer())
 
 
+def _on_cpu(value: Any) -> Any:
+    """Nested data whose tensors lie in main memory."""
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_on_cpu, value))
+    return value.cpu() if isinstance(value, Tensor) else value
+
+
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read a checkpoint, executing nothing; InputError where it is missing, damaged or of another format."""
+    """Read a checkpoint, its weights onto `device`; nothing of it is executed, everything has the form it must have.
+
+    Raises InputError where it is missing, damaged, changed since it was written, or of another format.
+    """
     if not path.is_file():
         raise InputError(f"no checkpoint at {path.absolute()}; train first, or check name, seed and dataset")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # zip, pickle and runtime errors, by the kind of damage
-        raise InputError(f"{path} is not a checkpoint of this code ({type(error).__name__}); a file of the published "
-                         "code is converted by inference.py --import_published, a damaged one has to be trained "
-                         "again") from error
+        content = read_torch(path)
+    except (Refused, Damaged, OSError) as error:
+        raise InputError(f"{path} is not a checkpoint of this code ({error}); a file of the published code is "
+                         "converted by inference.py --import_published, a damaged one has to be trained again") \
+            from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
-        raise InputError(f"{path} has the checkpoint format {found!r}, this code reads {FORMAT}; train it again")
-    missing = {"config", "info", "model", "epoch"} - content.keys()
+        raise InputError(f"{path} has the checkpoint format {quoted(found)}, this code reads {FORMAT}; train it again")
+    missing = {"config", "info", "model", "epoch", "sha256"} - content.keys()
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}; it is no whole checkpoint, train it again")
+    if content.pop("sha256") != digest(content):
+        raise InputError(f"{path} was changed since it was written: its content and its sha256 differ, as after a "
+                         "flipped bit; bring back a copy, or train it again")
+    try:
+        check_content(content)
+    except Damaged as error:
+        raise InputError(f"{path} cannot be used ({error}); train it again") from error
     content["info"] = DataInfo(**content["info"])
+    content["model"] = {name: value.to(device) for name, value in content["model"].items()}
     return content
 
 
-def load_weights(model: nn.Module, weights: Mapping[str, torch.Tensor], source: Path) -> None:
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:
     """Fill a model strictly; InputError that names the first differences."""
+    check_weights(model, weights, source)
+    model.load_state_dict(weights)
+
+
+def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:
+    """Raise InputError that names the first differences between a model, also one without memory, and its weights."""
     own = model.state_dict()
-    wrong = [f"{name} {tuple(own[name].shape)} here, {tuple(weights[name].shape)} in the file"
-             for name in own if name in weights and own[name].shape != weights[name].shape]
+    wrong = [f"{name} {_form(own[name])} here, {_form(weights[name])} in the file"
+             for name in own if name in weights and _form(own[name]) != _form(weights[name])]
     wrong += [f"{name} only {'here' if name in own else 'in the file'}" for name in sorted(own.keys() ^ weights.keys())]
     if wrong:
         raise InputError(f"{source} does not fit the model ({len(wrong)} differences: {'; '.join(wrong[:3])}); "
                          "it belongs to other settings or other data")
-    model.load_state_dict(weights)
+
+
+def _form(tensor: Tensor) -> str:
+    """Shape of a tensor, and its type where that is not the usual one."""
+    return f"{tuple(tensor.shape)}{'' if tensor.dtype == torch.float32 else f' {tensor.dtype}'}"
 
 
 def write_text(path: Path, text: str) -> None:

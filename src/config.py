@@ -9,7 +9,7 @@ import difflib
 import importlib
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin
@@ -19,7 +19,7 @@ import yaml
 from src.datasets.base import NoOptions, dataset_spec
 from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
 from src.registry import BACKBONES, BRANCHES
-from src.structures import MODALITIES, InputError, UsageError
+from src.structures import MODALITIES, InputError, UsageError, quoted
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,16 @@ def parse_study(argv: Sequence[str] | None) -> tuple[StudyOptions, list[str]]:
     return _make(StudyOptions, values), rest
 
 
-def config_from(flat: Mapping[str, Any]) -> Config:
-    """The configuration that `Config.flat` saved; raises UsageError for keys or values that are none."""
+def config_from(flat: Mapping[str, Any], own: Collection[str] = ()) -> Config:
+    """The configuration that `Config.flat` saved; raises UsageError for keys or values that are none.
+
+    A backbone package.module:Class is imported only if it is in `own`, what the command line names: a file alone never
+    decides which code is run.
+    """
+    backbone = flat.get("backbone")
+    if isinstance(backbone, str) and ":" in backbone and backbone not in own:
+        raise UsageError(f"the run was made with a backbone of your own; to import and run its code, name it: "
+                         f"--backbone {quoted(backbone)}")
     return _resolve([], flat)
 
 

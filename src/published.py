@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.build import build_model, task_name
+from src.build import build_model, check_size, empty_model, task_name
 from src.checkpoint import load_weights, run_folder, save_checkpoint
 from src.config import Config, config_from
 from src.options import InferenceOptions
@@ -24,7 +24,9 @@ from src.tasks import make_task
 
 # Modules whose classes a published checkpoint consists of.
 STATEFUL = re.compile(r"(src|modules|torch\.nn|transformers|torchvision)(\.\w+)*")
-INERT = {("torch", "device"), *(("torch", name) for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype))}
+# Names that stand in a state without being a class of theirs.
+INERT = {("torch", "device"),
+         *(("torch", name) for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype))}
 LETTERS = {"l": "text", "t": "text", "a": "audio", "v": "vision"}
 
 # Published name -> ours, applied in order; see `our_name`.
@@ -80,11 +82,13 @@ def import_published(options: InferenceOptions) -> Path:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} lacks what the published model has ({error}); expected MulT beside ALBERT and two "
                          "ResNets") from error
-    ours = build_model(config, info, pretrained=False)
     # Built but never used by the published code: projections of width d, memory of modalities that are no target.
-    idle = [name for name in weights.keys() - ours.state_dict().keys()
-            if name.startswith(("backbone.projections.", "backbone.memory."))]
-    load_weights(ours, {name: value for name, value in weights.items() if name not in idle}, path)
+    used = empty_model(config, info).state_dict().keys()
+    weights = {name: value for name, value in weights.items()
+               if name in used or not name.startswith(("backbone.projections.", "backbone.memory."))}
+    check_size(config, info, weights, path)
+    ours = build_model(config, info, pretrained=False)
+    load_weights(ours, weights, path)
     selection = "best_valid_acc" if "valid_acc" in path.name else "best_valid_loss"
     target = run_folder(options, config.run.backbone, config.run.method) / f"{selection}.pt"
     if target.exists():

@@ -28,7 +28,9 @@ from src.datasets.base import Dataset
 from src.datasets.loader import Loader
 from src.engine import Scores, evaluate, run_epoch, scores, trivial_scores
 from src.options import SELECTIONS
+from src.reading.records import Damaged
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, versions
+from src.saved import check_form, optimizer_form
 from src.structures import InputError
 from src.tasks import Task, make_task
 
@@ -153,12 +155,24 @@ class Trainer:
             raise InputError(f"--resume: {path} was made with other data (sha256 {saved['info'].sha256[:12]}, now "
                              f"{self.dataset.info.sha256[:12]}); bring the old file back, or start anew")
         load_weights(self.model, saved["model"], path)
+        try:
+            self._restore_state(saved)
+        except (Damaged, KeyError, RuntimeError) as error:
+            raise InputError(f"--resume: {path} cannot be continued ({error}); start anew without --resume") from error
+        print(f"continuing after epoch {self.epoch} of {self.folder}")
+
+    def _restore_state(self, saved: dict[str, Any]) -> None:
+        """Take over everything but the weights; raises Damaged, KeyError or RuntimeError for what is no such state."""
+        check_form(saved["optimizer"], optimizer_form(self.optimizer, saved["optimizer"]), "optimizer")
+        check_form(saved["scheduler"], self.scheduler.state_dict(), "scheduler")
+        check_form(saved["best"], self.best, "best")
+        if len(saved["history"]) != saved["epoch"]:
+            raise Damaged("its history has another length than its epochs")
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"], self.order)
         self.epoch = self.saved_epoch = saved["epoch"]
         self.history, self.best = saved["history"], saved["best"]
-        print(f"continuing after epoch {self.epoch} of {self.folder}")
 
     def test(self) -> RunResult:
         """Score the test splits once for each selected checkpoint and write results.json."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from src.build import build_data, build_model
+from src.build import build_data, build_model, check_size
 from src.checkpoint import load_checkpoint, load_weights
 from src.config import Config, config_from
 from src.datasets.absence import everywhere, stand_ins, without
@@ -51,7 +51,7 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
     Raises InputError where the checkpoint is missing or damaged, or where the data is not what it was trained on.
     """
     saved = load_checkpoint(path, device)
-    config = _overridden(config_from(saved["config"]), options)
+    config = _overridden(config_from(saved["config"], (options.backbone,)), options)
     key = repr((config.data, config.dataset))
     if key not in datasets:
         datasets[key] = build_data(config, options.data_file)
@@ -59,6 +59,7 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
             print(f"note: {text}")
     dataset = datasets[key]
     _check_fit(path, saved["info"], dataset.info, same_file=options.data_file is None)
+    check_size(config, dataset.info, saved["model"], path)
     model = build_model(config, dataset.info, pretrained=False).to(device)
     load_weights(model, saved["model"], path)
     return key, Trained(config, dataset, model, device)

@@ -95,9 +95,8 @@ class Array(Record):
         """The array, read-only where it shows bytes of the file; lists within lists in the place of objects."""
         if self.shape is None:
             raise Refused(self.named())
-        order = "F" if self.fortran else "C"
         if self.dtype.kind == "O":
-            return nested(parts, self.shape, order)
+            return nested(parts, self.shape)
         dtype = self.dtype.dtype
         if not len(self.content) or not dtype.itemsize:
             return np.zeros(self.shape, dtype)
@@ -106,16 +105,11 @@ class Array(Record):
             raise Damaged("truth values that are neither 0 nor 1")
         if dtype.kind == "U" and array.view(np.dtype("u4").newbyteorder(dtype.byteorder)).max() > 0x10FFFF:
             raise Damaged("characters that do not exist")
-        return array.reshape(self.shape, order=order)
+        return array.reshape(self.shape, order="F" if self.fortran else "C")
 
 
-def nested(items: list[Any], shape: tuple[int, ...], order: str) -> list[Any]:
-    """A flat list as lists within lists."""
-    if len(shape) < 2:
-        return items
-    if order == "F":
-        places = np.arange(len(items)).reshape(shape, order="F").ravel()
-        items = [items[place] for place in places]
+def nested(items: list[Any], shape: tuple[int, ...]) -> list[Any]:
+    """A flat list, which numpy writes row by row whatever the order in memory, as lists within lists."""
     for size in reversed(shape[1:]):
         items = [items[i:i + size] for i in range(0, len(items), size)] if size else []
     return items

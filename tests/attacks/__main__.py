@@ -1,4 +1,4 @@
-"""Attack the project: `python -m tests.attacks pickles --count 10000 --seed 1` prints what was tried and what failed."""
+"""Attack the project: `python -m tests.attacks pickles --count 10000` prints what was tried and what failed."""
 
 import argparse
 import tempfile

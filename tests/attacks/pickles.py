@@ -5,7 +5,7 @@ import pickletools
 import random
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -117,9 +117,9 @@ def values() -> dict[str, Any]:
     found: dict[str, Any] = {
         "none": None, "list": [1] * 8, "string": "x" * 8, "bytes": b"x" * 8, "dict": {}, "nan": float("nan"),
         "set": {1, 2}, "ragged": [["a"], "b", ["c", ["d"]], 1, 2, 3, 4, 5], "arrays": [np.zeros(i) for i in range(8)],
-        "dicts": [{}] * 8, "deep": [[[[[["x"]]]]]] * 8, "control": ["\x1b[2J\n\r\0"] * 8, "surrogates": ["\ud800"] * 8,
+        "dicts": [{}] * 8, "deep": [[[[[["x"]]]]]] * 8, "control": ["\x1b[2J\n\r\0"] * 8, "half": ["\ud800"] * 8,
         "long": ["x" * 10**6] * 8, "huge numbers": [10**30] * 8, "larger numbers": [10**5000] * 8,
-        "objects": np.array(["a", None, 1, {}, [], (), b"", 2.5], dtype=object), "masked": np.ma.masked_array([1.0] * 8),
+        "objects": np.array(["a", None, 1, {}, [], (), b"", 2.5], dtype=object), "masked": np.ma.masked_array([1.0]),
         "structured": np.zeros(8, [("a", "f8")]), "dates": np.zeros(8, "M8[s]"), "zero dimensions": np.array(1.0),
         "bool": np.ones(8, bool), "complex": np.ones((8, 4, 5), complex), "texts": np.array(["x"] * 8)}
     for code in ("i1", "i2", "i4", "i8"):
@@ -138,7 +138,8 @@ def values() -> dict[str, Any]:
 
 def wrong() -> Iterator[tuple[str, Any]]:
     """Readable files with something wrong in them, or something odd."""
-    for key, (name, value) in product(("text", "vision", "labels", "id", "regression_labels", "other"), values().items()):
+    keys = ("text", "vision", "labels", "id", "regression_labels", "other")
+    for key, (name, value) in product(keys, values().items()):
         changed = content()
         changed["train"][key] = value
         yield f"{key}: {name}", changed
@@ -166,47 +167,54 @@ def mutations(rng: random.Random) -> Iterator[Case]:
     """Healthy files with something changed, without end."""
     healthy = [pickle.dumps(content(1), protocol) for protocol in range(6)]
     spots = [[position for _, _, position in pickletools.genops(data)] for data in healthy]
-    codes = [ord(opcode.code) for opcode in pickletools.opcodes]
-    words = [(b"f8", b"O8"), (b"f8", b"S8"), (b"<", b">"), (b"_reconstruct", b"scalar"), (b"ndarray", b"dtype"),
-             (b"i8", b"M8"), (b"labels", b"text"), (b"train", b"valid"), (b"_frombuffer", b"fromstring")]
-
-    def flip(data: bytearray, number: int) -> None:
-        for _ in range(rng.choice([1, 1, rng.randint(2, 60)])):
-            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-
-    def cut(data: bytearray, number: int) -> None:
-        at = rng.randrange(len(data))
-        del data[at:at + rng.choice([rng.randint(1, 50), len(data)])]
-
-    def insert(data: bytearray, number: int) -> None:
-        at = rng.randrange(len(data))
-        data[at:at] = rng.randbytes(rng.randint(1, 30))
-
-    def opcode(data: bytearray, number: int) -> None:
-        for _ in range(rng.randint(1, 3)):
-            data[rng.choice(spots[number])] = rng.choice(codes)
-
-    def head(data: bytearray, number: int) -> None:
-        for _ in range(rng.randint(1, 8)):
-            data[rng.randrange(min(400, len(data)))] = rng.randrange(256)
-
-    def size(data: bytearray, number: int) -> None:
-        at = rng.randrange(len(data) - 8)
-        data[at:at + 4] = struct.pack("<i", rng.choice([-1, 0, 1, 2**31 - 1, -2**31, 255, 65536, 2**28]))
-
-    def swap(data: bytearray, number: int) -> None:
-        data[:] = bytes(data).replace(*rng.choice(words), rng.choice([1, 3, -1]))
-
-    def splice(data: bytearray, number: int) -> None:
-        other = rng.choice(healthy)
-        data[rng.randrange(len(data)):] = other[rng.randrange(len(other)):]
-
-    kinds: list[Callable[[bytearray, int], None]] = [flip, cut, insert, opcode, head, size, swap, splice]
     while True:
         number = rng.randrange(len(healthy))
-        data, kind = bytearray(healthy[number]), rng.choice(kinds)
-        kind(data, number)
+        data, kind = bytearray(healthy[number]), rng.choice(MUTATIONS)
+        for _ in range(rng.choice((1, 1, 1, rng.randint(2, 40)))):
+            kind(rng, data, rng.choice(spots[number]) % max(1, len(data)), rng.choice(healthy))
         yield f"mutation {kind.__name__}", bytes(data)
+
+
+def _flip(rng: random.Random, data: bytearray, opcode: int, other: bytes) -> None:
+    if data:
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+
+
+def _cut(rng: random.Random, data: bytearray, opcode: int, other: bytes) -> None:
+    at = rng.randrange(len(data) + 1)
+    del data[at:at + rng.choice((rng.randint(1, 50), len(data)))]
+
+
+def _insert(rng: random.Random, data: bytearray, opcode: int, other: bytes) -> None:
+    at = rng.randrange(len(data) + 1)
+    data[at:at] = rng.randbytes(rng.randint(1, 30))
+
+
+def _opcode(rng: random.Random, data: bytearray, opcode: int, other: bytes) -> None:
+    data[opcode:opcode + 1] = rng.choice(pickletools.opcodes).code.encode("latin1")
+
+
+def _head(rng: random.Random, data: bytearray, opcode: int, other: bytes) -> None:
+    at = rng.randrange(400)
+    data[at:at + 1] = rng.randbytes(1)
+
+
+def _number(rng: random.Random, data: bytearray, opcode: int, other: bytes) -> None:
+    at = rng.randrange(len(data) + 1)
+    data[at:at + 4] = struct.pack("<i", rng.choice((-1, 0, 1, 2**31 - 1, -2**31, 255, 65536, 2**28)))
+
+
+def _swap(rng: random.Random, data: bytearray, opcode: int, other: bytes) -> None:
+    data[:] = bytes(data).replace(*rng.choice(SWAPS), rng.choice((1, 3, -1)))
+
+
+def _splice(rng: random.Random, data: bytearray, opcode: int, other: bytes) -> None:
+    data[rng.randrange(len(data) + 1):] = other[rng.randrange(len(other)):]
+
+
+MUTATIONS = (_flip, _cut, _insert, _opcode, _head, _number, _swap, _splice)
+SWAPS = ((b"f8", b"O8"), (b"f8", b"S8"), (b"<", b">"), (b"_reconstruct", b"scalar"), (b"ndarray", b"dtype"),
+         (b"i8", b"M8"), (b"labels", b"text"), (b"train", b"valid"), (b"_frombuffer", b"fromstring"))
 
 
 def attack(folder: Path, count: int, seed: int, stride: int = 1) -> Tally:

@@ -1,7 +1,5 @@
 """A bounded part of every attack; `python -m tests.attacks NAME --count N --seed S` runs the whole of one."""
 
-import pytest
-
 from tests.attacks import pickles
 
 

@@ -24,6 +24,7 @@ from src.analysis.web import write_report
 from src.checkpoint import RESULTS, read_json, write_csv, write_text
 from src.config import parse_study
 from src.options import StudyOptions
+from src.process import finish
 from src.runtime import run_command
 from src.structures import InputError
 from src.tasks import make_task
@@ -137,4 +138,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(finish(main()))

@@ -105,7 +105,7 @@ def _integer(word: str) -> int:
     try:
         return int(word)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{quoted(word)} is not a whole number") from None
+        raise argparse.ArgumentTypeError(f"invalid int value: {quoted(word)}") from None
 
 
 def _integers(word: str) -> tuple[int, ...]:

@@ -146,6 +146,19 @@ def let_through() -> Iterator[None]:
         _Signals.depth = depth
 
 
+@contextlib.contextmanager
+def blocked() -> Iterator[None]:
+    """Signals wait while the body starts processes, which inherit that and so leave Ctrl-C to this one."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+
+
 def unexpected(error: BaseException) -> str:
     """One sentence on an error that nobody expected; its traceback goes to a file that the sentence names."""
     text = "".join(traceback.format_exception(error))

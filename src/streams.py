@@ -58,13 +58,18 @@ class Stream:
             self.lost = OSError(str(error))
 
 
+def safe(target: TextIO | None) -> Stream:
+    """Standard output or error made safe; line ends and tabs stay, and the \\r of progress bars."""
+    return Stream(target, "\n\t" if target is sys.stdout else "\n\t\r")
+
+
 @contextlib.contextmanager
 def safe_streams() -> Iterator[tuple[Stream, Stream]]:
     """Replace standard output and error for the body."""
     earlier = sys.stdout, sys.stderr
-    safe = Stream(sys.stdout, "\n\t"), Stream(sys.stderr, "\n\t\r")  # \r: progress bars
-    sys.stdout, sys.stderr = safe
+    found = safe(sys.stdout), safe(sys.stderr)
+    sys.stdout, sys.stderr = found
     try:
-        yield safe
+        yield found
     finally:
         sys.stdout, sys.stderr = earlier

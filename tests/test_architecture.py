@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py"), *ROOT.glob("modules/*.py")])
 # From the bottom up; a part imports from lower levels and from its own package only.
 LEVELS = [
-    {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings"}, {"runtime"},
+    {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"}, {"runtime"},
     {"fusions", "branches", "backbones", "datasets", "metrics"},
     {"losses", "tasks", "causal_mer_model"}, {"options"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
     {"train", "analysis", "published"}, {"main", "inference"},

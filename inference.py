@@ -4,12 +4,19 @@
 """
 
 import functools
+import os
+import sys
 from collections.abc import Sequence
 
-from src.analysis.evaluation import evaluate_runs
-from src.config import parse_inference
-from src.published import import_published
-from src.runtime import resolve_device, run_command
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # PYTHONSAFEPATH leaves it out
+    from src.process import finish, watch
+    watch()  # before the imports that take seconds
+
+from src.analysis.evaluation import evaluate_runs  # noqa: E402
+from src.config import parse_inference  # noqa: E402
+from src.published import import_published  # noqa: E402
+from src.runtime import resolve_device, run_command  # noqa: E402
 
 
 def run(argv: Sequence[str] | None) -> None:
@@ -28,4 +35,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(finish(main()))

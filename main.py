@@ -5,14 +5,21 @@
 """
 
 import functools
+import os
+import sys
 from collections.abc import Sequence
 
-from src.analysis.report import results_table, selection_columns
-from src.build import build_data, warnings
-from src.config import parse_config
-from src.runtime import resolve_device, run_command
-from src.tasks import make_task
-from src.train import train
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # PYTHONSAFEPATH leaves it out
+    from src.process import finish, watch
+    watch()  # before the imports that take seconds
+
+from src.analysis.report import results_table, selection_columns  # noqa: E402
+from src.build import build_data, warnings  # noqa: E402
+from src.config import parse_config  # noqa: E402
+from src.runtime import resolve_device, run_command  # noqa: E402
+from src.tasks import make_task  # noqa: E402
+from src.train import train  # noqa: E402
 
 
 def run(argv: Sequence[str] | None) -> None:
@@ -39,4 +46,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(finish(main()))

@@ -1,6 +1,7 @@
 """From a configuration to its parts: task, data, model, objective, optimizer."""
 
 import contextlib
+import os
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from src.datasets.base import Dataset, data_file, dataset_spec, load
 from src.datasets.checks import REQUIRED
 from src.losses import Terms, alignment_loss, causal_loss, plain_loss
 from src.registry import BACKBONES, BRANCHES, FUSIONS
-from src.runtime import atomic_file
+from src.runtime import atomic_file, sweep
 from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, CausalOutput, DataInfo, InputError, UsageError
 from src.tasks import Task, make_task
 
@@ -49,6 +50,8 @@ def build_data(config: Config, file: Path | None = None) -> Dataset:
     """Read the configured dataset, generated first if it is synthetic; or `file`, whose splits may lack labels."""
     spec = dataset_spec(config.run.dataset)
     path = file or data_file(config.data.data_path, spec, config.data.aligned, config.dataset)
+    if spec.generate and not file:
+        sweep(path.parent)
     if spec.generate and not file and not path.exists():
         with atomic_file(path) as handle:
             pickle.dump(spec.generate(config.dataset), handle, protocol=4)
@@ -80,6 +83,17 @@ def empty_model(config: Config, info: DataInfo) -> nn.Module:
     """The model without memory for its weights: names, shapes and types only."""
     with torch.device("meta"):
         return build_model(config, info, pretrained=False)
+
+
+def check_memory(config: Config, info: DataInfo) -> None:
+    """Raise InputError where a model and its training take more than this machine's whole memory."""
+    if config.run.backbone not in BACKBONES or not hasattr(os, "sysconf"):
+        return
+    needed = 16 * sum(weight.numel() for weight in empty_model(config, info).parameters())  # also gradients and Adam's
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise InputError(f"the model and its optimizer would take {needed / 2**30:.0f} GB, this machine has "
+                         f"{memory / 2**30:.0f} GB; lower --dim, --nlevels or the widths of the branches")
 
 
 def check_size(config: Config, info: DataInfo, weights: dict[str, Tensor], source: Path) -> None:

@@ -54,6 +54,23 @@ def find_runs(place: PlaceOptions, method: str, backbone: str = "") -> list[Path
     return runs
 
 
+def never_began(folder: Path) -> bool:
+    """Whether a run folder holds nothing to keep: its run was killed before an epoch of it was saved."""
+    if not folder.is_dir() or (folder / RESULTS).exists():
+        return False
+    last = folder / f"{LAST}.pt"
+    try:
+        return load_checkpoint(last, torch.device("cpu"))["epoch"] == 0 if last.exists() else not any(folder.iterdir())
+    except InputError:
+        return False
+
+
+def clear_start(folder: Path) -> None:
+    """Remove what a run that never began may have left of its first epoch, so that no two runs are mixed."""
+    for path in (folder / "history.csv", *folder.glob("best_*.pt")):
+        path.unlink(missing_ok=True)
+
+
 def set_aside(folder: Path) -> Path | None:
     """Rename an existing run folder to the next free <folder>.N, so that a new run loses nothing."""
     if not folder.exists():
@@ -151,14 +168,14 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON; NaN, which JSON lacks, becomes null."""
-    write_text(path, json.dumps(_without_nan(content), indent=2) + "\n")
+    write_text(path, json.dumps(without_nan(content), indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file; InputError where it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({' '.join(str(error).split())}); train the run again") from error
 
 
@@ -171,9 +188,10 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     write_text(path, text.getvalue())
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Nested data as JSON can hold it."""
     if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -11,12 +11,19 @@ from src.datasets.absence import FILLS
 from src.datasets.base import dataset_spec
 from src.datasets.labels import label_form
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS
-from src.structures import LETTER, InputError, option
+from src.structures import LETTER, RATE, WEIGHT, Bounds, InputError, option, quoted
 
+BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
+MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
-
-
 SELECTIONS = ("best_valid_loss", "best_valid_acc")
+
+
+def check_name(folder: str) -> None:
+    """Raise InputError for a folder's name that is longer than file systems take."""
+    if len(folder.encode("utf-8", "surrogatepass")) > 255:
+        raise InputError(f"a run would stand in a folder {quoted(folder)} of more than 255 bytes, which no file system "
+                         "takes; shorten --name")
 
 
 @dataclass(frozen=True)
@@ -32,9 +39,10 @@ class PlaceOptions:
     def __post_init__(self) -> None:
         dataset_spec(self.dataset)
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
-            raise InputError(f"--name {self.name!r} cannot name a folder; use letters, digits, '_' and '-'")
+            raise InputError(f"--name {quoted(self.name)} cannot name a folder; use letters, digits, '_' and '-'")
         if not 0 <= self.seed < 2**63:
-            raise InputError(f"--seed must lie in [0, 2**63), got {self.seed}")
+            raise InputError(f"--seed must lie in [0, 2**63), got {quoted(self.seed)}")
+        check_name(f"{self.name}_seed{self.seed}")
 
 
 @dataclass(frozen=True)
@@ -67,13 +75,11 @@ class InferenceOptions(PlaceOptions):
     data_file: Path | None = option(None, "evaluate this file instead of the one trained on; labels may be missing")
     data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
                               ("auto", "cpu", "cuda"))
-    batch_size: int | None = option(None, "samples per step (default: that of the training)")
+    batch_size: int | None = option(None, "samples per step (default: that of the training)", bounds=BATCH)
     import_published: Path | None = option(None, "convert this checkpoint of the published code into a run of ours")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.batch_size is not None and self.batch_size < 1:
-            raise InputError(f"--batch_size must be at least 1, got {self.batch_size}")
         if self.predictions and self.selection == "both":
             raise InputError("--predictions needs one checkpoint; add --selection best_valid_loss or best_valid_acc")
         if self.remove and (self.missing or self.contributions):
@@ -108,12 +114,12 @@ class StudyOptions:
                                            "published, is always among them")
     selection: str = option("best_valid_acc", "the checkpoints that tables and figures show", SELECTIONS)
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
-    batch_size: int | None = option(None, "samples per step of the measurements (default: that of the training)")
-    jobs: int = option(1, "runs at one time; the processor cores are shared out among them")
+    batch_size: int | None = option(None, "samples per step of the measurements (default: that of the training)",
+                                     bounds=BATCH)
+    jobs: int = option(1, "runs at one time; the processor cores are shared out among them",
+                       bounds=Bounds(1, 256, "each is a process of its own, with torch and the data in its memory"))
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise InputError(f"--jobs must be at least 1, got {self.jobs}")
         for name in ("datasets", "conditions", "backbones", "methods", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
@@ -123,7 +129,7 @@ class StudyOptions:
         for name, allowed in allowed_words.items():
             unknown = [value for value in getattr(self, name) if value not in allowed]
             if unknown:
-                raise InputError(f"--{name} has {unknown[0]!r}; choose from {', '.join(allowed)}")
+                raise InputError(f"--{name} has {quoted(unknown[0])}; choose from {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)
@@ -164,28 +170,19 @@ class CausalOptions:
 class TrainingOptions:
     """Optimisation."""
 
-    batch_size: int = option(24, "samples per step")
-    accumulate: int = option(1, "batches whose gradients are added up to one step, weighted by their samples")
-    num_epochs: int = option(40, "passes over the training split")
+    batch_size: int = option(24, "samples per step", bounds=BATCH)
+    accumulate: int = option(1, "batches whose gradients are added up to one step, weighted by their samples",
+                             bounds=BATCH)
+    num_epochs: int = option(40, "passes over the training split", bounds=MANY)
     optim: str = option("Adam", "optimizer of torch.optim", OPTIMIZERS)
-    clip: float = option(0.8, "largest gradient norm over all parameters; 0 for no limit")
-    clip_value: float = option(0.0, "largest absolute value of any single gradient; 0 for no limit")
-    when: int = option(20, "epochs without a lower validation loss before learning rates fall to a tenth")
-    m_lr: float = option(1e-3, "learning rate of the backbone")
-    t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with ALBERT)")
-    a_lr: float = option(1e-3, "learning rate of the audio branch")
-    v_lr: float = option(1e-3, "learning rate of the vision branch")
-    c_t_lr: float = option(1e-3, "learning rate of the text constant")
-    c_a_lr: float = option(1e-3, "learning rate of the audio constant")
-    c_v_lr: float = option(1e-3, "learning rate of the vision constant")
-
-    def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("accumulate", 1), ("num_epochs", 1), ("when", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"--{name} must be at least {least}, got {getattr(self, name)}")
-        for name in ("clip", "clip_value"):
-            if getattr(self, name) < 0:
-                raise InputError(f"--{name} must be at least 0, got {getattr(self, name)}")
-        for name in ("m_lr", "t_lr", "a_lr", "v_lr", "c_t_lr", "c_a_lr", "c_v_lr"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"--{name} must be above 0, got {getattr(self, name)}")
+    clip: float = option(0.8, "largest gradient norm over all parameters; 0 for no limit", bounds=WEIGHT)
+    clip_value: float = option(0.0, "largest absolute value of any single gradient; 0 for no limit", bounds=WEIGHT)
+    when: int = option(20, "epochs without a lower validation loss before learning rates fall to a tenth",
+                       bounds=Bounds(0, 10**9, "no run has as many epochs"))
+    m_lr: float = option(1e-3, "learning rate of the backbone", bounds=RATE)
+    t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with ALBERT)", bounds=RATE)
+    a_lr: float = option(1e-3, "learning rate of the audio branch", bounds=RATE)
+    v_lr: float = option(1e-3, "learning rate of the vision branch", bounds=RATE)
+    c_t_lr: float = option(1e-3, "learning rate of the text constant", bounds=RATE)
+    c_a_lr: float = option(1e-3, "learning rate of the audio constant", bounds=RATE)
+    c_v_lr: float = option(1e-3, "learning rate of the vision constant", bounds=RATE)

@@ -1,13 +1,16 @@
-"""The machine: device, seeds, random states, versions, atomic files."""
+"""The machine: the net under every command, device, seeds, random states, versions, atomic files."""
 
 import contextlib
+import errno
 import functools
 import importlib.metadata
 import os
 import platform
 import random
+import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,26 +18,76 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from src.structures import InputError, UsageError
+from src.process import held, let_through, raising, signal_code, unexpected
+from src.streams import Stream, safe_streams
+from src.structures import InputError, UsageError, quoted
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run_command(body: Callable[[], None]) -> int:
-    """Exit code of a command: 0 done, 1 bad input, 2 wrong use, 130 stopped by the user; problems in one sentence."""
+def run_command(body: Callable[[], int | None]) -> int:
+    """Exit code of a command, through which all of them go; every problem is one sentence on standard error.
+
+    0 done (or what the body returns), 1 bad input, 2 wrong use, 70 an error that nobody expected, 130 Ctrl-C,
+    143 SIGTERM, 141 standard output was closed before the end. SystemExit, of --help, goes on.
+    """
+    with raising(), safe_streams() as streams, _quiet():
+        try:
+            code = _outcome(body)
+        except SystemExit:
+            if not _lost(streams):
+                raise
+            code = 0
+        except KeyboardInterrupt:  # a second one, while the first was reported
+            code = signal_code()
+        return code or _lost(streams)
+
+
+def _outcome(body: Callable[[], int | None]) -> int:
+    """Run the body and report how it ended."""
     try:
-        body()
-        return 0
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    except (MemoryError, torch.OutOfMemoryError):
-        message = "there is too little memory; lower --batch_size and raise --accumulate by the same factor"
-        print(f"error: {message}", file=sys.stderr)
-        return 1
+        return body() or 0
     except KeyboardInterrupt as stop:
         print(f"\n{str(stop) or 'stopped'}", file=sys.stderr)
-        return 130
+        return signal_code()
+    except Exception as error:
+        code, message = _problem(error)
+        print(f"error: {InputError(message)}", file=sys.stderr)  # InputError: one printable line
+        return code
+
+
+def _problem(error: Exception) -> tuple[int, str]:
+    """Exit code and sentence of an error."""
+    if isinstance(error, InputError):
+        return 2 if isinstance(error, UsageError) else 1, str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
+        return 1, "there is too little memory; lower --batch_size and raise --accumulate by the same factor"
+    if isinstance(error, OSError) and error.errno is not None:
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)} cannot be used: "
+        return 1, f"{place}{error.strerror}; choose another path, or make this one usable"
+    return 70, unexpected(error)
+
+
+def _lost(streams: tuple[Stream, Stream]) -> int:
+    """Exit code for output that could not be written, else 0."""
+    for stream in streams:
+        stream.flush()
+    found = next((stream.lost for stream in streams if stream.lost), None)
+    if found is None:
+        return 0
+    if found.errno in (errno.EPIPE, errno.ESHUTDOWN):
+        return 141  # 128 + SIGPIPE, which Python turns into this error
+    print(f"error: the output cannot be written ({found.strerror or found}); send it elsewhere", file=sys.stderr)
+    return 1
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Warnings of libraries are for developers, who ask for them with python -W; users are told by our own notes."""
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+        yield
 
 
 def resolve_device(name: str) -> torch.device:
@@ -46,8 +99,9 @@ def resolve_device(name: str) -> torch.device:
     if wanted == "auto":
         return torch.device("cuda", 0) if count else torch.device("cpu")
     number = wanted.removeprefix("cuda").removeprefix(":") or "0"
-    if not number.isdigit():
-        raise UsageError(f"--device {name!r} is no device; choose auto, cpu, cuda, cuda:N, or the number of a GPU")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise UsageError(f"--device {quoted(name)} is no device; choose auto, cpu, cuda, cuda:N, or the number of a "
+                         "GPU")
     if int(number) >= count:
         raise InputError(f"GPU {number} was asked for, but this machine offers {count} to torch {torch.__version__}; "
                          "choose cpu or auto" + (f", or a number below {count}" if count else ""))
@@ -107,21 +161,65 @@ def _git_revision() -> str:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that replaces `path` only once it is whole; InputError where it cannot be written, `path` then stays."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # two processes may write one file at once
+    """A file that replaces `path` only once it is whole; InputError where it cannot be written, `path` then stays.
+
+    A signal stops the body, but neither the replacement nor the clean-up.
+    """
+    partial = partial_name(path)
     made = [folder for folder in path.parents if not folder.exists()]
+    with held():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                with let_through():
+                    yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written ({error.strerror or error}); nothing of it was changed, free "
+                             "space or choose another folder") from error
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+                for folder in made:
+                    folder.rmdir()  # refuses, and ends the clean-up, where the file was written
+
+
+def partial_name(path: Path) -> Path:
+    """Where this process writes what will become `path`; two processes may write one file at once."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder.
+
+    To be called before this process writes there: a container gives the number of a dead process to the next one.
+    """
+    with contextlib.suppress(OSError):
+        for path in folder.glob(".*.partial"):
+            number = path.name.split(".")[-2]
+            if number.isdigit() and not _runs(int(number)):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _runs(number: int) -> bool:
+    """Whether another process of this number exists."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror or error}); nothing of it was changed, free "
-                         "space or choose another folder") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-            for folder in made:
-                folder.rmdir()  # refuses, and ends the clean-up, where the file was written
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True  # of another user
+    return number != os.getpid()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a renamed entry to the disk, where the system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -122,6 +122,49 @@ class CausalOutput:
             "logits": self.logits, "fused": self.effects.fused, "total": self.effects.total, **direct}
 
 
-def option(default: Any, help: str, choices: tuple[str, ...] | None = None, names: tuple[str, ...] = ()) -> Any:
-    """A dataclass field that becomes one command-line flag; `names` are further spellings of the flag."""
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "names": names})
+@dataclass(frozen=True)
+class Bounds:
+    """What a number may be, and why not more."""
+
+    least: float
+    most: float
+    why: str
+    above: bool = False  # `least` itself is too little
+
+    def check(self, name: str, value: float) -> None:
+        """Raise InputError where a value is out of the bounds."""
+        if value < self.least or self.above and value == self.least:
+            raise InputError(f"--{name} must be {'above' if self.above else 'at least'} {self.least}, got "
+                             f"{quoted(value)}")
+        if value > self.most:
+            raise InputError(f"--{name} must be at most {self.most:,}, got {quoted(value)}: {self.why}")
+
+
+HELD = "32-bit floats and the steps of an optimizer hold no more"
+DIM = Bounds(4, 4096, "beyond it a single layer takes hundreds of MB")  # 4: the least width that has positions
+WIDTH = Bounds(1, 8192, "beyond it a single layer takes hundreds of MB")
+LAYERS = Bounds(1, 100, "deeper encoders of this kind do not train, and their memory grows with every layer")
+KERNEL = Bounds(1, 999, "longer than any sequence of these data sets")
+WEIGHT = Bounds(0, 1e30, HELD)
+RATE = Bounds(0, 1e30, HELD, above=True)  # of learning, or of noise
+SEED = Bounds(0, 2**63 - 1, "generators are seeded with 64 bits")
+ANY = {float: Bounds(-1e30, 1e30, HELD), int: Bounds(-2**63, 2**63 - 1, "numbers are counted in 64 bits")}
+
+
+def check_bounds(options: Any) -> None:
+    """Raise InputError for the first number of an options object that is out of its bounds."""
+    for item in dataclasses.fields(options):
+        value = getattr(options, item.name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, (int, float)) and not isinstance(number, bool):
+                (item.metadata.get("bounds") or ANY[type(number)]).check(item.name, number)
+
+
+def option(default: Any, help: str, choices: tuple[str, ...] | None = None, names: tuple[str, ...] = (),
+           bounds: Bounds | None = None) -> Any:
+    """A dataclass field that becomes one command-line flag; `names` are further spellings of the flag.
+
+    `bounds` are those of a number, or of every number of a list; without them it is one that the machine can hold.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "names": names,
+                                                        "bounds": bounds})

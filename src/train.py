@@ -1,5 +1,6 @@
 """Training one run: epochs, selection on the validation split, checkpoints, resuming, the final test."""
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -9,13 +10,15 @@ from typing import Any
 
 import torch
 
-from src.build import build_model, build_objective, build_optimizer, count_parameters
+from src.build import build_model, build_objective, build_optimizer, check_memory, count_parameters
 from src.checkpoint import (
     FORMAT,
     LAST,
     RESULTS,
+    clear_start,
     load_checkpoint,
     load_weights,
+    never_began,
     run_folder,
     save_checkpoint,
     set_aside,
@@ -27,9 +30,10 @@ from src.config import Config
 from src.datasets.base import Dataset
 from src.datasets.loader import Loader
 from src.engine import Scores, evaluate, run_epoch, scores, trivial_scores
+from src.locks import FolderLock
 from src.options import SELECTIONS
 from src.reading.records import Damaged
-from src.runtime import random_state, restore_random_state, seed_everything, storage_device, versions
+from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.saved import check_form, optimizer_form
 from src.structures import InputError
 from src.tasks import Task, make_task
@@ -53,12 +57,14 @@ class RunResult:
 class Trainer:
     """The state of a run in training."""
 
-    def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
-        self.config, self.dataset, self.device = config, dataset, device
+    def __init__(self, config: Config, dataset: Dataset, device: torch.device, lock: FolderLock | None = None) -> None:
+        self.config, self.dataset, self.device, self.lock = config, dataset, device, lock
+        check_memory(config, dataset.info)
         self.task: Task = make_task(dataset.info.task)
         self.folder = run_folder(config.run, config.run.backbone, config.run.method)
         seed_everything(config.run.seed)
-        self.resuming = config.run.resume and (self.folder / f"{LAST}.pt").exists()
+        self.empty = never_began(self.folder)
+        self.resuming = config.run.resume and not self.empty and (self.folder / f"{LAST}.pt").exists()
         self.model = build_model(config, dataset.info, pretrained=not self.resuming).to(device)
         self.objective = build_objective(config, self.task, self.model)
         self.optimizer = build_optimizer(config, self.model)
@@ -83,18 +89,33 @@ class Trainer:
         else:
             if run.resume:
                 print(f"nothing to continue in {self.folder}, so this run begins anew")
-            aside = set_aside(self.folder)
-            if aside:
-                print(f"the earlier run of this name is kept in {aside}")
+            self._clear()
             seed_everything(run.seed)  # dropout does not depend on what was built before
             self._save_last()
         write_yaml(self.folder / "config.yaml", saved_form(self.config))
 
+    def _clear(self) -> None:
+        """Make room for a new run; an earlier one is kept under another name."""
+        if self.empty:
+            clear_start(self.folder)
+            return
+        aside = set_aside(self.folder)
+        if aside:
+            print(f"the earlier run of this name is kept in {aside}")
+            if self.lock:
+                self.lock.acquire()  # the lock went with the old folder
+
     def run(self) -> None:
         """All epochs that are left."""
+        while self.epoch < self.config.training.num_epochs:
+            self._run_epoch()
+
+    def whole(self) -> RunResult:
+        """The run from where it stands to its test scores; raises Interrupted where the user stops it."""
         try:
-            while self.epoch < self.config.training.num_epochs:
-                self._run_epoch()
+            self.start()
+            self.run()
+            return self.test()
         except KeyboardInterrupt:
             raise Interrupted(f"stopped; epoch {self.saved_epoch} of {self.config.training.num_epochs} is the last one "
                               f"saved in {self.folder}, continue with the same command and --resume") from None
@@ -200,13 +221,24 @@ def saved_form(config: Config) -> dict[str, Any]:
 def train(config: Config, dataset: Dataset, device: torch.device) -> Iterator[RunResult]:
     """Train the runs that `--method` asks for, or continue them, and test their selected checkpoints.
 
-    All models are built before the first is trained, so that nothing missing is found out late.
+    All models are built before the first is trained, so that nothing missing is found out late. Raises InputError
+    where another process works on one of the runs.
     """
-    trainers = [Trainer(one, dataset, device) for one in paired(config)]
-    for trainer in trainers:
-        trainer.start()
-        trainer.run()
-        yield trainer.test()
+    configs = paired(config)
+    with contextlib.ExitStack() as stack:
+        locks = [stack.enter_context(_locked(run_folder(one.run, one.run.backbone, one.run.method)))
+                 for one in configs]
+        trainers = [Trainer(one, dataset, device, lock) for one, lock in zip(configs, locks, strict=True)]
+        for trainer in trainers:
+            yield trainer.whole()
+
+
+def _locked(folder: Path) -> FolderLock:
+    """The lock of a run folder that is rid of what killed processes left; a file of its name is put aside."""
+    if folder.is_file():
+        set_aside(folder)
+    sweep(folder)
+    return FolderLock(folder, "wait until it is through, or choose another --name")
 
 
 def paired(config: Config) -> list[Config]:

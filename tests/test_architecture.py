@@ -14,9 +14,9 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py"), *ROOT.glob("modules/*.py")])
 # From the bottom up; a part imports from lower levels and from its own package only.
 LEVELS = [
-    {"registry", "structures"}, {"modules", "reading"}, {"fusions", "branches", "backbones", "datasets", "metrics"},
-    {"losses", "tasks", "causal_mer_model"}, {"options"}, {"config", "runtime", "saved"}, {"checkpoint"}, {"build"},
-    {"engine"},
+    {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"}, {"runtime"},
+    {"fusions", "branches", "backbones", "datasets", "metrics"},
+    {"losses", "tasks", "causal_mer_model"}, {"options"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
     {"train", "analysis", "published"}, {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

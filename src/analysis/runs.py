@@ -1,6 +1,5 @@
-"""The runs of a study: finding finished ones, training the others, measuring all, several at a time."""
+"""The runs of a study: training and measuring them, several at a time."""
 
-import csv
 import hashlib
 import json
 import multiprocessing
@@ -8,47 +7,31 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from src.analysis.found import find_finished as find_finished
+from src.analysis.found import finished, read_results
 from src.analysis.measures import VERSION, measure, samples
-from src.analysis.plan import Job, fingerprint
+from src.analysis.plan import Job
 from src.analysis.trained import load_trained
 from src.build import build_data
-from src.checkpoint import FORMAT, LAST, RESULTS, run_folder, write_json
+from src.checkpoint import LAST, RESULTS, read_json, run_folder, without_nan, write_json
 from src.config import config_from
+from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
-from src.runtime import ROOT, resolve_device
+from src.process import LIFELINE, blocked
+from src.runtime import ROOT, resolve_device, sweep
+from src.streams import safe
 from src.structures import InputError
-
-Found = dict[str, Path]  # fingerprint -> folder of a finished run
-
-
-def find_finished(checkpoint_path: Path) -> tuple[Found, list[str]]:
-    """All finished runs below a folder, whatever their names, and a sentence for each kind that cannot be used."""
-    found, spoilt, foreign = {}, [], []
-    for path in sorted(checkpoint_path.glob(f"checkpoint(*)/*_seed*/*/{RESULTS}")):
-        try:
-            results = json.loads(path.read_text())
-            if results["format"] != FORMAT:
-                raise KeyError("format")
-            key = fingerprint(config_from(results["config"]).flat(), results["data"]["sha256"])
-        except (OSError, ValueError, KeyError, TypeError, InputError):
-            foreign.append(path.parent)
-            continue
-        if all((path.parent / f"{name}.pt").exists() for name in results["selections"]):
-            found[key] = path.parent
-        else:
-            spoilt.append(path.parent)
-    return found, [f"{len(folders)} run{'s' * (len(folders) > 1)} ({folders[0]}{', ...' * (len(folders) > 1)}) {text}; "
-                   "not used, and trained again where this study needs them"
-                   for folders, text in ((foreign, "made by another format of this code"),
-                                         (spoilt, "finished but without checkpoints")) if folders]
 
 
 def say(text: str) -> None:
@@ -77,6 +60,8 @@ class Runner:
     def __init__(self, options: StudyOptions, extra: Iterable[str]) -> None:
         self.options, self.extra = options, tuple(extra)
         self._sha256: dict[str, str] = {}
+        self._stopping = threading.Event()
+        self._lifeline = -1  # the end of a pipe that every run inherits
 
     def sha256(self, job: Job) -> str:
         """Hash of the job's data, which is generated first if it is synthetic."""
@@ -92,35 +77,65 @@ class Runner:
                 f"--checkpoint_path={self.options.checkpoint_path}"]
 
     def train(self, missing: list[Job]) -> None:
-        """Train all jobs, `--jobs` at a time; a run that was cut off continues.
+        """Train all jobs, `--jobs` at a time; a run that was cut off continues. No run outlives this process.
 
         Raises InputError with the first message of a failed run once all others are done.
         """
         progress = Progress("run", len(missing), self.options.jobs)
         failed = []
-        with ThreadPoolExecutor(self.options.jobs) as pool:
-            futures = {pool.submit(self._train, job): job for job in missing}
-            try:
-                for future in as_completed(futures):
-                    job, message = futures[future], future.result()
-                    failed += [f"{job.title}: {message}"] if message else []
-                    progress.step(f"{job.title} {'failed' if message else 'trained'}")
-            except KeyboardInterrupt:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise KeyboardInterrupt("stopped; the same command continues") from None
+        self._lifeline, ours = os.pipe()
+        try:
+            with ThreadPoolExecutor(self.options.jobs) as pool:
+                futures = {pool.submit(self._train, job): job for job in missing}
+                try:
+                    for future in as_completed(futures):
+                        job, message = futures[future], future.result()
+                        failed += [f"{job.title}: {message}"] if message else []
+                        progress.step(f"{job.title} {'failed' if message else 'trained'}")
+                finally:
+                    self._stopping.set()
+                    os.close(ours)  # whatever still runs stops, as it does where this process is killed
+                    pool.shutdown(wait=True, cancel_futures=True)
+        finally:
+            os.close(self._lifeline)
         if failed:
             raise InputError(f"{len(failed)} of {len(missing)} runs failed, the first with '{failed[0]}'; mend that "
                              "and give the same command, which keeps the finished runs")
 
     def _train(self, job: Job) -> str:
-        """Run main.py in a process of its own. -> its error, empty if it went well."""
+        """Run main.py in a process of its own. -> its error, empty if it went well.
+
+        Runs of a killed study may still be stopping, and another study may train the same: such a run is waited for.
+        """
+        folder, message = self.folder(job), "stopped"
+        while not self._stopping.is_set():
+            if busy(folder):
+                self._stopping.wait(0.2)
+                continue
+            if self._is_there(job, folder):
+                return ""
+            message = self._start(job, folder)
+            if BUSY not in message:
+                break
+        return message
+
+    def _is_there(self, job: Job, folder: Path) -> bool:
+        """Whether the run was finished since this study looked, by another one."""
+        try:
+            return finished(folder) == (job.fingerprint(self.sha256(job)), True)
+        except InputError:
+            return False
+
+    def _start(self, job: Job, folder: Path) -> str:
+        """Run main.py once. -> its error, empty if it went well."""
         words = self.command(job)
-        folder = self.folder(job)
         if (folder / f"{LAST}.pt").exists() and not (folder / RESULTS).exists():
             words.append("--resume")
         say(f"python {shlex.join(words)}")
         done = subprocess.run([sys.executable, ROOT / words[0], *words[1:]], cwd=Path.cwd(), text=True,
-                              capture_output=True, env=os.environ | {"OMP_NUM_THREADS": str(threads(self.options))})
+                              capture_output=True, errors="replace", pass_fds=(self._lifeline,),
+                              env=os.environ | {"OMP_NUM_THREADS": str(threads(self.options)),
+                                                LIFELINE: str(self._lifeline)})
         return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no message"])[-1]
 
     def folder(self, job: Job) -> Path:
@@ -140,16 +155,39 @@ def measure_all(folders: Iterable[Path], with_samples: set[Path], options: Study
     """Rows (and, where wanted, samples) of every run's selected checkpoint; measured once and kept in its folder."""
     wanted = {folder: folder in with_samples for folder in folders}
     progress = Progress("measured", len(wanted), options.jobs)
-    context = multiprocessing.get_context("spawn")
     found = {}
-    with ProcessPoolExecutor(options.jobs, context, torch.set_num_threads, (threads(options),)) as pool:
-        futures: dict[Future, Path] = {
-            pool.submit(measured, folder, more, options): folder
-            for folder, more in wanted.items()}
-        for future in as_completed(futures):
-            found[futures[future]] = future.result()
-            progress.step(str(futures[future]))
+    context = multiprocessing.get_context("spawn")
+    resource_tracker.ensure_running()  # it would let signals through again
+    with ProcessPoolExecutor(options.jobs, context, _worker, (threads(options),)) as pool:
+        try:
+            with blocked():  # inherited by the workers, which are started here
+                futures: dict[Future, Path] = {
+                    pool.submit(measured, folder, more, options): folder
+                    for folder, more in wanted.items()}
+            for future in as_completed(futures):
+                found[futures[future]] = future.result()
+                progress.step(str(futures[future]))
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
     return found
+
+
+def _worker(count: int) -> None:
+    """Make a new process one that measures: silent, and gone when the study is."""
+    torch.set_num_threads(count)
+    sys.stdout, sys.stderr = safe(sys.stdout), safe(sys.stderr)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    threading.Thread(target=_end_with_study, daemon=True).start()
+
+
+def _end_with_study() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def measured(folder: Path, with_samples: bool, options: StudyOptions) -> dict[str, Any]:
@@ -157,26 +195,32 @@ def measured(folder: Path, with_samples: bool, options: StudyOptions) -> dict[st
     checkpoint, stored = (folder / name.format(options.selection) for name in ("{}.pt", "measures_{}.json"))
     with checkpoint.open("rb") as file:
         key = {"version": VERSION, "checkpoint": hashlib.sha256(file.read()).hexdigest()}
-    if stored.exists():
-        try:
-            content = json.loads(stored.read_text())
-        except ValueError:
-            content = {}
-        asked = content.get("key") == key and all(set(getattr(options, name)) <= set(content.get(name, ())) for name in
-                                                  ("analyses", "fills"))
-        if asked and (content["samples"] or not with_samples):
-            return content
-    config = config_from(json.loads((folder / RESULTS).read_text())["config"])
+    sweep(folder)
+    content = _stored(stored)
+    asked = content.get("key") == key and all(set(getattr(options, name)) <= set(content[name]) for name in
+                                              ("analyses", "fills"))
+    if asked and (content["samples"] or not with_samples):
+        return content
+    config = config_from(read_results(folder)["config"])
     place = InferenceOptions(dataset=config.run.dataset, batch_size=options.batch_size)
     _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
     content = {"key": key, "analyses": options.analyses, "fills": options.fills,
                "rows": measure(trained, options.analyses, options.fills),
                "samples": samples(trained) if with_samples else []}
-    write_json(stored, content)
+    write_json(stored, content | {"sha256": _digest(content)})
     return content
 
 
-def history(folder: Path) -> list[dict[str, float]]:
-    """Rows of a run's history.csv."""
-    with (folder / "history.csv").open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+def _stored(path: Path) -> dict[str, Any]:
+    """Earlier measurements, or nothing where they are missing or were changed since: they can be made again."""
+    try:
+        content = read_json(path)
+    except InputError:
+        return {}
+    whole = type(content) is dict and content.pop("sha256", "") == _digest(content)
+    return content if whole else {}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """sha256 of measurements, the same before and after saving."""
+    return hashlib.sha256(json.dumps(without_nan(content), sort_keys=True).encode()).hexdigest()

@@ -9,32 +9,53 @@ repeated; a study that was cut off continues where it was.
 
 import functools
 import shlex
+import shutil
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from src.analysis.figures import save_figures
+from src.analysis.found import find_finished, history, read_results
 from src.analysis.plan import Job, jobs, plans
 from src.analysis.records import TRIVIAL, Row, RunRecord, SampleRecord, Study
 from src.analysis.report import align
-from src.analysis.runs import Runner, find_finished, history, measure_all
+from src.analysis.runs import Runner, measure_all
 from src.analysis.tables import score_tables, study_tables, to_markdown, to_tex
 from src.analysis.web import write_report
-from src.checkpoint import RESULTS, read_json, write_csv, write_text
+from src.checkpoint import write_csv, write_text
 from src.config import parse_study
+from src.locks import FolderLock
 from src.options import StudyOptions
-from src.runtime import run_command
+from src.process import finish, held
+from src.runtime import partial_name, run_command, sweep
 from src.structures import InputError
 from src.tasks import make_task
 
+PAGE = "report.html"
+FILES = {"results.csv", "tables.md", "tables.tex", "figures", PAGE}
+
 
 def run(argv: Sequence[str] | None) -> None:
-    """Plan, train, measure, report."""
+    """One study at a time works on a report folder."""
     options, extra = parse_study(argv)
-    if options.report.exists() and not options.overwrite:
-        raise InputError(f"the report folder {options.report} exists; choose another --report, or give --overwrite to "
-                         "replace the files of the earlier report")
+    if options.report.is_file():
+        raise InputError(f"--report {options.report} is a file; choose another folder")
+    try:
+        with FolderLock(options.report, "wait until it is through, or choose another --report"):
+            sweep(options.report)
+            # Without a page it is what a killed study left behind.
+            names = {path.name for path in options.report.iterdir()}
+            if not names <= FILES - {PAGE} and not options.overwrite:
+                raise InputError(f"the report folder {options.report} exists; choose another --report, or give "
+                                 "--overwrite to replace the files of the earlier report")
+            _study(options, extra)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command continues") from None
+
+
+def _study(options: StudyOptions, extra: list[str]) -> None:
+    """Plan, train, measure, report."""
     wanted = jobs(plans(options), extra)
     runner = Runner(options, extra)
     found, notes = find_finished(options.checkpoint_path)
@@ -57,7 +78,7 @@ def collect(options: StudyOptions, folders: dict[Job, Path], commands: dict[Job,
     content = measure_all(dict.fromkeys(folders.values()), shown, options)
     rows, runs, samples, measures, trivial = [], [], [], {}, {}
     for job, folder in folders.items():
-        results = read_json(folder / RESULTS)
+        results = read_results(folder)
         place = _place(job)
         rows += [place | {"selection": options.selection, "run": str(folder)} | row for row in content[folder]["rows"]]
         rows += _other_selections(place, options.selection, results, folder)
@@ -119,16 +140,31 @@ def remarks(study: Study) -> list[str]:
 
 
 def write(study: Study, folder: Path) -> None:
-    """All files of a report, the page last."""
-    for earlier in (folder / "figures").glob("*.*"):
-        earlier.unlink()  # --overwrite: figures of another grid would otherwise stay among the new ones
-    write_csv(folder / "results.csv", study.rows)
-    write_text(folder / "tables.md", to_markdown(study))
-    write_text(folder / "tables.tex", to_tex(study))
-    write_report(study, save_figures(study, folder / "figures"), folder / "report.html")
+    """All files of a report; those of an earlier one are replaced only once all new ones are on the disk."""
+    new = partial_name(folder / "report")
+    try:
+        write_csv(new / "results.csv", study.rows)
+        write_text(new / "tables.md", to_markdown(study))
+        write_text(new / "tables.tex", to_tex(study))
+        write_report(study, save_figures(study, new / "figures"), new / PAGE)
+        with held():
+            _replace(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
     for caption, _, lines in score_tables(study):
         print(f"\n{caption}\n{align(lines)}")
     print(f"\nwritten to {folder}: results.csv, tables.md, tables.tex, figures, report.html")
+
+
+def _replace(new: Path, folder: Path) -> None:
+    """Move the files of a report into its folder, the page last; figures of an earlier report go."""
+    kept = {path.name for path in (new / "figures").glob("*")}
+    for earlier in (folder / "figures").glob("*.*"):
+        if earlier.name not in kept:
+            earlier.unlink()
+    (folder / "figures").mkdir(exist_ok=True)
+    for path in sorted(new.rglob("*.*"), key=lambda path: path.name == PAGE):
+        path.replace(folder / path.relative_to(new))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -137,4 +173,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(finish(main()))

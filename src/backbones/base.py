@@ -8,18 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.transformer import Dropouts, TransformerEncoder
-from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError
+from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError, check_bounds
 
 
 def check_options(options: Any) -> None:
-    """Raise InputError unless dropouts lie in [0, 1), dim is 4 or more, sizes 1, weights 0, and heads divide dim."""
+    """Raise InputError unless numbers lie in their bounds, dropouts in [0, 1), kernels are odd and heads divide dim."""
+    check_bounds(options)
     for item in fields(options):
         name, value = item.name, getattr(options, item.name)
-        least = 4 if name == "dim" else int(item.type is int)  # 4: the least width that has positions
         if "dropout" in name and not 0 <= value < 1:
             raise InputError(f"--{name} must lie in [0, 1), got {value}")
-        if value < least:
-            raise InputError(f"--{name} must be at least {least}, got {value}")
         if name.startswith("kernel_") and value % 2 == 0:
             raise InputError(f"--{name} must be odd, so that a window has a middle frame, got {value}")
     if options.dim % options.num_heads:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from modules.distillation import GraphDistillation, margin_loss, positive_cosine
 from src.backbones.base import Crossmodal, check_options
 from src.registry import BACKBONES
-from src.structures import BackboneOutput, Batch, DataInfo, InputError, option
+from src.structures import DIM, KERNEL, LAYERS, WEIGHT, WIDTH, BackboneOutput, Batch, DataInfo, InputError, option
 
 ORDER = ("text", "vision", "audio")  # of the graphs' vertices and of concatenated states, as published
 TEXT, VISION, AUDIO = range(3)
@@ -36,12 +36,13 @@ HETEROGENEOUS_PRIOR = (*HOMOGENEOUS_PRIOR, (AUDIO, VISION))
 class DmdOptions:
     """Sizes, dropouts and loss weights of DMD; the defaults are the published ones for MOSEI."""
 
-    dim: int = option(30, "width d of every modality inside the backbone")
-    kernel_t: int = option(5, "frames the text projection sees at once")
-    kernel_a: int = option(1, "frames the audio projection sees at once")
-    kernel_v: int = option(3, "frames the vision projection sees at once")
-    nlevels: int = option(4, "layers of every encoder; those that follow the crossmodal ones have at least 3")
-    num_heads: int = option(6, "attention heads; must divide --dim")
+    dim: int = option(30, "width d of every modality inside the backbone", bounds=DIM)
+    kernel_t: int = option(5, "frames the text projection sees at once", bounds=KERNEL)
+    kernel_a: int = option(1, "frames the audio projection sees at once", bounds=KERNEL)
+    kernel_v: int = option(3, "frames the vision projection sees at once", bounds=KERNEL)
+    nlevels: int = option(4, "layers of every encoder; those that follow the crossmodal ones have at least 3",
+                          bounds=LAYERS)
+    num_heads: int = option(6, "attention heads; must divide --dim", bounds=WIDTH)
     attn_mask: bool = option(True, "hide future frames from attention")
     mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
     attn_dropout: float = option(0.4, "attention dropout where the source is text, and after the crossmodal encoders")
@@ -52,12 +53,12 @@ class DmdOptions:
     res_dropout: float = option(0.0, "dropout on every residual branch")
     text_dropout: float = option(0.3, "dropout on the text input")
     out_dropout: float = option(0.5, "dropout inside the eight output blocks")
-    homogeneous_size: int = option(64, "hidden width of the homogeneous distillation graph")
-    heterogeneous_size: int = option(32, "hidden width of the heterogeneous distillation graph")
-    homogeneous_weight: float = option(0.05, "weight of the homogeneous distillation")
-    heterogeneous_weight: float = option(0.05, "weight of the heterogeneous distillation")
-    decoupling_weight: float = option(0.1, "weight of reconstruction, cycle, margin and orthogonality")
-    margin_weight: float = option(0.1, "further weight of margin and orthogonality")
+    homogeneous_size: int = option(64, "hidden width of the homogeneous distillation graph", bounds=WIDTH)
+    heterogeneous_size: int = option(32, "hidden width of the heterogeneous distillation graph", bounds=WIDTH)
+    homogeneous_weight: float = option(0.05, "weight of the homogeneous distillation", bounds=WEIGHT)
+    heterogeneous_weight: float = option(0.05, "weight of the heterogeneous distillation", bounds=WEIGHT)
+    decoupling_weight: float = option(0.1, "weight of reconstruction, cycle, margin and orthogonality", bounds=WEIGHT)
+    margin_weight: float = option(0.1, "further weight of margin and orthogonality", bounds=WEIGHT)
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -8,19 +8,20 @@ from torch import nn
 
 from src.backbones.base import Crossmodal, check_options
 from src.registry import BACKBONES
-from src.structures import MODALITIES, BackboneOutput, Batch, DataInfo, InputError, option
+from src.structures import DIM, KERNEL, LAYERS, MODALITIES, WIDTH, BackboneOutput, Batch, DataInfo, InputError, option
 
 
 @dataclass(frozen=True)
 class MultOptions:
     """Sizes and dropouts of MulT."""
 
-    dim: int = option(40, "width d of every modality inside the backbone")
-    kernel_t: int = option(1, "frames the text projection sees at once")
-    kernel_a: int = option(3, "frames the audio projection sees at once")
-    kernel_v: int = option(3, "frames the vision projection sees at once")
-    nlevels: int = option(5, "layers of each crossmodal encoder; self-attention encoders have at least 3")
-    num_heads: int = option(10, "attention heads; must divide --dim")
+    dim: int = option(40, "width d of every modality inside the backbone", bounds=DIM)
+    kernel_t: int = option(1, "frames the text projection sees at once", bounds=KERNEL)
+    kernel_a: int = option(3, "frames the audio projection sees at once", bounds=KERNEL)
+    kernel_v: int = option(3, "frames the vision projection sees at once", bounds=KERNEL)
+    nlevels: int = option(5, "layers of each crossmodal encoder; self-attention encoders have at least 3",
+                          bounds=LAYERS)
+    num_heads: int = option(10, "attention heads; must divide --dim", bounds=WIDTH)
     attn_mask: bool = option(True, "hide future frames from attention")
     mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
     attn_dropout: float = option(0.1, "attention dropout where the source is text, and in self-attention")

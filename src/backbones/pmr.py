@@ -32,7 +32,7 @@ from modules.position_embedding import SinusoidalPositions
 from modules.transformer import Dropouts, TransformerEncoder, xavier_linear
 from src.backbones.base import Projected, check_options
 from src.registry import BACKBONES
-from src.structures import MODALITIES, BackboneOutput, Batch, DataInfo, option
+from src.structures import DIM, KERNEL, LAYERS, MODALITIES, WIDTH, BackboneOutput, Batch, DataInfo, option
 
 MESSAGE = "message"
 
@@ -41,13 +41,13 @@ MESSAGE = "message"
 class PmrOptions:
     """Sizes and dropouts of PMR."""
 
-    dim: int = option(64, "width d of every modality and of the message")
-    kernel_t: int = option(1, "frames the text projection sees at once")
-    kernel_a: int = option(3, "frames the audio projection sees at once")
-    kernel_v: int = option(3, "frames the vision projection sees at once")
-    nlevels: int = option(4, "layers of reinforcement")
-    final_levels: int = option(3, "layers of the encoder that reads message and modalities at the end")
-    num_heads: int = option(8, "attention heads; must divide --dim")
+    dim: int = option(64, "width d of every modality and of the message", bounds=DIM)
+    kernel_t: int = option(1, "frames the text projection sees at once", bounds=KERNEL)
+    kernel_a: int = option(3, "frames the audio projection sees at once", bounds=KERNEL)
+    kernel_v: int = option(3, "frames the vision projection sees at once", bounds=KERNEL)
+    nlevels: int = option(4, "layers of reinforcement", bounds=LAYERS)
+    final_levels: int = option(3, "layers of the encoder that reads message and modalities at the end", bounds=LAYERS)
+    num_heads: int = option(8, "attention heads; must divide --dim", bounds=WIDTH)
     mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
     attn_dropout: float = option(0.0, "attention dropout; slower on a CPU where it is above 0")
     relu_dropout: float = option(0.1, "dropout inside the feed-forward layers")

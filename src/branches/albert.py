@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from src.registry import BRANCHES
-from src.structures import InputError, option
+from src.structures import LAYERS, WIDTH, InputError, check_bounds, option
 
 
 @dataclass(frozen=True)
@@ -15,16 +15,14 @@ class AlbertOptions:
 
     text_init: str = option("pretrained", "start ALBERT from pretrained or random weights", ("pretrained", "random"))
     text_pretrained: str = option("albert-base-v2", "name on the Hugging Face hub, or folder, of ALBERT's weights")
-    albert_layers: int = option(12, "ALBERT's layers")
-    albert_hidden: int = option(768, "ALBERT's hidden width")
-    albert_heads: int = option(12, "ALBERT's attention heads; must divide --albert_hidden")
-    albert_intermediate: int = option(3072, "ALBERT's feed-forward width")
-    albert_embedding: int = option(128, "width that the text features are projected to")
+    albert_layers: int = option(12, "ALBERT's layers", bounds=LAYERS)
+    albert_hidden: int = option(768, "ALBERT's hidden width", bounds=WIDTH)
+    albert_heads: int = option(12, "ALBERT's attention heads; must divide --albert_hidden", bounds=WIDTH)
+    albert_intermediate: int = option(3072, "ALBERT's feed-forward width", bounds=WIDTH)
+    albert_embedding: int = option(128, "width that the text features are projected to", bounds=WIDTH)
 
     def __post_init__(self) -> None:
-        for name in ("albert_layers", "albert_hidden", "albert_heads", "albert_intermediate", "albert_embedding"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name} must be at least 1, got {getattr(self, name)}")
+        check_bounds(self)
         if self.albert_hidden % self.albert_heads:
             raise InputError(f"--albert_heads {self.albert_heads} does not divide "
                              f"--albert_hidden {self.albert_hidden}; choose a divisor")

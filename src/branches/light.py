@@ -7,18 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from src.registry import BRANCHES
-from src.structures import InputError, option
+from src.structures import WIDTH, option
 
 
 @dataclass(frozen=True)
 class LightOptions:
     """Size of the light branches."""
 
-    light_width: int = option(64, "hidden width of a light branch")
-
-    def __post_init__(self) -> None:
-        if self.light_width < 1:
-            raise InputError(f"--light_width must be at least 1, got {self.light_width}")
+    light_width: int = option(64, "hidden width of a light branch", bounds=WIDTH)
 
 
 @BRANCHES.register("light")

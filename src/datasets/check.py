@@ -1,22 +1,27 @@
 """`python -m src.datasets.check --dataset iemocap --data_path data`: a report on a data file, PASS or FAIL per item."""
 
 import argparse
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import src.datasets  # noqa: F401  (fills the registry)
 from src.datasets.base import DatasetSpec, data_file, dataset_spec, file_hash, open_file
 from src.datasets.checks import inspect
 from src.datasets.labels import Finding, label_form
+from src.flags import Parser, path, text
+from src.process import finish
 from src.registry import DATASETS
+from src.runtime import run_command
 from src.structures import InputError
 
 WORDS = {"PASS": "PASS", "NOTE": "PASS", "WARN": "FAIL", "FAIL": "FAIL"}
 
 
-def report(path: Path, spec: DatasetSpec, task: str, aligned: bool) -> bool:
+def report(file: Path, spec: DatasetSpec, task: str, aligned: bool) -> bool:
     """Print every finding, the label histograms and the hash; True if all items pass."""
-    raw = open_file(path, spec, task)
-    print(f"file    {path.absolute()} ({path.stat().st_size} bytes)\nsha256  {file_hash(path)}")
+    raw = open_file(file, spec, task)
+    print(f"file    {file.absolute()} ({file.stat().st_size} bytes)\nsha256  {file_hash(file)}")
     if aligned in spec.expected:
         print(f"known   {spec.expected[aligned]} in the file that MulT's users download; other shapes are accepted")
     findings = [Finding("PASS", "file", "reads as plain data"), *inspect(raw, task)]
@@ -30,22 +35,28 @@ def report(path: Path, spec: DatasetSpec, task: str, aligned: bool) -> bool:
     return passed
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Check one file; 0 if all items pass, 1 if not."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--dataset", required=True, help=f"{', '.join(DATASETS)}, or your own file.pkl")
-    parser.add_argument("--task", help="emotion4, sentiment7, sentiment or classes:N (default: the dataset's)")
-    parser.add_argument("--data_path", type=Path, default=Path("data"), help="folder of the file (default: data)")
+def run(argv: Sequence[str] | None) -> int:
+    """Parse and check one file; 0 if all items pass, 1 if not."""
+    parser = Parser(prog="python -m src.datasets.check", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--dataset", required=True, type=text, help=f"{', '.join(DATASETS)}, or your own file.pkl")
+    parser.add_argument("--task", type=text,
+                        help="emotion4, sentiment7, sentiment or classes:N (default: the dataset's)")
+    parser.add_argument("--data_path", type=path, default=Path("data"), help="folder of the file (default: data)")
     parser.add_argument("--aligned", action=argparse.BooleanOptionalAction, default=True, help="word-aligned file")
-    args = parser.parse_args(argv)
+    options = parser.parse(argv)
     try:
-        spec = dataset_spec(args.dataset)
-        path = data_file(args.data_path, spec, args.aligned, spec.Options())
-        return 0 if report(path, spec, args.task or spec.task, args.aligned) else 1
+        spec = dataset_spec(options.dataset)
+        file = data_file(options.data_path, spec, options.aligned, spec.Options())
+        return 0 if report(file, spec, options.task or spec.task, options.aligned) else 1
     except InputError as error:
         print(f"FAIL  file: {error}")
         return 1
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what a command line asks for; returns the exit code of `run_command`."""
+    return run_command(functools.partial(run, argv))
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(finish(main()))

@@ -13,7 +13,7 @@ import numpy as np
 
 from src.datasets.base import DatasetSpec
 from src.registry import DATASETS
-from src.structures import MODALITIES, InputError, option
+from src.structures import MODALITIES, RATE, SEED, Bounds, InputError, check_bounds, option, quoted
 
 CLASSES = 4
 SHIFTS = ("test_shifted", "test_reversed")  # test splits in which the shortcut is broken, and misleads
@@ -21,6 +21,10 @@ SHAPES = {  # sizes of train, valid, test; frames and features of text, audio, v
     "small": ((3000, 500, 1000), (4, 4, 4), (8, 8, 8), (1, 1, 1, 1)),
     "iemocap": ((2717, 798, 938), (20, 20, 20), (300, 74, 35), (954, 338, 690, 735)),
 }
+LARGEST = 500_000_000  # numbers in a file; they are made in memory, 8 bytes each
+SAMPLES = Bounds(1, 10**7, "the whole file is made in memory")
+FRAMES = Bounds(1, 10**5, "attention over more takes the square of their number")
+FEATURES = Bounds(1, 10**5, "no features of this field are as wide")
 
 
 @dataclass(frozen=True)
@@ -28,26 +32,34 @@ class SyntheticOptions:
     """Everything that decides the content of a synthetic file."""
 
     synthetic_shape: str = option("small", "sizes and class frequencies to start from", tuple(SHAPES))
-    synthetic_sizes: tuple[int, ...] = option((), "samples of train, valid and test (default: those of the shape)")
-    synthetic_lengths: tuple[int, ...] = option((), "frames of text, audio and vision (default: those of the shape)")
-    synthetic_widths: tuple[int, ...] = option((), "features of text, audio and vision (default: those of the shape)")
+    synthetic_sizes: tuple[int, ...] = option((), "samples of train, valid and test (default: those of the shape)",
+                                               bounds=SAMPLES)
+    synthetic_lengths: tuple[int, ...] = option((), "frames of text, audio and vision (default: those of the shape)",
+                                               bounds=FRAMES)
+    synthetic_widths: tuple[int, ...] = option((), "features of text, audio and vision (default: those of the shape)",
+                                               bounds=FEATURES)
     shortcut_t: float = option(0.8, "share of samples whose text shows the emotion directly")
     shortcut_a: float = option(0.0, "share of samples whose audio shows the emotion directly")
     shortcut_v: float = option(0.0, "share of samples whose vision shows the emotion directly")
-    synthetic_noise: float = option(0.15, "standard deviation of the noise on every feature")
-    synthetic_seed: int = option(0, "seed of the generator")
+    synthetic_noise: float = option(0.15, "standard deviation of the noise on every feature",
+                                    bounds=RATE)
+    synthetic_seed: int = option(0, "seed of the generator", bounds=SEED)
 
     def __post_init__(self) -> None:
         for name in ("synthetic_sizes", "synthetic_lengths", "synthetic_widths"):
             values = getattr(self, name)
             if values and (len(values) != 3 or min(values) < 1):
                 raise InputError(f"--{name} needs three numbers of at least 1, such as 20,74,35, got "
-                                 f"{','.join(map(str, values))}")
+                                 f"{', '.join(map(quoted, values[:4]))}{', ...' * (len(values) > 4)}")
         for name in ("shortcut_t", "shortcut_a", "shortcut_v"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"--{name} is a share in [0, 1], got {getattr(self, name)}")
-        if self.synthetic_noise <= 0:
-            raise InputError(f"--synthetic_noise must be above 0, got {self.synthetic_noise}")
+        check_bounds(self)
+        sizes, lengths, widths, _ = self.shape
+        numbers = (sum(sizes) + len(SHIFTS) * sizes[2]) * sum(a * b for a, b in zip(lengths, widths, strict=True))
+        if numbers > LARGEST:
+            raise InputError(f"the synthetic file would hold {numbers:,} numbers, more than {LARGEST:,} (4 GB); lower "
+                             "--synthetic_sizes, --synthetic_lengths or --synthetic_widths")
 
     @property
     def shape(self) -> tuple[tuple[int, ...], ...]:

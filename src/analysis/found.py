@@ -1,0 +1,86 @@
+"""Finished runs on disk: which there are, and whether their files are whole."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from src.analysis.plan import fingerprint
+from src.checkpoint import FORMAT, RESULTS, read_json
+from src.config import config_from
+from src.options import SELECTIONS
+from src.structures import InputError
+from src.tasks import make_task
+
+Found = dict[str, Path]  # fingerprint -> folder of a finished run
+
+
+def find_finished(checkpoint_path: Path) -> tuple[Found, list[str]]:
+    """All finished runs below a folder, whatever their names, and a sentence for each kind that cannot be used."""
+    found, spoilt, foreign = {}, [], []
+    for path in sorted(checkpoint_path.glob(f"checkpoint(*)/*_seed*/*/{RESULTS}")):
+        try:
+            key, whole = finished(path.parent)
+        except InputError:
+            foreign.append(path.parent)
+            continue
+        if whole:
+            found[key] = path.parent
+        else:
+            spoilt.append(path.parent)
+    return found, [f"{len(folders)} run{'s' * (len(folders) > 1)} ({folders[0]}{', ...' * (len(folders) > 1)}) {text}; "
+                   "not used, and trained again where this study needs them"
+                   for folders, text in ((foreign, "damaged, or made by another format of this code"),
+                                         (spoilt, "finished but without checkpoints")) if folders]
+
+
+def finished(folder: Path) -> tuple[str, bool]:
+    """Fingerprint of a finished run, and whether its checkpoints are there.
+
+    Raises InputError where the run is not finished, or where its results or its history are damaged.
+    """
+    results = read_results(folder)
+    history(folder)
+    key = fingerprint(config_from(results["config"]).flat(), results["data"]["sha256"])
+    return key, all((folder / f"{name}.pt").is_file() for name in results["selections"])
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """The results of a finished run; InputError where they are missing, damaged or of another format."""
+    results = read_json(folder / RESULTS)
+    if not _is_whole(results):
+        raise InputError(f"{folder / RESULTS} is not what a finished run of this code leaves; train the run again")
+    make_task(results["data"]["task"])
+    return results
+
+
+def _is_whole(results: Any) -> bool:
+    """Whether results have everything that a study shows, in the form that training writes."""
+    tables = ("config", "data", "parameters", "versions", "selections", "trivial")
+    if type(results) is not dict or results.get("format") != FORMAT or any(type(results.get(key)) is not dict
+                                                                           for key in tables):
+        return False
+    data, selections = results["data"], results["selections"]
+    texts = [data.get("sha256"), data.get("task"), *results["versions"].values()]
+    if any(type(chosen) is not dict or type(chosen.get("epoch")) is not int for chosen in selections.values()):
+        return False
+    scored = [scores for chosen in selections.values() for name, scores in chosen.items() if name != "epoch"]
+    return (set(SELECTIONS) <= selections.keys() and all(type(text) is str for text in texts)
+            and type(results["parameters"].get("model")) is int and type(results.get("seconds")) in (int, float)
+            and all(map(_are_scores, [*scored, *results["trivial"].values()])))
+
+
+def _are_scores(value: Any) -> bool:
+    return type(value) is dict and all(score is None or type(score) in (int, float) for score in value.values())
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    """Rows of a run's history.csv; InputError where it is missing or damaged."""
+    path = folder / "history.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file, strict=True)]
+        if not rows or not {"epoch", "seconds", "train_loss", "valid_loss"} <= rows[0].keys():
+            raise ValueError("its columns are not those of a history")
+        return rows
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read ({' '.join(str(error).split())}); train the run again") from error

@@ -1,0 +1,129 @@
+"""From the fields of an options class to flags of a command line, and back to a checked options object."""
+
+import argparse
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, NoReturn, get_args, get_origin
+
+from src.structures import InputError, UsageError, check_bounds, quoted
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises one sentence and lists the flags where one is unknown."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError; words of the command line in the message are shortened."""
+        raise UsageError(re.sub(r"\S{100,}", lambda found: f"{found[0][:40]}...{found[0][-40:]}", message))
+
+    def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
+        """Parse a whole command line."""
+        found, unknown = self.parse_known_args(argv)
+        if unknown:
+            self.unknown(unknown[0].partition("=")[0], "argument")
+        return found
+
+    def by_word(self) -> dict[str, argparse.Action]:
+        """What a YAML file may set, under every spelling."""
+        return {word.lstrip("-"): action for action in self._actions for word in action.option_strings
+                if action.dest not in ("help", "config")}
+
+    def unknown(self, name: str, kind: str) -> NoReturn:
+        """Raise UsageError for a flag or key that does not exist."""
+        left_out = ("help", "config") if kind == "YAML key" else ("help",)
+        known = [action.dest for action in self._actions if action.dest not in left_out]
+        near = difflib.get_close_matches(name.lstrip("-")[:60], known, 1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"unknown {kind} {quoted(name)}; {guess}choose from {', '.join(known)}")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if arg_strings == ["--"]:  # argparse takes it for the end of the flags, also in --flag=--
+            raise argparse.ArgumentError(action, "'--' is no value")
+        return super()._get_values(action, arg_strings)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"invalid choice: {quoted(value)} (choose from "
+                                                 f"{', '.join(map(repr, action.choices))})")
+
+
+def add_group(parser: argparse.ArgumentParser, options: type, only: Iterable[str] | None = None) -> None:
+    """One flag per field of an options class."""
+    group = parser.add_argument_group((options.__doc__ or options.__name__).strip().splitlines()[0].rstrip("."))
+    for item in fields(options):
+        if only is not None and item.name not in only:
+            continue
+        names = (f"--{item.name}", *item.metadata["names"])
+        text = f"{item.metadata['help']} (default: %(default)s)".replace(" (default: None)", "")
+        if item.type is bool:
+            group.add_argument(*names, action=argparse.BooleanOptionalAction, default=item.default, help=text)
+        else:
+            choices = item.metadata["choices"]
+            group.add_argument(*names, type=_converter(item), default=item.default, help=text, choices=choices,
+                               metavar=None if choices else "X")
+
+
+def make(options: type, values: argparse.Namespace) -> Any:
+    """An options object from parsed values; UsageError where a value is out of its bounds or fails the object's checks.
+
+    The one place where the bounds of all flags are checked; an options class itself checks how values fit together.
+    """
+    try:
+        made = options(**{item.name: getattr(values, item.name) for item in fields(options)})
+        check_bounds(made)
+        return made
+    except InputError as error:
+        raise UsageError(str(error)) from error
+
+
+def _converter(item: Field) -> Callable[[str], Any]:
+    """What turns a word of the command line into a field's value."""
+    if get_origin(item.type) is tuple:
+        return _integers if int in get_args(item.type) else _words
+    kind = next((k for k in (int, Path) if item.type in (k, k | None)), item.type)
+    return {int: _integer, float: _finite, Path: path, str: text}.get(kind, kind)
+
+
+def text(word: str) -> str:
+    """A word that can stand in files and messages; ArgumentTypeError for null bytes and halves of characters."""
+    if "\0" in word or not word.isascii() and any("\ud800" <= letter <= "\udfff" for letter in word):
+        raise argparse.ArgumentTypeError(f"{quoted(word)} holds a null byte or bytes that are no UTF-8 text")
+    return word
+
+
+def path(word: str) -> Path:
+    """A path, of any bytes that a file system takes; ArgumentTypeError for null bytes."""
+    if "\0" in word or any("\ud800" <= letter < "\udc80" or "\udcff" < letter <= "\udfff" for letter in word):
+        raise argparse.ArgumentTypeError(f"{quoted(word)} cannot be a path; it holds a null byte or half a character")
+    return Path(word)
+
+
+def _integer(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"invalid int value: {quoted(word)}") from None
+
+
+def _integers(word: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in word.split(",") if part)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{quoted(word)} is not a list of numbers such as 20,74,35") from None
+
+
+def _words(word: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text(word).split(",") if part.strip())
+
+
+def _finite(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{quoted(word)} is not a finite number")
+    return value

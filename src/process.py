@@ -1,0 +1,173 @@
+"""The process itself: what it does at a signal and at an error that nobody expected.
+
+Imports nothing heavy, since an entry point calls `watch` before its other imports: those take seconds, in which a user
+may already press Ctrl-C. At INT, TERM and HUP a command ends with 128 + the signal, as shells report it.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+LIFELINE = "CAUSALMER_LIFELINE"  # environment variable: descriptor whose end of file means that the parent is gone
+GRACE = 20  # seconds in which a run saves what it has to, once its parent is gone
+ONCE = 2  # seconds in which further signals mean the same stop: Ctrl-C reaches a whole group, then the parent stops it
+
+
+class _Signals:
+    """The signals that came, and whether they have to wait."""
+
+    received: list[int] = []
+    last = -float("inf")
+    depth = 0  # of `held`
+    waiting = False
+
+
+def watch() -> None:
+    """From now on a signal or an error is one line; to be called first, in a process that is a command."""
+    for number in _open_signals():
+        signal.signal(number, _leave)
+    sys.excepthook = _last_net
+    if os.environ.get(LIFELINE, "").isdigit():
+        threading.Thread(target=_end_with_parent, args=(int(os.environ.pop(LIFELINE)),), daemon=True).start()
+
+
+def finish(code: int) -> int:
+    """The exit code of a command that is through: a signal during the interpreter's shutdown changes nothing."""
+    for number in _open_signals():
+        signal.signal(number, signal.SIG_IGN)
+    return code
+
+
+def _open_signals() -> list[int]:
+    """Signals that may be handled here: nohup and background jobs of a script ignore some, and that stays so."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    return [number for number in STOPPING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Handler while nothing is to be saved."""
+    with contextlib.suppress(OSError):
+        os.write(2, b"\nstopped\n")
+    os._exit(128 + number)
+
+
+def _last_net(kind: type[BaseException], error: BaseException, where: Any) -> None:
+    """Hook for errors outside `run_command`, such as a package that is not installed."""
+    if isinstance(error, KeyboardInterrupt):
+        _leave(signal.SIGINT, None)
+    with contextlib.suppress(OSError):
+        os.write(2, f"error: {unexpected(error)}\n".encode("utf-8", "backslashreplace"))
+    os._exit(70)
+
+
+def _end_with_parent(descriptor: int) -> None:
+    """Stop this process as SIGTERM does once the other end of a pipe is closed: its parent ended, or wants that."""
+    with contextlib.suppress(OSError):
+        os.read(descriptor, 1)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+    time.sleep(GRACE)
+    os._exit(128 + signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def raising() -> Iterator[None]:
+    """Signals raise KeyboardInterrupt in the body, once; the handlers of before are put back."""
+    _Signals.received, _Signals.last, _Signals.waiting = [], -float("inf"), False
+    earlier = {number: signal.signal(number, _raise) for number in _open_signals()}
+    hook, sys.unraisablehook = sys.unraisablehook, _unraisable
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def signal_code() -> int:
+    """Exit code of a command that KeyboardInterrupt ended."""
+    return 128 + (_Signals.received or [signal.SIGINT])[0]
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    """Handler while there is something to save."""
+    again = time.monotonic() - _Signals.last < ONCE
+    if not again:
+        _Signals.received.append(number)
+        _Signals.last = time.monotonic()
+        if not _Signals.depth:
+            raise KeyboardInterrupt
+        _Signals.waiting = True
+
+
+def _unraisable(what: Any) -> None:
+    """Hook: a KeyboardInterrupt that came inside a destructor was lost there, so it is sent again."""
+    if not issubclass(what.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(what)
+        return
+    _Signals.last = -float("inf")
+    again = (threading.main_thread().ident, _Signals.received.pop() if _Signals.received else signal.SIGINT)
+    threading.Timer(0.05, signal.pthread_kill, again).start()
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Signals wait until the body is through; for what must not be half-done, and does not take long."""
+    _Signals.depth += 1
+    try:
+        yield
+    finally:
+        _Signals.depth -= 1
+        if _Signals.waiting and not _Signals.depth:
+            _Signals.waiting = False
+            raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def let_through() -> Iterator[None]:
+    """The part of a `held` body that may take long: here signals raise at once."""
+    depth, _Signals.depth = _Signals.depth, 0
+    try:
+        if _Signals.waiting:
+            _Signals.waiting = False
+            raise KeyboardInterrupt
+        yield
+    finally:
+        _Signals.depth = depth
+
+
+@contextlib.contextmanager
+def blocked() -> Iterator[None]:
+    """Signals wait while the body starts processes, which inherit that and so leave Ctrl-C to this one."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+
+
+def unexpected(error: BaseException) -> str:
+    """One sentence on an error that nobody expected; its traceback goes to a file that the sentence names."""
+    text = "".join(traceback.format_exception(error))
+    words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="causalmer-", suffix=".log")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{sys.version}\n{text}")
+        where = f"what happened stands in {Path(path)}"
+    except OSError as problem:
+        where = f"no log could be written ({problem.strerror})"
+    return f"something that should not happen, {words}; {where}, please report it"

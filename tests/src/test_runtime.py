@@ -156,3 +156,11 @@ def test_a_signal_waits_while_a_file_takes_its_place(tmp_path, monkeypatch, caps
             file.write(b"whole")
     assert run_command(write) == 143
     assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_deleted_working_folder_is_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run_command(lambda: None) == 1
+    assert "is gone (No such file or directory); change to another one" in capsys.readouterr().err

@@ -70,11 +70,7 @@ def config_from(flat: Mapping[str, Any], own: Collection[str] = ()) -> Config:
     A backbone package.module:Class is imported only if it is in `own`, what the command line names: a file alone never
     decides which code is run.
     """
-    backbone = flat.get("backbone")
-    if isinstance(backbone, str) and ":" in backbone and backbone not in own:
-        raise UsageError(f"the run was made with a backbone of your own; to import and run its code, name it: "
-                         f"--backbone {quoted(backbone)}")
-    return _resolve([], flat)
+    return _resolve([], flat, own)
 
 
 def backbone_class(name: str) -> type:
@@ -95,7 +91,7 @@ def backbone_class(name: str) -> type:
                          "importable from this folder") from error
 
 
-def _resolve(argv: Sequence[str], flat: Mapping[str, Any] | None = None) -> Config:
+def _resolve(argv: Sequence[str], flat: Mapping[str, Any] | None = None, own: Collection[str] = ()) -> Config:
     """Find the parts first, since they bring flags and presets; then parse everything once."""
     first = Parser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=file_path)
@@ -103,6 +99,9 @@ def _resolve(argv: Sequence[str], flat: Mapping[str, Any] | None = None) -> Conf
     given = dict(flat) if flat is not None else read_settings(path) if path else {}
     chosen = _peek(RunOptions, ("dataset", "backbone"), given, argv, {})
     spec = dataset_spec(chosen.dataset)
+    if ":" in chosen.backbone and chosen.backbone not in (*own, *(word.rpartition("=")[2] for word in argv)):
+        raise UsageError("the file was made with a backbone of your own; to import and run its code, name it: "
+                         f"--backbone {quoted(chosen.backbone)}")
     backbone_options, backbone_presets = _backbone_flags(chosen.backbone)
     presets = {**spec.preset, **backbone_presets.get(chosen.dataset, {})}
     named = _peek(CausalOptions, tuple(f"{name}_branch" for name in MODALITIES), given, argv, presets)

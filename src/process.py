@@ -34,6 +34,11 @@ class _Signals:
 
 def watch() -> None:
     """From now on a signal or an error is one line; to be called first, in a process that is a command."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # closed by the caller; a file of ours would get the number, and what others print
+            os.open(os.devnull, os.O_RDWR)
     for number in _open_signals():
         signal.signal(number, _leave)
     sys.excepthook = _last_net

@@ -46,6 +46,7 @@ def run_command(body: Callable[[], int | None]) -> int:
 def _outcome(body: Callable[[], int | None]) -> int:
     """Run the body and report how it ended."""
     try:
+        _check_place()
         return body() or 0
     except KeyboardInterrupt as stop:
         print(f"\n{str(stop) or 'stopped'}", file=sys.stderr)
@@ -56,6 +57,15 @@ def _outcome(body: Callable[[], int | None]) -> int:
         return code
 
 
+def _check_place() -> None:
+    """Raise InputError where the working folder was deleted: libraries end the process there."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(f"the folder that this command was started in is gone ({error.strerror}); change to another "
+                         "one") from error
+
+
 def _problem(error: Exception) -> tuple[int, str]:
     """Exit code and sentence of an error."""
     if isinstance(error, InputError):
@@ -63,7 +73,7 @@ def _problem(error: Exception) -> tuple[int, str]:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
         return 1, "there is too little memory; lower --batch_size and raise --accumulate by the same factor"
     if isinstance(error, OSError) and error.errno is not None:
-        place = "" if error.filename is None else f"{os.fsdecode(error.filename)} cannot be used: "
+        place = "" if error.filename is None else f"{quoted(os.fsdecode(error.filename), 200)} cannot be used: "
         return 1, f"{place}{error.strerror}; choose another path, or make this one usable"
     return 70, unexpected(error)
 

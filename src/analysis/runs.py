@@ -83,6 +83,7 @@ class Runner:
         """
         progress = Progress("run", len(missing), self.options.jobs)
         failed = []
+        self._stopping.clear()
         self._lifeline, ours = os.pipe()
         try:
             with ThreadPoolExecutor(self.options.jobs) as pool:

@@ -118,3 +118,12 @@ def test_flag_names_are_unique_over_all_groups():
     names = [item.name for group in groups for item in fields(group)]
     assert len(names) == len(set(names))
     assert set(config.branches) == set(BRANCHES)
+
+
+@pytest.mark.parametrize("key", ["backbone", "model"])
+def test_no_file_alone_decides_which_code_is_run(tmp_path, key):
+    (tmp_path / "x.yaml").write_text(f"{key}: antigravity:Class")
+    with pytest.raises(UsageError, match="name it: --backbone 'antigravity:Class'"):
+        parse_config(["--config", str(tmp_path / "x.yaml")])
+    with pytest.raises(UsageError, match="name it: --backbone 'antigravity:Class'"):
+        config_from({key: "antigravity:Class"})

@@ -1,10 +1,24 @@
+import errno
+import io
 import os
+import signal
+import sys
+import warnings
 
 import pytest
 import torch
 
-from src.runtime import atomic_file, random_state, resolve_device, restore_random_state, seed_everything, storage_device
-from src.structures import InputError
+from src.runtime import (
+    atomic_file,
+    random_state,
+    resolve_device,
+    restore_random_state,
+    run_command,
+    seed_everything,
+    storage_device,
+    sweep,
+)
+from src.structures import InputError, UsageError
 
 CPU = torch.device("cpu")
 
@@ -69,3 +83,84 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), atomic_file(tmp_path / "file" / "x.bin"):
         pass
+
+
+@pytest.mark.parametrize("name", ["cuda:\u00b2", "\u00b2", "cuda:" + "9" * 5000, "\x1b[31m"])
+def test_a_hostile_device_is_one_short_sentence(name):
+    with pytest.raises(UsageError, match="is no device") as error:
+        resolve_device(name)
+    assert len(str(error.value)) < 300
+
+
+def fail(error):
+    raise error
+
+
+@pytest.mark.parametrize("error, code, message", [
+    (InputError("a\nb"), 1, "a\\nb"), (UsageError("x"), 2, "x"), (MemoryError(), 1, "too little memory"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "too little memory"),
+    (OSError(36, "File name too long", "x" * 5000), 1, "cannot be used: File name too long"),
+    (KeyError("\x1b" * 5000), 70, "something that should not happen, KeyError")])
+def test_every_error_is_one_sentence_with_its_exit_code(error, code, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert run_command(lambda: fail(error)) == code
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1 and len(said) < 1100
+    assert len(os.listdir(tmp_path)) == (code == 70)
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_command_says_so(number, code, capsys):
+    assert run_command(lambda: signal.raise_signal(number)) == code
+    assert capsys.readouterr().err.strip() == "stopped"
+
+
+def test_a_command_has_the_code_that_its_body_returns_and_help_goes_on():
+    assert [run_command(lambda: None), run_command(lambda: 0), run_command(lambda: 1)] == [0, 0, 1]
+    with pytest.raises(SystemExit):
+        run_command(sys.exit)
+
+
+@pytest.mark.parametrize("number, code, lines", [(errno.EPIPE, 141, 0), (errno.ENOSPC, 1, 1)])
+def test_a_closed_pipe_is_141_and_other_lost_output_a_sentence(monkeypatch, capsys, number, code, lines):
+    target = io.StringIO()
+    target.write = lambda text: fail(OSError(number, os.strerror(number)))
+    monkeypatch.setattr(sys, "stdout", target)
+    assert run_command(lambda: print("x")) == code
+    assert capsys.readouterr().err.count("\n") == lines
+
+
+def test_warnings_of_libraries_do_not_reach_the_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "warnoptions", [])
+    assert run_command(lambda: warnings.warn("of a library", stacklevel=1)) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_only_what_dead_processes_left_is_swept(tmp_path):
+    for number in (999_999_999, os.getppid(), os.getpid()):
+        (tmp_path / f".x.pt.{number}.partial").touch()
+    (tmp_path / ".report.999999999.partial").mkdir()
+    (tmp_path / "x.partial").touch()
+    sweep(tmp_path)
+    sweep(tmp_path / "nowhere")
+    assert sorted(os.listdir(tmp_path)) == [f".x.pt.{os.getppid()}.partial", "x.partial"]
+
+
+def test_a_signal_waits_while_a_file_takes_its_place(tmp_path, monkeypatch, capsys):
+    plain = os.replace
+    monkeypatch.setattr(os, "replace", lambda *names: (signal.raise_signal(signal.SIGTERM), plain(*names)))
+
+    def write():
+        with atomic_file(tmp_path / "x") as file:
+            file.write(b"whole")
+    assert run_command(write) == 143
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_deleted_working_folder_is_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run_command(lambda: None) == 1
+    assert "is gone (No such file or directory); change to another one" in capsys.readouterr().err

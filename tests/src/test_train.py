@@ -1,7 +1,10 @@
 """A run: bits that repeat, resuming, selection, pairing, and every way it can be stopped."""
 
 import csv
+import os
 import pickle
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import main
 from src import train
 from src.build import build_data
 from src.config import parse_config
+from src.locks import FolderLock, busy
 
 CPU = torch.device("cpu")
 
@@ -209,3 +213,70 @@ def test_regression_inside_causalmer_says_what_it_means(tiny, tmp_path, capsys):
     assert "CausalMER debiases nothing here, prefer --mosei_task cls" in capsys.readouterr().out
     assert main.main([*argv, "--method", "plain"]) == 0
     assert "debiases nothing" not in capsys.readouterr().out
+
+
+def names(path):
+    return sorted(entry.name for entry in path.iterdir())
+
+
+RUN = ["best_valid_acc.pt", "best_valid_loss.pt", "config.yaml", "history.csv", "last.pt", "results.json"]
+
+
+@pytest.mark.parametrize("left", [(), ("last.pt",), ("last.pt", "config.yaml", "best_valid_loss.pt", "history.csv")])
+@pytest.mark.parametrize("more", [(), ("--resume",), ("--resume", "--alpha", "0.5")])
+def test_a_run_killed_before_its_first_epoch_was_saved_is_replaced_in_silence(tiny, tmp_path, capsys, left, more):
+    run = train.Trainer(parse_config(tiny), build_data(parse_config(tiny)), CPU)
+    run.start()
+    (run.folder / "best_valid_loss.pt").write_bytes(b"of another run")
+    (run.folder / "history.csv").write_text("of another run")
+    (run.folder / ".last.pt.999999999.partial").write_bytes(b"half")
+    for name in set(RUN) - set(left):
+        (run.folder / name).unlink(missing_ok=True)
+    capsys.readouterr()
+    assert main.main([*tiny, *more]) == 0
+    assert names(run.folder) == RUN and names(run.folder.parent) == ["mult-causal"]
+    assert "is kept in" not in capsys.readouterr().out
+
+
+def test_an_imported_run_is_no_empty_one(tiny, tmp_path):
+    run = folder(tmp_path)
+    run.mkdir(parents=True)
+    (run / "best_valid_acc.pt").write_bytes(b"imported")
+    assert main.main(tiny) == 0
+    assert names(run.parent) == ["mult-causal", "mult-causal.1"]
+
+
+def test_two_runs_of_one_name_are_not_mixed(tiny, tmp_path, capsys):
+    with FolderLock(folder(tmp_path), ""):
+        (folder(tmp_path) / "last.pt").write_bytes(b"")
+        assert main.main(tiny) == 1
+    assert "another process works in" in capsys.readouterr().err and names(folder(tmp_path)) == ["last.pt"]
+
+
+def test_the_new_folder_is_locked_once_the_old_one_is_put_aside(tiny, tmp_path, monkeypatch):
+    assert main.main(tiny) == 0
+    seen = []
+    monkeypatch.setattr(train.Trainer, "run", lambda self: seen.append(busy(self.folder)))
+    assert main.main(tiny) != 0  # nothing was trained
+    assert seen == [True] and not busy(folder(tmp_path))
+
+
+@pytest.mark.parametrize("step", ["start", "test"])
+def test_a_stop_before_or_after_the_epochs_says_where_the_run_continues(tiny, monkeypatch, capsys, step):
+    monkeypatch.setattr(train.Trainer, step, lambda self: signal.raise_signal(signal.SIGTERM))
+    assert main.main(tiny) == 143
+    assert capsys.readouterr().err.strip().startswith("stopped; epoch ")
+
+
+def test_a_closed_pipe_does_not_stop_the_training(tiny, tmp_path, monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as target:
+        monkeypatch.setattr(sys, "stdout", target)
+        assert main.main(tiny) == 141
+    assert names(folder(tmp_path)) == RUN
+
+
+def test_a_model_beyond_the_memory_is_refused_before_it_is_built(tiny, capsys):
+    assert main.main([*tiny, "--dim", "4096", "--nlevels", "100"]) == 1
+    assert "the model and its optimizer would take" in capsys.readouterr().err

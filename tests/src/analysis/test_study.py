@@ -4,6 +4,8 @@ import csv
 import json
 import shutil
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -11,6 +13,8 @@ from src.analysis import runs, study
 from src.analysis.plan import jobs, plans
 from src.analysis.runs import Runner, find_finished
 from src.config import parse_study
+from src.locks import FolderLock, busy
+from src.structures import InputError
 from tests.conftest import TINY
 
 
@@ -129,3 +133,101 @@ def test_a_run_that_fails_is_named_with_its_reason_and_no_report_is_written(tmp_
     assert study.main(["--datasets", str(data), "--task", "classes:2", "--report", str(tmp_path / "report"),
                        "--checkpoint_path", str(tmp_path)]) == 1
     assert "own.pkl" in capsys.readouterr().err and not (tmp_path / "report").exists()
+
+
+DAMAGE = [b"", b"null", b"[]", b"5", b"{", b"[" * 100_000, b"\xff\xfe", b'{"format": 1}',
+          b'{"format": 1, "config": []}']
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: repr(damage[:20]))
+def test_damaged_results_are_named_and_not_used(finished, tmp_path, capsys, damage):
+    argv = copied(finished, tmp_path)
+    (sorted(tmp_path.glob("checkpoint(*)/*/*"))[0] / "results.json").write_bytes(damage)
+    missing, notes = unfinished(argv, capsys)
+    assert len(missing) == 1 and len(notes) == 1 and "damaged" in notes[0]
+
+
+def nested(content):
+    """Every way to reach a value of results.json, whose kind a damage can change."""
+    for key, value in content.items():
+        yield (key,)
+        if isinstance(value, dict):
+            yield from ((key, *rest) for rest in nested(value))
+
+
+def test_no_value_of_another_kind_in_results_is_an_error(finished, tmp_path, capsys):
+    copied(finished, tmp_path)
+    first, *others = sorted(tmp_path.glob("checkpoint(*)/*"))
+    for folder in others:
+        shutil.rmtree(folder)
+    path = next(first.glob("*/results.json"))
+    whole = json.loads(path.read_text())
+    kept = ("format", "data", "parameters", "seconds", "selections", "versions")
+    for way in nested({key: whole[key] for key in kept}):
+        for wrong in ([], "x", 10**400):
+            content = json.loads(json.dumps(whole))
+            inner = content
+            for key in way[:-1]:
+                inner = inner[key]
+            inner[way[-1]] = wrong
+            path.write_text(json.dumps(content))
+            find_finished(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"epoch,seconds\n1", b"\xff", b'"' * 200_000,
+                                    b"epoch,seconds,train_loss,valid_loss\n1,x,1,1\n"])
+def test_a_damaged_history_is_named_and_its_run_not_used(finished, tmp_path, capsys, damage):
+    argv = copied(finished, tmp_path)
+    (sorted(tmp_path.glob("checkpoint(*)/*/*"))[0] / "history.csv").write_bytes(damage)
+    missing, notes = unfinished(argv, capsys)
+    assert len(missing) == 1 and "damaged" in notes[0]
+
+
+def test_damaged_measurements_are_made_again(finished, tmp_path):
+    argv = copied(finished, tmp_path)
+    folder = sorted(tmp_path.glob("checkpoint(*)/*/*"))[0]
+    path = folder / "measures_best_valid_acc.json"
+    whole, options = path.read_text(), parse_study([*argv, "--analyses="])[0]
+    for damage in ("null", whole[:-100], json.dumps(json.loads(whole) | {"rows": "x"})):
+        path.write_text(damage)
+        assert isinstance(runs.measured(folder, False, options)["rows"], list)
+
+
+def test_two_studies_of_one_report_are_not_mixed(finished, tmp_path, capsys):
+    argv = copied(finished, tmp_path)
+    with FolderLock(tmp_path / "report", ""):
+        assert study.main(argv) == 1
+    assert "another process works in" in capsys.readouterr().err and not (tmp_path / "report").exists()
+
+
+def test_what_a_killed_study_left_of_a_report_is_no_report(finished, tmp_path):
+    argv = [*copied(finished, tmp_path), "--analyses="]
+    (tmp_path / "report" / ".report.999999999.partial" / "figures").mkdir(parents=True)
+    (tmp_path / "report" / "results.csv").write_text("moved before the page")
+    assert study.main(argv) == 0
+    assert {path.name for path in (tmp_path / "report").iterdir()} == study.FILES
+
+
+def test_an_earlier_report_stays_where_the_new_one_cannot_be_written(finished, tmp_path, monkeypatch, capsys):
+    argv = [*copied(finished, tmp_path), "--analyses="]
+    shutil.copytree(finished[0] / "report", tmp_path / "report")
+    before = {path: path.read_bytes() for path in (tmp_path / "report").rglob("*.*")}
+
+    def full(*_):
+        raise InputError("the disk is full")
+    monkeypatch.setattr(study, "write_report", full)
+    assert study.main([*argv, "--overwrite"]) == 1
+    assert {path: path.read_bytes() for path in (tmp_path / "report").rglob("*.*")} == before
+
+
+def test_a_stopped_study_leaves_no_run_behind(tmp_path):
+    words = ["--fusions=tanh", "--seeds=1,2", "--jobs=2", f"--report={tmp_path / 'report'}", *TINY,
+             f"--checkpoint_path={tmp_path}", f"--data_path={tmp_path / 'data'}", "--num_epochs=100000"]
+    process = subprocess.Popen([sys.executable, "-m", "src.analysis.study", *words], stderr=subprocess.PIPE, text=True,
+                               stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list(tmp_path.glob("checkpoint(*)/*/*/history.csv"))) < 2:
+        time.sleep(0.05)
+    process.terminate()
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 143 and error.strip() == "stopped; the same command continues"
+    assert not any(busy(folder) for folder in tmp_path.glob("checkpoint(*)/*/*")) and not (tmp_path / "report").exists()

@@ -215,9 +215,9 @@ def _stored(path: Path) -> dict[str, Any]:
     """Earlier measurements, or nothing where they are missing or were changed since: they can be made again."""
     try:
         content = read_json(path)
-    except InputError:
+        whole = type(content) is dict and content.pop("sha256", "") == _digest(content)
+    except (InputError, RecursionError):
         return {}
-    whole = type(content) is dict and content.pop("sha256", "") == _digest(content)
     return content if whole else {}
 
 

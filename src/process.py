@@ -39,6 +39,11 @@ def watch() -> None:
             os.fstat(descriptor)
         except OSError:  # closed by the caller; a file of ours would get the number, and what others print
             os.open(os.devnull, os.O_RDWR)
+    try:
+        os.getcwd()
+    except OSError:  # libraries end the process there while they are imported
+        os.write(2, b"error: the folder that this command was started in is gone; change to another one\n")
+        os._exit(1)
     for number in _open_signals():
         signal.signal(number, _leave)
     sys.excepthook = _last_net

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing import resource_tracker
@@ -158,6 +157,8 @@ def measure_all(folders: Iterable[Path], with_samples: set[Path], options: Study
     progress = Progress("measured", len(wanted), options.jobs)
     found = {}
     context = multiprocessing.get_context("spawn")
+    if not sys.warnoptions:
+        os.environ["PYTHONWARNINGS"] = "ignore"  # also of the processes that are started here
     resource_tracker.ensure_running()  # it would let signals through again
     with ProcessPoolExecutor(options.jobs, context, _worker, (threads(options),)) as pool:
         try:
@@ -181,8 +182,6 @@ def _worker(count: int) -> None:
     """Make a new process one that measures: silent, and gone when the study is."""
     torch.set_num_threads(count)
     sys.stdout, sys.stderr = safe(sys.stdout), safe(sys.stderr)
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
     threading.Thread(target=_end_with_study, daemon=True).start()
 
 
@@ -216,9 +215,9 @@ def _stored(path: Path) -> dict[str, Any]:
     """Earlier measurements, or nothing where they are missing or were changed since: they can be made again."""
     try:
         content = read_json(path)
-    except InputError:
+        whole = type(content) is dict and content.pop("sha256", "") == _digest(content)
+    except (InputError, RecursionError):
         return {}
-    whole = type(content) is dict and content.pop("sha256", "") == _digest(content)
     return content if whole else {}
 
 

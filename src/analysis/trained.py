@@ -65,7 +65,7 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
         if saved["info"].lengths == dataset.info.lengths:
             raise
         raise InputError(f"{path} was trained on sequences of the lengths {saved['info'].lengths}, this file has "
-                         f"{dataset.info.lengths}, and its backbone needs the same; cut or pad them in front") \
+                         f"{dataset.info.lengths}, and {config.run.backbone} needs the same; cut or pad them in front") \
             from error
     model = build_model(config, dataset.info, pretrained=False).to(device)
     load_weights(model, saved["model"], path)

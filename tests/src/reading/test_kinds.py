@@ -46,11 +46,10 @@ FILES = {
     "xz": (lzma.compress(b"x"), "xz -d"),
     "joblib": (zlib.compress(pickle.dumps(CONTENT)), "load it with joblib"),
     "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
-    "HTML": (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "in a browser"),
+    "HTML": (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "download it again, in a browser"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "h5py"),
     "JSON": (b'{"train": {"text": []}}', "it is JSON"),
-    "CSV": (b"id,text,label\n1,a,0\n", "CSV"), "empty": (b"", "it is empty"),
-    "zeros": (bytes(1000), "nothing but zeros"),
+    "CSV": (b"id,text,label\n1,a,0\n", "CSV"), "empty": (b"", "it is empty"), "zeros": (bytes(1000), "nothing but zeros"),
     "text mode": (pickle.dumps(CONTENT, 0).replace(b"\n", b"\r\n"), "line ends were changed"),
     "UTF-16": ("train".encode("utf-16"), "UTF-16")}
 

@@ -1,8 +1,7 @@
 # Sourced by main.sh, inference.sh and tests/run.sh: sets PYTHON to an interpreter that has requirements.txt.
 # The environment that is active is taken if it satisfies the list; otherwise .venv is made here, once.
 
-unset CDPATH  # cd would print where it went, and might go elsewhere
-ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 PYTHON=""
 
 # Does the interpreter "$1" have every line of requirements.txt?

@@ -8,11 +8,5 @@ elif [[ "${1:-}" != "--help" ]]; then
     echo "usage: bash inference.sh GPU NAME SEED DATASET [flags]; got $# arguments" >&2
     exit 2
 fi
-# The folder of this script, also where it is called through links (macOS has no readlink -f) or CDPATH is set.
-here="${BASH_SOURCE[0]}"
-while [[ -L "$here" ]]; do
-    link="$(readlink "$here")"
-    case "$link" in /*) here="$link" ;; *) here="$(dirname "$here")/$link" ;; esac
-done
-source "$(dirname "$here")/environment.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 exec "$PYTHON" inference.py "$@"

@@ -59,14 +59,7 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
             print(f"note: {text}")
     dataset = datasets[key]
     _check_fit(path, saved["info"], dataset.info, same_file=options.data_file is None)
-    try:
-        check_size(config, dataset.info, saved["model"], path)
-    except InputError as error:
-        if saved["info"].lengths == dataset.info.lengths:
-            raise
-        raise InputError(f"{path} was trained on sequences of the lengths {saved['info'].lengths}, this file has "
-                         f"{dataset.info.lengths}, and {config.run.backbone} needs the same; cut or pad them in front") \
-            from error
+    check_size(config, dataset.info, saved["model"], path)
     model = build_model(config, dataset.info, pretrained=False).to(device)
     load_weights(model, saved["model"], path)
     return key, Trained(config, dataset, model, device)

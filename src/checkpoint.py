@@ -1,7 +1,6 @@
 """Run folders and checkpoints: plain data in one place, written whole or not at all."""
 
 import csv
-import glob
 import io
 import json
 import math
@@ -14,7 +13,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from src.datasets.base import data_name, dataset_spec
+from src.datasets.base import dataset_spec
 from src.options import PlaceOptions
 from src.reading.records import Damaged, Refused
 from src.reading.tensors import read_torch
@@ -29,7 +28,7 @@ LAST = "last"  # the state after the last finished epoch, for --resume
 
 def runs_folder(place: PlaceOptions) -> Path:
     """Where all runs of one name, seed and dataset stand: the one place that builds this path."""
-    return place.checkpoint_path / f"checkpoint({data_name(place.dataset)})" / f"{place.name}_seed{place.seed}"
+    return place.checkpoint_path / f"checkpoint({dataset_spec(place.dataset).name})" / f"{place.name}_seed{place.seed}"
 
 
 def run_folder(place: PlaceOptions, backbone: str, method: str) -> Path:
@@ -49,23 +48,10 @@ def find_runs(place: PlaceOptions, method: str, backbone: str = "") -> list[Path
     folder = runs_folder(place)
     runs = [path for kind in wanted for path in sorted(folder.glob(f"{pattern}-{kind}")) if any(path.glob("best_*.pt"))]
     if not runs:
-        earlier = _runs_of_another_content(place)
-        if earlier:
-            raise InputError(f"{place.dataset} is another file than the one that {earlier} was trained on; bring the "
-                             f"old file back, or evaluate this one with --dataset OLD_FILE --data_file {place.dataset}")
         asked = " ".join(word for word in (backbone, "" if method == "paired" else method, "checkpoint") if word)
         raise InputError(f"no {asked} in {folder.absolute()}; train it "
                          f"first with: bash main.sh {place.device} {place.name} {place.seed} {place.dataset}")
     return runs
-
-
-def _runs_of_another_content(place: PlaceOptions) -> Path | None:
-    """The folder of this name and seed that an own file of the same name but another content has, if there is one."""
-    spec = dataset_spec(place.dataset)
-    if spec.file is None:
-        return None
-    pattern = f"checkpoint({glob.escape(spec.name)}-{'[0-9a-f]' * 8})/{glob.escape(place.name)}_seed{place.seed}"
-    return next(iter(sorted(place.checkpoint_path.glob(pattern))), None)
 
 
 def never_began(folder: Path) -> bool:

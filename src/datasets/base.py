@@ -111,26 +111,6 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
     return Dataset(splits, info, findings)
 
 
-def data_name(dataset: str) -> str:
-    """What the folder of a dataset's runs is called; a user's own file by its name and its content.
-
-    MOSI/aligned_50.pkl and MOSEI/aligned_50.pkl are two datasets. Raises InputError where such a file is missing.
-    """
-    spec = dataset_spec(dataset)
-    if spec.file is None:
-        return spec.name
-    _require(spec.file, spec)
-    return f"{spec.name}-{file_hash(spec.file)[:8]}"
-
-
-def _require(path: Path, spec: DatasetSpec) -> None:
-    """Raise InputError where a data file is missing, with what is known of where to get it."""
-    if not path.is_file():
-        known = (f": {spec.name} is expected there under that name; {spec.source}; --data_path names the folder, "
-                 "data/README.md tells more") if spec.source else "; check the path"
-        raise InputError(f"no data file at {path.absolute()}{known}")
-
-
 def chosen_task(dataset: str, task: str) -> str:
     """The task that was asked for, or the dataset's own; UsageError where a user's own file leaves it open."""
     found = task or dataset_spec(dataset).task
@@ -145,7 +125,10 @@ def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
 
     In MMSA's layout the labels stand under other names, which are put into place for the task.
     """
-    _require(path, spec)
+    if not path.is_file():
+        known = (f": {spec.name} is expected there under that name; {spec.source}; --data_path names the folder, "
+                 "data/README.md tells more") if spec.source else "; check the path"
+        raise InputError(f"no data file at {path.absolute()}{known}")
     raw = read_pickle(path)
     problem = _layout_problem(raw)
     if problem:

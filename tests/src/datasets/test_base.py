@@ -1,6 +1,5 @@
 """Every check on a data file is one sentence; healthy files of any width come through as float32."""
 
-import hashlib
 import re
 
 import numpy as np
@@ -212,7 +211,6 @@ def test_a_file_of_ones_own_runs_without_code(tmp_path, capsys):
     assert inference.main(place) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("test")]
     assert rows == [line for line in trained if line.startswith("test")] and len(rows) == 3
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    assert (tmp_path / f"checkpoint(mine-{digest})" / "demo_seed1111" / "mult-causal" / "results.json").exists()
+    assert (tmp_path / "checkpoint(mine)" / "demo_seed1111" / "mult-causal" / "results.json").exists()
     assert main.main([*place, *small, *branches]) == 2
     assert "--task has to say what its labels are" in capsys.readouterr().err

@@ -180,25 +180,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows with the columns of the first; what is undefined stays empty, and no text is a formula."""
+    """Write rows with the columns of the first."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, rows[0].keys())
     writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    writer.writerows(rows)
     write_text(path, text.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    """A value as a spreadsheet may show it: text that would be run as a formula begins with an apostrophe."""
-    if isinstance(value, float) and math.isnan(value):
-        return ""
-    if not isinstance(value, str) or value[:1] not in tuple("=+-@\t\r"):
-        return value
-    try:
-        float(value)  # a class such as -1
-        return value
-    except ValueError:
-        return f"'{value}"
 
 
 def without_nan(value: Any) -> Any:

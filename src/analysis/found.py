@@ -78,8 +78,7 @@ def history(folder: Path) -> list[dict[str, float]]:
     path = folder / "history.csv"
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [{name: float(value or "nan") for name, value in row.items()}
-                    for row in csv.DictReader(file, strict=True)]
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file, strict=True)]
         if not rows or not {"epoch", "seconds", "train_loss", "valid_loss"} <= rows[0].keys():
             raise ValueError("its columns are not those of a history")
         return rows

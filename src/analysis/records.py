@@ -1,6 +1,5 @@
 """What a study holds: its runs, its scores in long format, single samples; and how rows are selected."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,12 +84,9 @@ class Study:
     selection: str = "best_valid_acc"  # checkpoints that the figures show
 
     def places(self, **wanted: Any) -> dict[tuple[str, str], list[Row]]:
-        """(dataset, condition) -> rows of the selected checkpoints; the trivial predictor stands beside all of them.
-
-        Undefined values, which are NaN, are left out: tables and figures show nothing there.
-        """
-        found = [row for row in select(self.rows, **wanted) if not math.isnan(row["value"])
-                 and (row["selection"] == self.selection or row["variant"] == TRIVIAL)]
+        """(dataset, condition) -> rows of the selected checkpoints; the trivial predictor stands beside all of them."""
+        found = [row for row in select(self.rows, **wanted)
+                 if row["selection"] == self.selection or row["variant"] == TRIVIAL]
         return grouped(found, "dataset", "condition")
 
 

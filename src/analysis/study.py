@@ -8,7 +8,6 @@ repeated; a study that was cut off continues where it was.
 """
 
 import functools
-import math
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -95,7 +94,6 @@ def collect(options: StudyOptions, folders: dict[Job, Path], commands: dict[Job,
         if (job.condition.dataset, job.condition.label) not in trivial:
             trivial[job.condition.dataset, job.condition.label] = _trivial(job, results)
     rows += chain(*trivial.values())
-    rows = [row | {"value": math.nan if row["value"] is None else row["value"]} for row in rows]  # JSON has no NaN
     study = Study(f"CausalMER study: {options.grid or ', '.join(options.datasets)}", rows, runs, samples, [], [],
                   measures, options.selection)
     study.notes += remarks(study)

@@ -1,13 +1,12 @@
 """The tables of a study, once as cells, then as Markdown and LaTeX."""
 
 import math
-import re
 from collections.abc import Collection, Iterable, Mapping
 
 from src.analysis.records import PLAIN, TRIVIAL, Row, Score, Study, by_seed, grouped, ordered, place_name, select
 from src.analysis.statistics import Difference, holm, paired_difference, summary
 from src.datasets.synthetic import CLASSES
-from src.structures import MODALITIES, printable
+from src.structures import MODALITIES
 from src.tasks import TASKS, Classes
 
 Table = tuple[str, str, list[list[str]]]  # caption, footnote, rows of cells; the first row is the header
@@ -42,11 +41,10 @@ def score_tables(study: Study) -> list[Table]:
 
 def to_markdown(study: Study) -> str:
     """All tables as Markdown."""
-    parts = [f"# {_markdown(study.title)}", *(f"> {_markdown(note)}" for note in study.notes)]
+    parts = [f"# {study.title}", *(f"> {note}" for note in study.notes)]
     for caption, footnote, (head, *body) in study.tables:
         lines = [head, ["---"] * len(head), *body]
-        parts.append("\n".join([f"**{_markdown(caption)}.** {footnote}", "",
-                                *(f"| {' | '.join(map(_markdown, line))} |" for line in lines)]))
+        parts.append("\n".join([f"**{caption}.** {footnote}", "", *(f"| {' | '.join(line)} |" for line in lines)]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -222,16 +220,8 @@ def _number(value: float, measure: str, sign: str = "") -> str:
     return f"{value:{sign}.3f}" if measure == "shapley" or not Score(measure).share else f"{100 * value:{sign}.1f}"
 
 
-TEX = {"+-": r"$\pm$", "<": "$<$", ">": "$>$", "|": r"$|$", "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",
-       "^": r"\^{}", **{character: f"\\{character}" for character in "_%&#{}$"}}
-TEX_SPECIAL = re.compile("|".join(map(re.escape, TEX)))
-
-
 def _tex(text: str) -> str:
-    """Text as LaTeX shows it: names of splits and of data sets may hold commands."""
-    return TEX_SPECIAL.sub(lambda found: TEX[found[0]], printable(text))
-
-
-def _markdown(text: str) -> str:
-    """Text as Markdown shows it: no element of HTML, no end of a cell."""
-    return re.sub(r"<(?=\S)", "&lt;", printable(text)).replace("|", r"\|")
+    for plain, tex in (("\\", ""), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"), ("<", "$<$"),
+                       ("+-", r"$\pm$"), ("|", r"$|$")):
+        text = text.replace(plain, tex)
+    return text

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from src.causal_mer_model import INPUTS, CausalMER, Fusion, effects
 from src.checkpoint import check_weights
 from src.config import Config, backbone_class
-from src.datasets.base import Dataset, data_file, dataset_spec, load
+from src.datasets.base import Dataset, chosen_task, data_file, dataset_spec, load
 from src.datasets.checks import REQUIRED
 from src.losses import Terms, alignment_loss, causal_loss, plain_loss
 from src.registry import BACKBONES, BRANCHES, FUSIONS
@@ -30,10 +30,7 @@ Objective = Callable[[Output, Batch], Terms]
 
 def task_name(config: Config) -> str:
     """The task that --task names, or the dataset's own, as --mosei_task modifies it."""
-    task = config.data.task or dataset_spec(config.run.dataset).task
-    if not task:
-        raise UsageError(f"--dataset {config.run.dataset} is a file of your own, so --task has to say what its labels "
-                         "are; choose from emotion4, sentiment7, sentiment, classes:N")
+    task = chosen_task(config.run.dataset, config.data.task)
     if config.data.mosei_task != "regression":
         return task
     if not task.startswith("sentiment"):

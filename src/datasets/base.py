@@ -1,5 +1,6 @@
 """From a pickle in MulT's layout to tensors: specification, reading, splits."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.datasets.checks import REQUIRED, inspect
-from src.datasets.labels import Finding
+from src.datasets.checks import REQUIRED, inspect, kind
+from src.datasets.identifiers import identifiers
+from src.datasets.labels import Finding, label_form
 from src.datasets.safe_pickle import read_pickle
 from src.registry import DATASETS
-from src.structures import MODALITIES, DataInfo, InputError, UsageError
+from src.structures import MODALITIES, DataInfo, InputError, UsageError, quoted
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def dataset_spec(name: str) -> DatasetSpec:
         path = Path(name)
         return DatasetSpec(path.stem, task="", source="", file=path)
     if name not in DATASETS:
-        raise UsageError(f"unknown dataset {name!r}; choose from {', '.join(DATASETS)}, or give your own file as "
+        raise UsageError(f"unknown dataset {quoted(name)}; choose from {', '.join(DATASETS)}, or give your own file as "
                          "path/to/file.pkl with --task")
     return DATASETS[name]
 
@@ -102,11 +104,20 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
         findings.append(finding)
     splits = {}
     for name in list(raw):
-        splits[name] = _split(raw.pop(name))  # popped, so that only one copy of the file stays in memory
+        splits[name] = _split(raw.pop(name), task)  # popped, so that only one copy of the file stays in memory
     first = next(iter(splits.values()))
     info = DataInfo(spec.name, task, outputs, {m: first.inputs[m].size(2) for m in MODALITIES},
                     {m: first.inputs[m].size(1) for m in MODALITIES}, file_hash(path))
     return Dataset(splits, info, findings)
+
+
+def chosen_task(dataset: str, task: str) -> str:
+    """The task that was asked for, or the dataset's own; UsageError where a user's own file leaves it open."""
+    found = task or dataset_spec(dataset).task
+    if not found:
+        raise UsageError(f"--dataset {dataset} is a file of your own, so --task has to say what its labels are; choose "
+                         "from emotion4, sentiment7, sentiment, classes:N")
+    return found
 
 
 def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
@@ -119,36 +130,48 @@ def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
                  "data/README.md tells more") if spec.source else "; check the path"
         raise InputError(f"no data file at {path.absolute()}{known}")
     raw = read_pickle(path)
-    if not isinstance(raw, dict) or not raw or not all(
-            isinstance(name, str) and isinstance(split, dict) for name, split in raw.items()):
-        raise InputError(f"{path} is not a dictionary of splits; expected {{'train' | 'valid' | 'test': "
-                         "{'text', 'audio', 'vision', 'labels'}}}, see data/README.md")
+    problem = _layout_problem(raw)
+    if problem:
+        raise InputError(f"{path} is not a dictionary of splits: {problem}; expected {{'train' | 'valid' | 'test': "
+                         "{'text', 'audio', 'vision', 'labels'}}, see data/README.md")
     mmsa = "classification_labels" if task.startswith("classes:") else "regression_labels"
     return {name: split if "labels" in split or mmsa not in split else {**split, "labels": split[mmsa]}
             for name, split in raw.items()}
 
 
+def _layout_problem(raw: Any) -> str | None:
+    """What makes a file's content something else than splits, or None."""
+    if not isinstance(raw, dict):
+        return f"it holds {kind(raw)}"
+    if not raw:
+        return "it is empty"
+    for name, split in raw.items():
+        if not isinstance(name, str):
+            return f"its key {quoted(name)} is {kind(name)}, where the name of a split belongs"
+        if not isinstance(split, dict):
+            return f"{quoted(name)} is {kind(split)} beside the splits, remove it"
+    return None
+
+
 def file_hash(path: Path) -> str:
-    """sha256 of a file."""
+    """sha256 of a file, computed once as long as it stays as it is."""
+    state = path.stat()
+    return _hash(path, state.st_size, state.st_mtime_ns, state.st_ino)
+
+
+@functools.lru_cache(maxsize=64)
+def _hash(path: Path, *state: int) -> str:
+    found = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") \
-            else hashlib.sha256(file.read()).hexdigest()
+        while piece := file.read(2**20):
+            found.update(piece)
+    return found.hexdigest()
 
 
-def _split(raw: dict) -> Split:
+def _split(raw: dict, task: str) -> Split:
     """Tensors of a checked split."""
     labels = raw.get("labels")
-    ids = raw.get("id")
-    return Split(
-        inputs={m: torch.from_numpy(np.ascontiguousarray(raw[m])) for m in MODALITIES},
-        labels=None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.float32)),
-        ids=[str(row) for row in range(len(raw["text"]))] if ids is None else [_id(row) for row in ids])
-
-
-def _id(row: Any) -> str:
-    """One identifier from a string, bytes, or a row of them (MOSI keeps video, start, end)."""
-    if isinstance(row, bytes):
-        return row.decode("utf-8", "replace")
-    if isinstance(row, (list, tuple, np.ndarray)) and np.ndim(row):
-        return " ".join(filter(None, map(_id, row)))
-    return str(row)
+    if labels is not None:  # a copy, since what was read from the file cannot be written to
+        labels = torch.from_numpy(label_form(task).clean(np.array(labels, dtype=np.float32)))
+    return Split(inputs={m: torch.from_numpy(np.ascontiguousarray(raw[m])) for m in MODALITIES}, labels=labels,
+                 ids=identifiers(raw))

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import src.datasets  # noqa: F401  (fills the registry)
-from src.datasets.base import DatasetSpec, data_file, dataset_spec, file_hash, open_file
+from src.datasets.base import DatasetSpec, chosen_task, data_file, dataset_spec, file_hash, open_file
 from src.datasets.checks import inspect
 from src.datasets.labels import Finding, label_form
 from src.flags import Parser, path, text
 from src.process import finish
 from src.registry import DATASETS
 from src.runtime import run_command
-from src.structures import InputError
+from src.structures import InputError, printable
 
 WORDS = {"PASS": "PASS", "NOTE": "PASS", "WARN": "FAIL", "FAIL": "FAIL"}
 
@@ -25,10 +25,11 @@ def report(file: Path, spec: DatasetSpec, task: str, aligned: bool) -> bool:
     if aligned in spec.expected:
         print(f"known   {spec.expected[aligned]} in the file that MulT's users download; other shapes are accepted")
     findings = [Finding("PASS", "file", "reads as plain data"), *inspect(raw, task)]
+    labels = {printable(f"{name} labels"): split.get("labels") for name, split in raw.items()}
     for finding in findings:
         print(f"{WORDS[finding.level]}  {finding.item}: {finding.text}")
-        if finding.item.endswith(" labels") and finding.level == "PASS":
-            counts = label_form(task).histogram(raw[finding.item.removesuffix(" labels")]["labels"])
+        if finding.item in labels and finding.level == "PASS":
+            counts = label_form(task).histogram(labels[finding.item])
             print("      " + ", ".join(f"{key} {count}" for key, count in counts.items()))
     passed = all(WORDS[finding.level] == "PASS" for finding in findings)
     print("PASS" if passed else "FAIL")
@@ -47,7 +48,7 @@ def run(argv: Sequence[str] | None) -> int:
     try:
         spec = dataset_spec(options.dataset)
         file = data_file(options.data_path, spec, options.aligned, spec.Options())
-        return 0 if report(file, spec, options.task or spec.task, options.aligned) else 1
+        return 0 if report(file, spec, chosen_task(options.dataset, options.task), options.aligned) else 1
     except InputError as error:
         print(f"FAIL  file: {error}")
         return 1

@@ -7,7 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from src.structures import EMOTIONS, InputError
+from src.structures import EMOTIONS, InputError, printable, quoted
+
+ROUNDING = 1e-6  # what a score may lie outside [-3, 3], as 0.1 * 3 * 10 does
+MOST_CLASSES = 10_000
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,14 @@ class Finding:
     item: str
     text: str
 
+    def __post_init__(self) -> None:
+        for name in ("item", "text"):  # names of splits are the file's
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
+
+def _same(labels: np.ndarray) -> np.ndarray:
+    return labels
+
 
 @dataclass(frozen=True)
 class LabelForm:
@@ -25,6 +36,7 @@ class LabelForm:
 
     check: Callable[[np.ndarray], Iterator[Finding]]  # labels of one split
     histogram: Callable[[np.ndarray], dict[str, int]]  # labels of one split -> counts
+    clean: Callable[[np.ndarray], np.ndarray] = _same  # checked labels -> without rounding errors
 
 
 def label_form(task: str) -> LabelForm:
@@ -32,17 +44,19 @@ def label_form(task: str) -> LabelForm:
     if task == "emotion4":
         return LabelForm(check_emotions, count_emotions)
     if task in ("sentiment7", "sentiment"):
-        return LabelForm(check_sentiment, count_sentiment)
+        return LabelForm(check_sentiment, count_sentiment, lambda labels: labels.clip(-3, 3))
     return LabelForm(partial(check_classes, count=class_count(task)), count_classes)
 
 
 def class_count(task: str) -> int:
     """N of a task classes:N; InputError where it is none."""
     kind, _, count = task.partition(":")
-    if kind != "classes" or not count.isdecimal() or int(count) < 2:
-        raise InputError(f"unknown task {task!r}; choose from emotion4, sentiment7, sentiment, classes:N with N of at "
-                         "least 2")
-    return int(count)
+    number = int(count) if count.isascii() and count.isdecimal() and len(count) < 10 else 0
+    if kind != "classes" or number < 2 or number > MOST_CLASSES:
+        raise InputError(f"unknown task {quoted(task)}; choose from emotion4, sentiment7, sentiment, classes:N with N "
+                         f"from 2 to {MOST_CLASSES}, since every class is an output of the backbone and of every "
+                         "branch")
+    return number
 
 
 def check_emotions(labels: np.ndarray) -> Iterator[Finding]:
@@ -74,9 +88,11 @@ def check_sentiment(labels: np.ndarray) -> Iterator[Finding]:
     """MOSEI's and MOSI's scores, one per sample, in [-3, 3]."""
     if labels.size != len(labels):
         yield Finding("FAIL", "labels", f"labels have the shape {labels.shape}; expected one score per sample")
-    elif not (np.isfinite(labels).all() and (np.abs(labels) <= 3).all()):
-        worst = labels.flat[int(np.argmax(~(np.abs(labels) <= 3)))]
-        yield Finding("FAIL", "labels", f"labels hold {worst:g}; expected scores in [-3, 3]")
+        return
+    inside = (labels >= -3 - ROUNDING) & (labels <= 3 + ROUNDING)  # False for NaN
+    if not inside.all():
+        yield Finding("FAIL", "labels", f"labels hold {labels[~inside].flat[0].item()} ({_share(~inside)}); expected "
+                                        "scores in [-3, 3]")
     else:
         yield Finding("PASS", "labels", "labels are scores in [-3, 3]")
 
@@ -88,17 +104,38 @@ def count_sentiment(labels: np.ndarray) -> dict[str, int]:
 
 def check_classes(labels: np.ndarray, count: int) -> Iterator[Finding]:
     """One class of 0..count-1 per sample, as a number or one-hot over `count` places."""
-    one_hot = labels.ndim == 2 and labels.shape[1] == count
-    if one_hot and np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all():
-        yield Finding("PASS", "labels", f"labels are one-hot over {count} classes")
-    elif one_hot or labels.size != len(labels):
+    if labels.ndim == 2 and labels.shape[1] == count and count > 1:
+        yield _check_one_hot(labels, count)
+        return
+    if labels.size != len(labels):
         yield Finding("FAIL", "labels", f"labels have the shape {labels.shape}; expected one class per sample, (N,) or "
                                         f"one-hot (N, {count})")
-    elif not np.isin(labels, range(count)).all():
-        worst = labels[~np.isin(labels, range(count))].flat[0]
-        yield Finding("FAIL", "labels", f"labels hold {worst:g}; expected whole numbers from 0 to {count - 1}")
+        return
+    known = np.isin(labels, np.arange(count))
+    if not known.all():
+        yield Finding("FAIL", "labels", f"labels hold {labels[~known].flat[0].item()} ({_share(~known)}); expected "
+                                        f"whole numbers from 0 to {count - 1}")
     else:
         yield Finding("PASS", "labels", f"labels are classes from 0 to {count - 1}")
+
+
+def _check_one_hot(labels: np.ndarray, count: int) -> Finding:
+    """Whether every row marks exactly one class."""
+    if not np.isin(labels, (0, 1)).all():
+        return Finding("FAIL", "labels", f"labels of the shape {labels.shape} hold other numbers than 0 and 1; "
+                                         f"expected one class per sample, (N,) or one-hot (N, {count})")
+    marked = (labels != 0).sum(1)
+    if (marked == 1).all():
+        return Finding("PASS", "labels", f"labels are one-hot over {count} classes")
+    several, none = int((marked > 1).sum()), int((marked == 0).sum())
+    return Finding("FAIL", "labels", f"labels mark several classes in {several} and none in {none} of {len(labels)} "
+                                     "samples; expected exactly one each: choose the strongest, and leave out samples "
+                                     "without one")
+
+
+def _share(wrong: np.ndarray) -> str:
+    """How many labels are wrong, in words."""
+    return f"{int(wrong.sum())} of {wrong.size} do not fit"
 
 
 def count_classes(labels: np.ndarray) -> dict[str, int]:

@@ -92,8 +92,8 @@ def test_non_finite_values_become_zero_and_are_counted(tmp_path):
 def test_extreme_values_are_named(tmp_path):
     content = sentiment_content()
     content["test"]["vision"][0, 1, 0] = 1000 * np.abs(content["train"]["vision"]).max()
-    notes = [f.text for f in load_mosi(tmp_path, content).findings if f.level == "NOTE"]
-    assert len(notes) == 1 and "1000 times the largest value of the first split" in notes[0]
+    warnings = [f.text for f in load_mosi(tmp_path, content).findings if f.level == "WARN"]
+    assert len(warnings) == 1 and "median of their feature: 1 in 1 samples of test; they" in warnings[0]
 
 
 def test_right_padding_is_named(tmp_path):
@@ -158,7 +158,8 @@ def test_the_check_command_fails_on_what_it_must(tmp_path, capsys):
     (np.eye(3)[[0, 1, 2, 2]], None),
     (np.array([0, 3, 1, 1]), "labels hold 3; expected whole numbers from 0 to 2"),
     (np.array([0, 0.5, 1, 1]), "labels hold 0.5; expected whole numbers"),
-    (np.ones((4, 3)), r"labels have the shape \(4, 3\); expected one class per sample, \(N,\) or one-hot \(N, 3\)"),
+    (np.ones((4, 3)), "labels mark several classes in 4 and none in 0 of 4 samples"),
+    (np.zeros((4, 2)), r"labels have the shape \(4, 2\); expected one class per sample, \(N,\) or one-hot \(N, 3\)"),
 ])
 def test_class_labels_are_numbers_or_one_hot(labels, message):
     content = {k: v | {"labels": labels} for k, v in sentiment_content(4).items()}

@@ -1,0 +1,107 @@
+"""What the numbers of a modality tell: broken, missing and far-out values, by statistics that these cannot move."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from src.datasets.labels import Finding
+
+MOST_BROKEN = 0.2  # share of values that may be no numbers before a modality is of no use
+NOTABLE = 0.1  # share of samples without a modality that is more than an accident
+OVERFLOW = 1e18  # products of two such values still are float32 numbers
+FAR = 1000  # times the usual spread of a feature
+FRAMES = 5000  # from which medians and quartiles are taken
+
+
+def check_features(raw: dict, modality: str) -> Iterator[Finding]:
+    """Check one modality in all splits, cast it to float32 and set what is no number to 0, in place."""
+    broken = {name: _clean(split, modality) for name, split in raw.items()}
+    sizes = {name: split[modality].size for name, split in raw.items()}
+    for name, count in broken.items():
+        if count:
+            yield Finding("NOTE", f"{name} finite {modality}",
+                          f"{count} of {sizes[name]} values of {name} {modality} were -inf, inf or NaN and became 0")
+        else:
+            yield Finding("PASS", f"{name} finite {modality}", "all values are finite")
+    share = sum(broken.values()) / sum(sizes.values())
+    if share > MOST_BROKEN:
+        yield Finding("FAIL", f"finite {modality}",
+                      f"{share:.0%} of the values of {modality} are -inf, inf or NaN; at most {MOST_BROKEN:.0%} can be "
+                      "taken for 0, extract the features again")
+    yield from _check_absence(raw, modality)
+    yield from _check_range(raw, modality)
+
+
+def is_tokens(text: np.ndarray) -> bool:
+    """Whether text (N, 3, L) is what BERT reads, token numbers, mask and segments, instead of what it writes."""
+    if text.shape[1] != 3 or text.shape[2] < 2:
+        return False
+    numbers, mask, segments = text[:1000].swapaxes(0, 1)
+    return bool(np.isin(mask, (0, 1)).all() and np.isin(segments, (0, 1)).all() and numbers.max() > 1
+                and (np.isfinite(numbers) & (numbers >= 0)).all() and (numbers == np.floor(numbers)).all())
+
+
+def _clean(split: dict, modality: str) -> int:
+    """Cast to float32 and set non-finite values to 0; -> how many."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = split[modality].astype(np.float32)  # float64 beyond float32's range becomes infinite
+    finite = np.isfinite(values)
+    split[modality], count = values, int(values.size - np.count_nonzero(finite))
+    if count:
+        values[~finite] = 0
+    return count
+
+
+def _check_absence(raw: dict, modality: str) -> Iterator[Finding]:
+    """Samples in which a modality is zero throughout have nothing to learn from."""
+    for name, split in raw.items():
+        empty = int((~split[modality].any(axis=(1, 2))).sum())
+        text = f"{name} {modality} is zero in every frame of {empty} of {len(split[modality])} samples"
+        level = "WARN" if empty > NOTABLE * len(split[modality]) else "NOTE" if empty else "PASS"
+        yield Finding(level, f"{name} presence {modality}",
+                      text + "; they say nothing in this modality, check the extraction" if empty else text)
+
+
+def _check_range(raw: dict, modality: str) -> Iterator[Finding]:
+    """Values far beyond what their feature usually is are a failed extraction; they decide the training."""
+    median, spread = _usual(raw, modality)
+    low, high = median - FAR * spread, median + FAR * spread
+    found: dict[str, tuple[int, int]] = {}  # split -> values, samples
+    largest = 0.0
+    for name, split in raw.items():
+        values = split[modality]
+        largest = max(largest, float(values.max()), -float(values.min()))
+        if (values.min(axis=(0, 1)) < low).any() or (values.max(axis=(0, 1)) > high).any():
+            far = (values < low) | (values > high)
+            found[name] = int(far.sum()), int(far.any(axis=(1, 2)).sum())
+    if largest > OVERFLOW:
+        yield Finding("FAIL", f"range {modality}",
+                      f"{modality} reaches {largest:.3g}, from which no finite loss can be computed; extract the "
+                      "features again, or clip them")
+    elif found:
+        where = ", ".join(f"{values} in {samples} samples of {name}" for name, (values, samples) in found.items())
+        yield Finding("WARN", f"range {modality}",
+                      f"{modality} reaches {largest:.3g}; values more than {FAR} times the usual spread from the "
+                      f"median of their feature: {where}; they will dominate the training, check the extraction or clip "
+                      "them")
+    else:
+        yield Finding("PASS", f"range {modality}", f"{modality} reaches {largest:.3g}")
+
+
+def _usual(raw: dict, modality: str) -> tuple[np.ndarray, np.ndarray]:
+    """Median and spread of every feature, from frames of all splits that are not padding. -> (D,), (D,).
+
+    The spread is the distance of the quartiles, at least that of the whole modality: features that are nearly always
+    the same, such as flags, have none of their own.
+    """
+    kept = []
+    total = sum(len(split[modality]) * split[modality].shape[1] for split in raw.values())
+    for split in raw.values():
+        frames = split[modality].reshape(-1, split[modality].shape[2])[::max(1, total // FRAMES)]
+        kept.append(frames[frames.any(axis=1)])
+    frames = np.concatenate(kept)
+    if not len(frames):
+        return np.zeros(1), np.ones(1)
+    low, median, high = np.percentile(frames, (25, 50, 75), axis=0)
+    whole = np.subtract(*np.percentile(frames, (75, 25))) or np.median(np.abs(frames[frames != 0]))
+    return median, np.maximum(high - low, whole)

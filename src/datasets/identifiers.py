@@ -1,0 +1,58 @@
+"""Identifiers of samples: whatever a file has for them becomes bounded text, without trusting its form."""
+
+from typing import Any
+
+import numpy as np
+
+from src.structures import quoted
+
+LONGEST = 4096  # characters of an identifier; the rest is cut off
+PARTS = 16  # of an identifier that is a row: MOSI's are video, start and end
+SCALARS = (str, bytes, int, float, bool, type(None))
+
+
+def ids_problem(name: str, split: dict) -> str | None:
+    """What is wrong with the identifiers of a split, in one sentence, or None."""
+    ids, count = split.get("id"), len(split["text"])
+    if ids is None:
+        return None
+    what = f"an array of {ids.dtype}" if isinstance(ids, np.ndarray) else f"a {type(ids).__name__}"
+    expected = f"expected one for each of {count} samples, or none"
+    if not isinstance(ids, (list, tuple, np.ndarray)) or np.shape(ids) == () and isinstance(ids, np.ndarray):
+        return f"id of {quoted(name)} is {what}; {expected}"
+    if len(ids) != count:
+        return f"id of {quoted(name)} is {what} of {len(ids)}; {expected}"
+    if isinstance(ids, np.ndarray):
+        return None if ids.size <= PARTS * count else f"id of {quoted(name)} has the shape {ids.shape}; {expected}"
+    wrong = next((row for row in ids if not _is_id(row)), None)
+    return None if wrong is None else f"id of {quoted(name)} holds {_kind(wrong)}; {expected}, as text or numbers"
+
+
+def _is_id(row: Any) -> bool:
+    """Whether a row is text or a number, or a short list of these."""
+    if isinstance(row, np.ndarray):
+        return row.size <= PARTS
+    if type(row) in (list, tuple):
+        return len(row) <= PARTS and all(type(part) in SCALARS or isinstance(part, np.generic) for part in row)
+    return type(row) in SCALARS or isinstance(row, np.generic)
+
+
+def _kind(row: Any) -> str:
+    return f"a {type(row).__name__} of {len(row)}" if hasattr(row, "__len__") else f"a {type(row).__name__}"
+
+
+def identifiers(split: dict) -> list[str]:
+    """The identifiers of a checked split, or the numbers of its samples."""
+    ids = split.get("id")
+    return list(map(str, range(len(split["text"])))) if ids is None else list(map(_text, ids))
+
+
+def _text(row: Any) -> str:
+    """One identifier; the parts of a row with spaces between them, empty ones left out."""
+    if isinstance(row, bytes):
+        return row[:LONGEST].decode("utf-8", "replace")
+    if isinstance(row, np.ndarray):
+        row = row.ravel().tolist()
+    if isinstance(row, (list, tuple)):
+        return " ".join(filter(None, map(_text, row)))[:LONGEST]
+    return str(row)[:LONGEST]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,8 @@ from src.structures import DataInfo, InputError, quoted
 FORMAT = 1
 RESULTS = "results.json"  # written last: a run that has it is finished
 LAST = "last"  # the state after the last finished epoch, for --resume
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # what a spreadsheet computes
+BLANKS = " \n\0\ufeff"  # what some spreadsheets skip in front of it
 
 
 def runs_folder(place: PlaceOptions) -> Path:
@@ -167,7 +170,7 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON; NaN, which JSON lacks, becomes null."""
+    """Write JSON; what is not finite, which JSON lacks, becomes null."""
     write_text(path, json.dumps(without_nan(content), indent=2) + "\n")
 
 
@@ -180,12 +183,30 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows with the columns of the first."""
+    """Write rows with the columns of the first, in a form that is text and numbers to every program."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, rows[0].keys())
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow({name: _csv_cell(name) for name in rows[0]})
+    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     write_text(path, text.getvalue())
+
+
+def _csv_cell(value: Any) -> Any:
+    """A cell of a CSV file: empty for a number that is none; text never begins like a formula of a spreadsheet."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else ""
+    plain = not isinstance(value, (str, Path)) or _is_number(str(value))
+    return value if plain or not str(value).lstrip(BLANKS).startswith(FORMULA) else f"'{value}"
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell is a number in words that `_csv_cell` leaves alone, such as a negative score."""
+    return re.fullmatch(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", text, re.ASCII) is not None
+
+
+def number(value: float | str | None) -> float:
+    """A number as `write_json` or `write_csv` left it: what was undefined is NaN again."""
+    return math.nan if value is None or value == "" else float(value)
 
 
 def without_nan(value: Any) -> Any:
@@ -194,4 +215,4 @@ def without_nan(value: Any) -> Any:
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

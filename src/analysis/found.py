@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from src.analysis.plan import fingerprint
-from src.checkpoint import FORMAT, RESULTS, read_json
+from src.checkpoint import FORMAT, RESULTS, number, read_json
 from src.config import config_from
 from src.options import SELECTIONS
 from src.structures import InputError
@@ -50,6 +50,10 @@ def read_results(folder: Path) -> dict[str, Any]:
     if not _is_whole(results):
         raise InputError(f"{folder / RESULTS} is not what a finished run of this code leaves; train the run again")
     make_task(results["data"]["task"])
+    for scored in (*results["selections"].values(), results["trivial"]):
+        for split, scores in scored.items():
+            if split != "epoch":
+                scored[split] = {name: number(score) for name, score in scores.items()}
     return results
 
 
@@ -70,7 +74,9 @@ def _is_whole(results: Any) -> bool:
 
 
 def _are_scores(value: Any) -> bool:
-    return type(value) is dict and all(score is None or type(score) in (int, float) for score in value.values())
+    return type(value) is dict and all(
+        score is None or type(score) is float or type(score) is int and score.bit_length() <= 64
+        for score in value.values())
 
 
 def history(folder: Path) -> list[dict[str, float]]:
@@ -78,9 +84,10 @@ def history(folder: Path) -> list[dict[str, float]]:
     path = folder / "history.csv"
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file, strict=True)]
-        if not rows or not {"epoch", "seconds", "train_loss", "valid_loss"} <= rows[0].keys():
+            rows = list(csv.DictReader(file, strict=True))
+        if not rows or not {"epoch", "seconds", "train_loss", "valid_loss"} <= rows[0].keys() or any(
+                None in row.values() for row in rows):
             raise ValueError("its columns are not those of a history")
-        return rows
+        return [{name: number(value) for name, value in row.items()} for row in rows]
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read ({' '.join(str(error).split())}); train the run again") from error

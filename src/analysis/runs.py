@@ -24,7 +24,7 @@ from src.analysis.measures import VERSION, measure, samples
 from src.analysis.plan import Job
 from src.analysis.trained import load_trained
 from src.build import build_data
-from src.checkpoint import LAST, RESULTS, read_json, run_folder, without_nan, write_json
+from src.checkpoint import LAST, RESULTS, number, read_json, run_folder, without_nan, write_json
 from src.config import config_from
 from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
@@ -209,7 +209,7 @@ def measured(folder: Path, with_samples: bool, options: StudyOptions) -> dict[st
                "rows": measure(trained, options.analyses, options.fills),
                "samples": samples(trained) if with_samples else []}
     write_json(stored, content | {"sha256": _digest(content)})
-    return content
+    return _stored(stored)  # as the next study will find it, so that both say the same
 
 
 def _stored(path: Path) -> dict[str, Any]:
@@ -218,8 +218,17 @@ def _stored(path: Path) -> dict[str, Any]:
         content = read_json(path)
     except InputError:
         return {}
-    whole = type(content) is dict and content.pop("sha256", "") == _digest(content)
-    return content if whole else {}
+    if type(content) is not dict or content.pop("sha256", "") != _digest(content):
+        return {}
+    try:
+        for row in content["rows"]:
+            row["value"] = number(row["value"])
+        for sample in content["samples"]:
+            sample["effects"] = {name: [list(map(number, values)) for values in effects]
+                                 for name, effects in sample["effects"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return {}
+    return content
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -82,8 +82,8 @@ def _check_range(raw: dict, modality: str) -> Iterator[Finding]:
         where = ", ".join(f"{values} in {samples} samples of {name}" for name, (values, samples) in found.items())
         yield Finding("WARN", f"range {modality}",
                       f"{modality} reaches {largest:.3g}; values more than {FAR} times the usual spread from the "
-                      f"median of their feature: {where}; they will dominate the training, check the extraction or clip "
-                      "them")
+                      f"median of their feature: {where}; they will dominate the training, check the extraction or "
+                      "clip them")
     else:
         yield Finding("PASS", f"range {modality}", f"{modality} reaches {largest:.3g}")
 

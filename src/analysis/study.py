@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from src.analysis.figures import save_figures
+from src.analysis.formats import to_markdown, to_tex
 from src.analysis.found import find_finished, history, read_results
 from src.analysis.plan import Job, jobs, plans
 from src.analysis.records import TRIVIAL, Row, RunRecord, SampleRecord, Study
 from src.analysis.report import align
 from src.analysis.runs import Runner, measure_all
-from src.analysis.tables import score_tables, study_tables, to_markdown, to_tex
+from src.analysis.tables import score_tables, study_tables
 from src.analysis.web import write_report
 from src.checkpoint import write_csv, write_text
 from src.config import parse_study

@@ -24,7 +24,7 @@ STYLE = {
     "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold", "axes.labelsize": 9, "legend.fontsize": 9,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#E4E4E4",
     "axes.axisbelow": True, "legend.frameon": False, "figure.facecolor": "white",
-    "svg.fonttype": "none", "svg.hashsalt": "causalmer",
+    "svg.fonttype": "none", "svg.hashsalt": "causalmer", "text.parse_math": False,  # names of splits may have dollars
 }
 
 

@@ -1,4 +1,4 @@
-"""The tables of a study, once as cells, then as Markdown and LaTeX."""
+"""The tables of a study, as cells of text."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -37,27 +37,6 @@ def study_tables(study: Study) -> list[Table]:
 def score_tables(study: Study) -> list[Table]:
     """The tables that a command line prints."""
     return [table for table in study.tables if table[0].endswith(SCORES)]
-
-
-def to_markdown(study: Study) -> str:
-    """All tables as Markdown."""
-    parts = [f"# {study.title}", *(f"> {note}" for note in study.notes)]
-    for caption, footnote, (head, *body) in study.tables:
-        lines = [head, ["---"] * len(head), *body]
-        parts.append("\n".join([f"**{caption}.** {footnote}", "", *(f"| {' | '.join(line)} |" for line in lines)]))
-    return "\n\n".join(parts) + "\n"
-
-
-def to_tex(study: Study) -> str:
-    """All tables as LaTeX with booktabs; one table environment each."""
-    parts = ["% needs \\usepackage{booktabs}"]
-    for caption, footnote, (head, *body) in study.tables:
-        lines = [" & ".join(map(_tex, line)) + r" \\" for line in (head, *body)]
-        parts.append("\n".join([
-            r"\begin{table}", r"\centering", rf"\caption{{{_tex(caption)}. {_tex(footnote)}}}",
-            rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:],
-            r"\bottomrule", r"\end{tabular}", r"\end{table}"]))
-    return "\n\n".join(parts) + "\n"
 
 
 COMPARED = "compared"  # marks a column that is followed by its difference to plain
@@ -228,10 +207,3 @@ def _number(value: float, measure: str, sign: str = "") -> str:
     if math.isnan(value):
         return "-"
     return f"{value:{sign}.3f}" if measure == "shapley" or not Score(measure).share else f"{100 * value:{sign}.1f}"
-
-
-def _tex(text: str) -> str:
-    for plain, tex in (("\\", ""), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"), ("<", "$<$"),
-                       ("+-", r"$\pm$"), ("|", r"$|$")):
-        text = text.replace(plain, tex)
-    return text

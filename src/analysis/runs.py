@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -19,13 +19,12 @@ from typing import Any
 import torch
 
 from src.analysis.found import find_finished as find_finished
-from src.analysis.found import finished, read_results
+from src.analysis.found import finished
 from src.analysis.measures import VERSION, measure, samples
 from src.analysis.plan import Job
 from src.analysis.trained import load_trained
 from src.build import build_data
 from src.checkpoint import LAST, RESULTS, number, read_json, run_folder, without_nan, write_json
-from src.config import config_from
 from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
 from src.process import LIFELINE, blocked
@@ -152,10 +151,13 @@ def threads(options: StudyOptions) -> int:
     return max(1, len(os.sched_getaffinity(0)) // options.jobs)
 
 
-def measure_all(folders: Iterable[Path], with_samples: set[Path], options: StudyOptions) -> dict[Path, dict[str, Any]]:
-    """Rows (and, where wanted, samples) of every run's selected checkpoint; measured once and kept in its folder."""
-    wanted = {folder: folder in with_samples for folder in folders}
-    progress = Progress("measured", len(wanted), options.jobs)
+def measure_all(places: Mapping[Path, InferenceOptions], with_samples: set[Path],
+                options: StudyOptions) -> dict[Path, dict[str, Any]]:
+    """Rows (and, where wanted, samples) of every run's selected checkpoint; measured once and kept in its folder.
+
+    `places` says for every folder where its data lies now.
+    """
+    progress = Progress("measured", len(places), options.jobs)
     found = {}
     context = multiprocessing.get_context("spawn")
     resource_tracker.ensure_running()  # it would let signals through again
@@ -163,8 +165,8 @@ def measure_all(folders: Iterable[Path], with_samples: set[Path], options: Study
         try:
             with blocked():  # inherited by the workers, which are started here
                 futures: dict[Future, Path] = {
-                    pool.submit(measured, folder, more, options): folder
-                    for folder, more in wanted.items()}
+                    pool.submit(measured, folder, folder in with_samples, options, place): folder
+                    for folder, place in places.items()}
             for future in as_completed(futures):
                 found[futures[future]] = future.result()
                 progress.step(str(futures[future]))
@@ -191,7 +193,7 @@ def _end_with_study() -> None:
     os._exit(1)
 
 
-def measured(folder: Path, with_samples: bool, options: StudyOptions) -> dict[str, Any]:
+def measured(folder: Path, with_samples: bool, options: StudyOptions, place: InferenceOptions) -> dict[str, Any]:
     """What `measure` finds for one checkpoint, from the file beside it where that was made from the same checkpoint."""
     checkpoint, stored = (folder / name.format(options.selection) for name in ("{}.pt", "measures_{}.json"))
     with checkpoint.open("rb") as file:
@@ -202,8 +204,6 @@ def measured(folder: Path, with_samples: bool, options: StudyOptions) -> dict[st
                                               ("analyses", "fills"))
     if asked and (content["samples"] or not with_samples):
         return content
-    config = config_from(read_results(folder)["config"])
-    place = InferenceOptions(dataset=config.run.dataset, batch_size=options.batch_size)
     _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
     content = {"key": key, "analyses": options.analyses, "fills": options.fills,
                "rows": measure(trained, options.analyses, options.fills),

@@ -27,7 +27,7 @@ from src.analysis.web import write_report
 from src.checkpoint import write_csv, write_text
 from src.config import parse_study
 from src.locks import FolderLock
-from src.options import StudyOptions
+from src.options import InferenceOptions, StudyOptions
 from src.process import finish, held
 from src.runtime import partial_name, run_command, sweep
 from src.structures import InputError
@@ -76,7 +76,9 @@ def collect(options: StudyOptions, folders: dict[Job, Path], commands: dict[Job,
     """Everything that is measured on the runs, in one place."""
     shown = {folder for job, folder in folders.items() if job.seed == min(other.seed for other in folders
                                                                           if other.condition == job.condition)}
-    content = measure_all(dict.fromkeys(folders.values()), shown, options)
+    places = {folder: InferenceOptions(dataset=job.condition.dataset, data_path=job.config.data.data_path,
+                                       batch_size=options.batch_size) for job, folder in folders.items()}
+    content = measure_all(places, shown, options)
     rows, runs, samples, measures, trivial = [], [], [], {}, {}
     for job, folder in folders.items():
         results = read_results(folder)

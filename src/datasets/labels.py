@@ -91,8 +91,8 @@ def check_sentiment(labels: np.ndarray) -> Iterator[Finding]:
         return
     inside = (labels >= -3 - ROUNDING) & (labels <= 3 + ROUNDING)  # False for NaN
     if not inside.all():
-        yield Finding("FAIL", "labels", f"labels hold {labels[~inside].flat[0].item()} ({_share(~inside)}); expected "
-                                        "scores in [-3, 3]")
+        yield Finding("FAIL", "labels", f"labels hold {labels[~inside].flat[0].item()}; expected scores in [-3, 3] "
+                                        f"({_share(~inside)})")
     else:
         yield Finding("PASS", "labels", "labels are scores in [-3, 3]")
 
@@ -113,8 +113,8 @@ def check_classes(labels: np.ndarray, count: int) -> Iterator[Finding]:
         return
     known = np.isin(labels, np.arange(count))
     if not known.all():
-        yield Finding("FAIL", "labels", f"labels hold {labels[~known].flat[0].item()} ({_share(~known)}); expected "
-                                        f"whole numbers from 0 to {count - 1}")
+        yield Finding("FAIL", "labels", f"labels hold {labels[~known].flat[0].item()}; expected whole numbers from 0 "
+                                        f"to {count - 1} ({_share(~known)})")
     else:
         yield Finding("PASS", "labels", f"labels are classes from 0 to {count - 1}")
 

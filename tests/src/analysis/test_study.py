@@ -14,6 +14,7 @@ from src.analysis.plan import jobs, plans
 from src.analysis.runs import Runner, find_finished
 from src.config import parse_study
 from src.locks import FolderLock, busy
+from src.options import InferenceOptions
 from src.structures import InputError
 from tests.conftest import TINY
 
@@ -188,9 +189,10 @@ def test_damaged_measurements_are_made_again(finished, tmp_path):
     folder = sorted(tmp_path.glob("checkpoint(*)/*/*"))[0]
     path = folder / "measures_best_valid_acc.json"
     whole, options = path.read_text(), parse_study([*argv, "--analyses="])[0]
+    place = InferenceOptions(data_path=tmp_path / "data")
     for damage in ("null", whole[:-100], json.dumps(json.loads(whole) | {"rows": "x"})):
         path.write_text(damage)
-        assert isinstance(runs.measured(folder, False, options)["rows"], list)
+        assert isinstance(runs.measured(folder, False, options, place)["rows"], list)
 
 
 def test_two_studies_of_one_report_are_not_mixed(finished, tmp_path, capsys):

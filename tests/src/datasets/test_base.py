@@ -9,7 +9,7 @@ import torch
 import inference
 import main
 from src.datasets import check
-from src.datasets.base import data_file, dataset_spec, load
+from src.datasets.base import data_file, dataset_spec, file_hash, load
 from src.datasets.checks import inspect
 from src.registry import DATASETS
 from src.structures import InputError
@@ -61,7 +61,7 @@ def spoil(split, key, value):
     (spoil("train", "vision", np.zeros((5, 4, 2))), "vision of 'train' has 5 samples, text has 6"),
     (spoil("test", "vision", np.zeros((6, 4, 3))), "expected the same in all splits"),
     (sentiment_content(0), "split 'train' is empty"),
-    (spoil("train", "id", ["a", "b"]), "id of 'train' is a list; expected one for each of 6 samples, or none"),
+    (spoil("train", "id", ["a", "b"]), "id of 'train' is a list of 2; expected one for each of 6 samples, or none"),
     (spoil("train", "id", 7), "id of 'train' is a int; expected one for each"),
     (spoil("train", "labels", np.array(3.0)), "labels of 'train' is an array of float64; expected"),
     ({1: {}}, "is not a dictionary of splits"),
@@ -211,6 +211,7 @@ def test_a_file_of_ones_own_runs_without_code(tmp_path, capsys):
     assert inference.main(place) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("test")]
     assert rows == [line for line in trained if line.startswith("test")] and len(rows) == 3
-    assert (tmp_path / "checkpoint(mine)" / "demo_seed1111" / "mult-causal" / "results.json").exists()
+    folder = f"checkpoint(mine-{file_hash(path)[:8]})"
+    assert (tmp_path / folder / "demo_seed1111" / "mult-causal" / "results.json").exists()
     assert main.main([*place, *small, *branches]) == 2
     assert "--task has to say what its labels are" in capsys.readouterr().err

@@ -1,7 +1,13 @@
 # Sourced by main.sh, inference.sh and tests/run.sh: sets PYTHON to an interpreter that has requirements.txt.
 # The environment that is active is taken if it satisfies the list; otherwise .venv is made here, once.
 
-ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+unset CDPATH  # with it, cd prints where it went
+self="${BASH_SOURCE[0]}"
+while [[ -L "$self" ]]; do  # a link to this file; macOS has no readlink -f
+    cd -P -- "$(dirname -- "$self")"
+    self="$(readlink -- "$(basename -- "$self")")"
+done
+ROOT="$(cd -P -- "$(dirname -- "$self")" && pwd)"
 PYTHON=""
 
 # Does the interpreter "$1" have every line of requirements.txt?

@@ -10,5 +10,11 @@ elif [[ "$1" != "--help" ]]; then
     echo "usage: bash main.sh GPU NAME SEED DATASET [flags], or no argument for the demonstration; got $# arguments" >&2
     exit 2
 fi
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+unset CDPATH  # with it, cd prints where it went
+self="${BASH_SOURCE[0]}"
+while [[ -L "$self" ]]; do  # a link to this script; macOS has no readlink -f
+    cd -P -- "$(dirname -- "$self")"
+    self="$(readlink -- "$(basename -- "$self")")"
+done
+source "$(dirname -- "$self")/environment.sh"
 exec "$PYTHON" main.py "$@"

@@ -1,5 +1,11 @@
 #!/usr/bin/env bash
 # The whole test suite; arguments are passed to pytest.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
+unset CDPATH  # with it, cd prints where it went
+self="${BASH_SOURCE[0]}"
+while [[ -L "$self" ]]; do  # a link to this script; macOS has no readlink -f
+    cd -P -- "$(dirname -- "$self")"
+    self="$(readlink -- "$(basename -- "$self")")"
+done
+source "$(dirname -- "$self")/../environment.sh"
 exec "$PYTHON" -m pytest tests "$@"

@@ -10,11 +10,11 @@ elif [[ "$1" != "--help" ]]; then
     echo "usage: bash main.sh GPU NAME SEED DATASET [flags], or no argument for the demonstration; got $# arguments" >&2
     exit 2
 fi
-unset CDPATH  # with it, cd prints where it went
-self="${BASH_SOURCE[0]}"
-while [[ -L "$self" ]]; do  # a link to this script; macOS has no readlink -f
-    cd -P -- "$(dirname -- "$self")"
-    self="$(readlink -- "$(basename -- "$self")")"
+here="${BASH_SOURCE[0]}"
+while [[ -L "$here" ]]; do # by hand, since readlink -f is missing on older systems
+    link="$(readlink "$here")"
+    [[ "$link" == /* ]] || link="$(dirname "$here")/$link"
+    here="$link"
 done
-source "$(dirname -- "$self")/environment.sh"
+source "$(dirname "$here")/environment.sh"
 exec "$PYTHON" main.py "$@"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The whole test suite; arguments are passed to pytest.
 set -euo pipefail
-unset CDPATH  # with it, cd prints where it went
-self="${BASH_SOURCE[0]}"
-while [[ -L "$self" ]]; do  # a link to this script; macOS has no readlink -f
-    cd -P -- "$(dirname -- "$self")"
-    self="$(readlink -- "$(basename -- "$self")")"
+here="${BASH_SOURCE[0]}"
+while [[ -L "$here" ]]; do # by hand, since readlink -f is missing on older systems
+    link="$(readlink "$here")"
+    [[ "$link" == /* ]] || link="$(dirname "$here")/$link"
+    here="$link"
 done
-source "$(dirname -- "$self")/../environment.sh"
+source "$(dirname "$here")/../environment.sh"
 exec "$PYTHON" -m pytest tests "$@"

@@ -19,8 +19,9 @@ def check_features(raw: dict, modality: str) -> Iterator[Finding]:
     sizes = {name: split[modality].size for name, split in raw.items()}
     for name, count in broken.items():
         if count:
-            yield Finding("NOTE", f"{name} finite {modality}",
-                          f"{count} of {sizes[name]} values of {name} {modality} were -inf, inf or NaN and became 0")
+            yield Finding("WARN" if count > MOST_BROKEN * sizes[name] else "NOTE", f"{name} finite {modality}",
+                          f"{count} of {sizes[name]} values of {name} {modality} were -inf, inf or NaN and "
+                          "became 0")
         else:
             yield Finding("PASS", f"{name} finite {modality}", "all values are finite")
     share = sum(broken.values()) / sum(sizes.values())
@@ -56,7 +57,7 @@ def _check_absence(raw: dict, modality: str) -> Iterator[Finding]:
     """Samples in which a modality is zero throughout have nothing to learn from."""
     for name, split in raw.items():
         empty = int((~split[modality].any(axis=(1, 2))).sum())
-        text = f"{name} {modality} is zero in every frame of {empty} of {len(split[modality])} samples"
+        text = f"{name} {modality} is zero or no number in every frame of {empty} of {len(split[modality])} samples"
         level = "WARN" if empty > NOTABLE * len(split[modality]) else "NOTE" if empty else "PASS"
         yield Finding(level, f"{name} presence {modality}",
                       text + "; they say nothing in this modality, check the extraction" if empty else text)

@@ -134,10 +134,13 @@ def samples(trained: Trained) -> list[dict[str, Any]]:
 
 
 def embed(states: torch.Tensor) -> list[list[float]]:
-    """Two dimensions of t-SNE with a fixed seed. (N, H) -> N pairs; empty where too few samples are left to place."""
+    """Two dimensions of t-SNE with a fixed seed. (N, H) -> N pairs; empty where too few or no unlike samples are left.
+
+    States that are all the same, as where the data are constant, have no places, and sklearn's t-SNE crashes on them.
+    """
     from sklearn.manifold import TSNE
 
-    if len(states) < 5:
+    if len(states) < 5 or not 1e-15 < (states - states.mean(0)).abs().max() < 1e15:  # squares are 32-bit numbers
         return []
     placed = TSNE(perplexity=min(30, (len(states) - 1) / 3), init="pca", random_state=0).fit_transform(
         states.cpu().numpy())

@@ -11,6 +11,8 @@ NOTABLE = 0.1  # share of samples without a modality that is more than an accide
 OVERFLOW = 1e18  # products of two such values still are float32 numbers
 FAR = 1000  # times the usual spread of a feature
 FRAMES = 5000  # from which medians and quartiles are taken
+ENOUGH = 20  # frames of a split that tell its own quartiles
+RARE = 0.01  # share of frames with a value, below which it is rather an accident than a feature
 
 
 def check_features(raw: dict, modality: str) -> Iterator[Finding]:
@@ -92,8 +94,7 @@ def _check_range(raw: dict, modality: str) -> Iterator[Finding]:
 def _usual(raw: dict, modality: str) -> tuple[np.ndarray, np.ndarray]:
     """Median and spread of every feature, from frames of all splits that are not padding. -> (D,), (D,).
 
-    The spread is the distance of the quartiles, at least that of the whole modality: features that are nearly always
-    the same, such as flags, have none of their own.
+    The spread is the smallest that a split has, so that one in other units stands out, however large it is.
     """
     kept = []
     total = sum(len(split[modality]) * split[modality].shape[1] for split in raw.values())
@@ -103,6 +104,20 @@ def _usual(raw: dict, modality: str) -> tuple[np.ndarray, np.ndarray]:
     frames = np.concatenate(kept)
     if not len(frames):
         return np.zeros(1), np.ones(1)
-    low, median, high = np.percentile(frames, (25, 50, 75), axis=0)
+    spreads = [_spread(part) for part in (frames, *kept) if part is frames or len(part) >= ENOUGH]
+    return np.median(frames, axis=0), np.minimum.reduce(spreads)
+
+
+def _spread(frames: np.ndarray) -> np.ndarray:
+    """Distance of the quartiles of every feature, at least that of all features. (N, D) -> (D,), above 0.
+
+    Features that are nearly always the same have no quartiles apart: rare ones, such as the pitch of voiced frames,
+    are measured by their usual size, and flags by the other features.
+    """
+    low, high = np.percentile(frames, (25, 75), axis=0)
     whole = np.subtract(*np.percentile(frames, (75, 25))) or np.median(np.abs(frames[frames != 0]))
-    return median, np.maximum(high - low, whole)
+    spread = np.maximum(high - low, whole)
+    rare = (low == high) & (np.count_nonzero(frames, axis=0) >= RARE * len(frames))
+    sizes = np.abs(frames[:, rare])
+    spread[rare] = np.maximum(spread[rare], np.nanmedian(np.where(sizes > 0, sizes, np.nan), axis=0))
+    return spread

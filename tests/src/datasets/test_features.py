@@ -26,8 +26,8 @@ def found(raw, *levels):
 def test_a_value_that_allows_no_finite_loss_is_a_failure_in_every_split(split):
     raw = content(normal)
     raw[split]["audio"][0, 0, 0] = -1e38
-    assert found(raw, "FAIL") == ["audio reaches 1e+38, from which no finite loss can be computed; extract the "
-                                  "features again, or clip them"]
+    assert found(raw, "FAIL") == [f"audio reaches 1e+38, values beyond 1e+18: 1 in 1 samples of {split}; no finite loss "
+                                  "comes of them, extract the features again, or clip them"]
 
 
 def test_values_far_from_their_feature_are_counted():

@@ -41,7 +41,7 @@ def test_one_label_per_sample_may_have_further_axes_of_one(shape, task):
 
 
 @pytest.mark.parametrize("task, labels, counts", [
-    ("classes:6", [[1, 1, 0, 0, 0, 0], [0] * 6, [0] * 6, [0, 1, 0, 0, 0, 0]], "several classes in 1 and none in 2 of 4"),
+    ("classes:6", [[1, 1, 0, 0, 0, 0], [0] * 6, [0] * 6, [0, 1, 0, 0, 0, 0]], "several classes in 1 and none in 2"),
     ("emotion4", np.eye(2, dtype=int)[[[1, 1, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]], "several in 1 and none in 1;"),
 ])
 def test_several_or_no_emotions_per_sample_are_counted(task, labels, counts):

@@ -375,22 +375,3 @@ def test_a_model_of_fixed_lengths_names_other_lengths(tmp_path, capsys):
     capsys.readouterr()
     assert evaluated(tmp_path, "--dataset", str(tmp_path / "mine.pkl"), "--data_file", str(tmp_path / "short.pkl")) == 1
     assert "lengths text 4, audio 4, vision 4, this file has text 4, audio 3, vision 4" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("script, option", [("main.sh", "--help"), ("inference.sh", "--help"),
-                                            ("tests/run.sh", "--version"), (".ci/run", "--version")])
-def test_scripts_find_their_folder_through_links_and_with_cdpath(tmp_path, script, option):
-    (tmp_path / "a b").mkdir()
-    (tmp_path / "a b" / "first").symlink_to(ROOT / script)
-    (tmp_path / "second").symlink_to(Path("a b") / "first")
-    hostile = {"CDPATH": f"{ROOT}:{tmp_path}", "BASH_FUNC_cd%%": '() { builtin cd "$@"; echo elsewhere; }'}
-    done = subprocess.run(["bash", "second", option], cwd=tmp_path, env={**ENVIRONMENT, **hostile},
-                          capture_output=True, text=True)
-    assert done.returncode == 0 and re.match("usage: |pytest [0-9]", done.stdout or done.stderr)
-    assert {path.name for path in tmp_path.iterdir()} == {"a b", "second"}
-
-
-def test_git_leaves_the_line_ends_of_scripts_alone():
-    scripts = ["main.sh", "inference.sh", "environment.sh", "tests/run.sh", ".ci/run"]
-    found = subprocess.run(["git", "-C", ROOT, "check-attr", "eol", *scripts], capture_output=True, text=True)
-    assert found.stdout.splitlines() == [f"{script}: eol: lf" for script in scripts]

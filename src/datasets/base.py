@@ -147,7 +147,7 @@ def _layout_problem(raw: Any) -> str | None:
         return "it is empty"
     for name, split in raw.items():
         if not isinstance(name, str):
-            return f"its key {quoted(name)} is {kind(name)}, where the name of a split belongs"
+            return f"its key {quoted(name)} is {kind(name)}, where the name of a split, which is text, belongs"
         if not isinstance(split, dict):
             return f"{quoted(name)} is {kind(split)} beside the splits, remove it"
     return None

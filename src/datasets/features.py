@@ -10,8 +10,9 @@ MOST_BROKEN = 0.2  # share of values that may be no numbers before a modality is
 NOTABLE = 0.1  # share of samples without a modality that is more than an accident
 OVERFLOW = 1e18  # products of two such values still are float32 numbers
 FAR = 1000  # times the usual spread of a feature
-FRAMES = 10_000  # drawn at random, from which medians and quartiles are taken
-SPARSE, FEW = 0.01, 10  # share and number of frames from which on the rare values of a feature are usual ones
+FRAMES = 5000  # drawn at random, from which medians and quartiles are taken
+ENOUGH = 20  # frames of a split that tell its own quartiles
+RARE, FEW = 0.01, 5  # share and number of frames with a value, below which it is rather an accident than a feature
 
 
 def check_features(raw: dict, modality: str) -> Iterator[Finding]:
@@ -106,25 +107,32 @@ def _beyond(raw: dict, modality: str, low: np.ndarray | float, high: np.ndarray 
 def _usual(raw: dict, modality: str) -> tuple[np.ndarray, np.ndarray]:
     """Median and spread of every feature, from frames of all splits that are not padding. -> (D,), (D,).
 
-    The spread is the distance of the quartiles, at least that of the whole modality. Of a feature that is nearly always
-    the same, such as a pitch that is 0 without a voice, it is what the other values usually are, if these are many.
+    The spread is the smallest that a split has, so that one in other units stands out, however large it is.
     """
     random, kept = np.random.default_rng(0), []
     total = sum(len(split[modality]) * split[modality].shape[1] for split in raw.values())
     for split in raw.values():
         frames = split[modality].reshape(-1, split[modality].shape[2])
-        if total > FRAMES:
-            frames = frames[random.integers(len(frames), size=1 + FRAMES * len(frames) // total)]
-        kept.append(frames[frames.any(axis=1)])
-    frames = np.concatenate(kept).astype(np.float64)
+        if total > FRAMES:  # at random: every n-th could always be the same place of the sequence, such as padding
+            frames = frames[random.integers(len(frames), size=50 * ENOUGH + FRAMES * len(frames) // total)]
+        kept.append(frames[frames.any(axis=1)].astype(np.float64))
+    frames = np.concatenate(kept)
     if not len(frames):
         return np.zeros(1), np.ones(1)
-    low, median, high = np.percentile(frames, (25, 50, 75), axis=0)
+    spreads = [_spread(part) for part in (frames, *kept) if part is frames or len(part) >= ENOUGH]
+    return np.median(frames, axis=0), np.minimum.reduce(spreads)
+
+
+def _spread(frames: np.ndarray) -> np.ndarray:
+    """Distance of the quartiles of every feature, at least that of all features. (N, D) -> (D,), above 0.
+
+    Features that are nearly always the same have no quartiles apart: rare ones, such as the pitch of voiced frames,
+    are measured by their usual size, and flags by the other features.
+    """
+    low, high = np.percentile(frames, (25, 75), axis=0)
     whole = np.subtract(*np.percentile(frames, (75, 25))) or np.median(np.abs(frames[frames != 0]))
     spread = np.maximum(high - low, whole)
-    for i in np.flatnonzero(high == low):
-        others = np.abs(frames[:, i] - median[i])
-        others = others[others > 0]
-        if len(others) > max(FEW, SPARSE * len(frames)):
-            spread[i] = max(spread[i], np.median(others))
-    return median, spread
+    rare = (low == high) & (np.count_nonzero(frames, axis=0) >= max(FEW, RARE * len(frames)))
+    sizes = np.abs(frames[:, rare])
+    spread[rare] = np.maximum(spread[rare], np.nanmedian(np.where(sizes > 0, sizes, np.nan), axis=0))
+    return spread

@@ -10,9 +10,9 @@ MOST_BROKEN = 0.2  # share of values that may be no numbers before a modality is
 NOTABLE = 0.1  # share of samples without a modality that is more than an accident
 OVERFLOW = 1e18  # products of two such values still are float32 numbers
 FAR = 1000  # times the usual spread of a feature
-FRAMES = 10_000  # drawn at random, from which medians and quartiles are taken
+FRAMES = 5000  # drawn at random, from which medians and quartiles are taken
 ENOUGH = 50  # frames of a split that tell its own spread
-SPARSE, FEW = 0.01, 10  # share and number of frames from which on the rare values of a feature are usual ones
+SPARSE, FEW = 0.01, 5  # share and number of frames from which on the rare values of a feature are usual ones
 
 
 def check_features(raw: dict, modality: str) -> Iterator[Finding]:
@@ -113,8 +113,8 @@ def _usual(raw: dict, modality: str) -> tuple[np.ndarray, np.ndarray]:
     total = sum(len(split[modality]) * split[modality].shape[1] for split in raw.values())
     for split in raw.values():
         frames = split[modality].reshape(-1, split[modality].shape[2])
-        if total > FRAMES:
-            frames = frames[random.integers(len(frames), size=1 + FRAMES * len(frames) // total)]
+        if total > FRAMES:  # at random: every n-th could always be the same place of the sequence, such as padding
+            frames = frames[random.integers(len(frames), size=1000 + FRAMES * len(frames) // total)]
         kept.append(frames[frames.any(axis=1)].astype(np.float64))
     frames = np.concatenate(kept)
     if not len(frames):

@@ -26,8 +26,8 @@ def found(raw, *levels):
 def test_a_value_that_allows_no_finite_loss_is_a_failure_in_every_split(split):
     raw = content(normal)
     raw[split]["audio"][0, 0, 0] = -1e38
-    assert found(raw, "FAIL") == [f"audio reaches 1e+38, values beyond 1e+18: 1 in 1 samples of {split}; no finite loss "
-                                  "comes of them, extract the features again, or clip them"]
+    assert found(raw, "FAIL") == [f"audio reaches 1e+38, values beyond 1e+18: 1 in 1 samples of {split}; no finite "
+                                  "loss comes of them, extract the features again, or clip them"]
 
 
 def test_values_far_from_their_feature_are_counted():
@@ -48,10 +48,10 @@ def one_hot(random, shape):
     return np.eye(shape[2])[random.integers(shape[2], size=shape[:2])]
 
 
-def covarep(random, shape):
-    """Pitch in a tenth of the frames, a slope of small numbers, a heavy tail, a constant, padding at the front."""
+def covarep(random, shape, voiced=0.1):
+    """Pitch in some frames, else small numbers, a heavy tail, a constant, padding at the front."""
     values = 0.01 * random.standard_normal(shape)
-    values[..., 0] = np.where(random.random(shape[:2]) < 0.1, random.uniform(80, 400, shape[:2]), 0)
+    values[..., 0] = np.where(random.random(shape[:2]) < voiced, random.uniform(80, 400, shape[:2]), 0)
     values[..., 1] = random.standard_t(2, shape[:2])
     values[..., 2] = 1
     values[: shape[0] // 2, :2] = 0
@@ -90,3 +90,23 @@ def test_non_finite_values_beyond_a_fifth_of_a_split_warn_and_of_a_modality_fail
     raw["train"]["audio"].reshape(-1)[:broken] = np.inf  # of 2880 in train, 4800 in all splits
     levels = {f.level for f in check_features(raw, "audio") if "-inf, inf or NaN" in f.text}
     assert levels - {"NOTE", "WARN" if level == "FAIL" else ""} == {level} - {""}
+
+
+def test_padding_at_the_places_that_are_looked_at_changes_nothing():
+    raw = {"train": {"audio": np.random.default_rng(0).standard_normal((600, 50, 4))}}
+    raw["train"]["audio"][:, :10] = 0  # total // FRAMES is 6, and 10 times that would be the same place again
+    raw["train"]["audio"][7, 30, 2] = 1e6
+    assert len(found(raw)) == 1 and "1 in 1 samples of train" in found(raw)[0]
+
+
+def test_a_single_value_in_a_feature_that_is_always_zero_is_no_feature():
+    raw = content(normal, (4, 4, 4))
+    for split in raw.values():
+        split["audio"][..., 3] = 0
+    raw["train"]["audio"][2, 3, 3] = 1e6
+    assert len(found(raw)) == 1
+
+
+@pytest.mark.parametrize("voiced", [0.03, 0.2, 0.25, 0.3, 0.9])
+def test_a_rare_feature_of_which_small_splits_have_next_to_nothing_raises_no_alarm(voiced):
+    assert found(content(lambda random, shape: covarep(random, shape, voiced))) == []

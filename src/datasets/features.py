@@ -26,10 +26,10 @@ def check_features(raw: dict, modality: str) -> Iterator[Finding]:
                           "became 0")
         else:
             yield Finding("PASS", f"{name} finite {modality}", "all values are finite")
-    share = sum(broken.values()) / sum(sizes.values())
-    if share > MOST_BROKEN:
+    lost, total = sum(broken.values()), sum(sizes.values())
+    if lost > MOST_BROKEN * total:
         yield Finding("FAIL", f"finite {modality}",
-                      f"{share:.0%} of the values of {modality} are -inf, inf or NaN; at most {MOST_BROKEN:.0%} can be "
+                      f"{lost} of {total} values of {modality} are -inf, inf or NaN; at most {MOST_BROKEN:.0%} can be "
                       "taken for 0, extract the features again")
     yield from _check_absence(raw, modality)
     yield from _check_range(raw, modality)

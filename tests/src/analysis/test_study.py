@@ -16,7 +16,7 @@ from src.config import parse_study
 from src.locks import FolderLock, busy
 from src.options import InferenceOptions
 from src.structures import InputError
-from tests.conftest import TINY
+from tests.conftest import TINY, sentiment_content, write
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +233,22 @@ def test_a_stopped_study_leaves_no_run_behind(tmp_path):
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 143 and error.strip() == "stopped; the same command continues"
     assert not any(busy(folder) for folder in tmp_path.glob("checkpoint(*)/*/*")) and not (tmp_path / "report").exists()
+
+
+def test_a_study_of_undefined_measures_and_constant_features_says_the_same_twice(tmp_path):
+    content = sentiment_content()
+    content["test"]["labels"] = 0 * content["test"]["labels"]
+    for split in content.values():
+        for name in ("text", "audio", "vision"):
+            split[name] = split[name] * 0 + 1
+    argv = ["--datasets", str(write(tmp_path / "mine.pkl", content)), "--task", "sentiment7", "--methods", "plain",
+            "--seeds", "1", "--fills", "zero", "--device", "cpu", "--dim", "8", "--num_heads", "2", "--nlevels", "1",
+            "--kernel_t", "1", "--kernel_a", "1", "--kernel_v", "1", "--num_epochs", "1", "--analyses=",
+            "--checkpoint_path", str(tmp_path)]
+    for name in ("first", "second"):
+        assert study.main([*argv, "--report", str(tmp_path / name)]) == 0
+    texts = [{path.name: path.read_text() for path in (tmp_path / name).iterdir() if path.suffix in (".csv", ".md")}
+             for name in ("first", "second")]
+    assert texts[0] == texts[1]
+    values = {row["measure"]: row["value"] for row in rows(tmp_path / "first") if row["variant"] == "plain"}
+    assert values["acc2_neg_pos"] == "" and values["acc7"] != ""

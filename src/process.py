@@ -39,6 +39,11 @@ def watch() -> None:
             os.fstat(descriptor)
         except OSError:  # closed by the caller; a file of ours would get the number, and what others print
             os.open(os.devnull, os.O_RDWR)
+    try:
+        os.getcwd()
+    except OSError:  # libraries end the process there while they are imported
+        os.write(2, b"error: the folder that this command was started in is gone; change to another one\n")
+        os._exit(1)
     for number in _open_signals():
         signal.signal(number, _leave)
     sys.excepthook = _last_net
@@ -90,11 +95,12 @@ def raising() -> Iterator[None]:
     """Signals raise KeyboardInterrupt in the body, once; the handlers of before are put back."""
     _Signals.received, _Signals.last, _Signals.waiting = [], -float("inf"), False
     earlier = {number: signal.signal(number, _raise) for number in _open_signals()}
-    hook, sys.unraisablehook = sys.unraisablehook, _unraisable
+    hooks = sys.unraisablehook, threading.excepthook
+    sys.unraisablehook = threading.excepthook = _unraisable
     try:
         yield
     finally:
-        sys.unraisablehook = hook
+        sys.unraisablehook, threading.excepthook = hooks
         for number, handler in earlier.items():
             signal.signal(number, handler)
 
@@ -116,9 +122,13 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 def _unraisable(what: Any) -> None:
-    """Hook: a KeyboardInterrupt that came inside a destructor was lost there, so it is sent again."""
+    """Hook for errors in destructors and threads, where no one catches them: a line, and a log.
+
+    A KeyboardInterrupt that came there was lost, so it is sent again.
+    """
     if not issubclass(what.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(what)
+        if what.exc_value is not None and not issubclass(what.exc_type, SystemExit):
+            print(f"note: {unexpected(what.exc_value)}", file=sys.stderr)
         return
     _Signals.last = -float("inf")
     again = (threading.main_thread().ident, _Signals.received.pop() if _Signals.received else signal.SIGINT)
@@ -168,6 +178,7 @@ def unexpected(error: BaseException) -> str:
     """One sentence on an error that nobody expected; its traceback goes to a file that the sentence names."""
     text = "".join(traceback.format_exception(error))
     words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    words = "".join(letter if letter.isprintable() else "?" for letter in words)
     try:
         descriptor, path = tempfile.mkstemp(prefix="causalmer-", suffix=".log")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:

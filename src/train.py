@@ -236,7 +236,7 @@ def train(config: Config, dataset: Dataset, device: torch.device) -> Iterator[Ru
 def _locked(folder: Path) -> FolderLock:
     """The lock of a run folder that is rid of what killed processes left; a file of its name is put aside."""
     if folder.is_file():
-        set_aside(folder)
+        print(f"the file of that name is kept in {set_aside(folder)}")
     sweep(folder)
     return FolderLock(folder, "wait until it is through, or choose another --name")
 

@@ -1,6 +1,7 @@
 """Finished runs on disk: which there are, and whether their files are whole."""
 
 import csv
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from src.tasks import make_task
 Found = dict[str, Path]  # fingerprint -> folder of a finished run
 
 
-def find_finished(checkpoint_path: Path) -> tuple[Found, list[str]]:
-    """All finished runs below a folder, whatever their names, and a sentence for each kind that cannot be used."""
+def find_finished(checkpoint_path: Path, own: Collection[str] = ()) -> tuple[Found, list[str]]:
+    """All finished runs below a folder, whatever their names, and a sentence for each kind that cannot be used.
+
+    `own` are the user's backbones that the command line names; code of others is not run.
+    """
     found, spoilt, foreign = {}, [], []
     for path in sorted(checkpoint_path.glob(f"checkpoint(*)/*_seed*/*/{RESULTS}")):
         try:
-            key, whole = finished(path.parent)
+            key, whole = finished(path.parent, own)
         except InputError:
             foreign.append(path.parent)
             continue
@@ -33,14 +37,14 @@ def find_finished(checkpoint_path: Path) -> tuple[Found, list[str]]:
                                          (spoilt, "finished but without checkpoints")) if folders]
 
 
-def finished(folder: Path) -> tuple[str, bool]:
+def finished(folder: Path, own: Collection[str] = ()) -> tuple[str, bool]:
     """Fingerprint of a finished run, and whether its checkpoints are there.
 
     Raises InputError where the run is not finished, or where its results or its history are damaged.
     """
     results = read_results(folder)
     history(folder)
-    key = fingerprint(config_from(results["config"]).flat(), results["data"]["sha256"])
+    key = fingerprint(config_from(results["config"], own).flat(), results["data"]["sha256"])
     return key, all((folder / f"{name}.pt").is_file() for name in results["selections"])
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -11,9 +11,11 @@ from src.analysis.records import PLAIN
 from src.config import Config, parse_config
 from src.datasets.base import dataset_spec
 from src.options import StudyOptions
+from src.structures import UsageError
 
 # Settings that change where a run is kept or computed, but not what it is.
 PLACE = ("name", "resume", "device", "data_device", "data_path", "checkpoint_path")
+MOST = 2000  # runs of a study
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,13 @@ def plans(options: StudyOptions) -> tuple[Plan, ...]:
     return (Plan(conditions, options.backbones, variants, options.seeds),)
 
 
-def jobs(chosen: Iterable[Plan], extra: Sequence[str]) -> list[Job]:
+def jobs(chosen: Sequence[Plan], extra: Sequence[str]) -> list[Job]:
     """All runs of the plans, seed by seed; UsageError where main.py would refuse one, before any is trained."""
     found = []
+    count = sum(len(plan.conditions) * len(plan.backbones) * len(plan.variants) * len(plan.seeds) for plan in chosen)
+    if count > MOST:
+        raise UsageError(f"the study would have {count:,} runs, more than {MOST:,}, which no report can show; give "
+                         "fewer seeds, conditions or fusions")
     for plan in chosen:
         for condition, backbone, variant, seed in product(plan.conditions, plan.backbones, plan.variants, plan.seeds):
             arguments = (f"--dataset={condition.dataset}", f"--backbone={backbone}", f"--seed={seed}", *variant.flags,

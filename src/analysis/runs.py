@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing import resource_tracker
@@ -122,7 +121,7 @@ class Runner:
     def _is_there(self, job: Job, folder: Path) -> bool:
         """Whether the run was finished since this study looked, by another one."""
         try:
-            return finished(folder) == (job.fingerprint(self.sha256(job)), True)
+            return finished(folder, self.options.backbones) == (job.fingerprint(self.sha256(job)), True)
         except InputError:
             return False
 
@@ -160,6 +159,8 @@ def measure_all(places: Mapping[Path, InferenceOptions], with_samples: set[Path]
     progress = Progress("measured", len(places), options.jobs)
     found = {}
     context = multiprocessing.get_context("spawn")
+    if not sys.warnoptions:
+        os.environ["PYTHONWARNINGS"] = "ignore"  # also of the processes that are started here
     resource_tracker.ensure_running()  # it would let signals through again
     with ProcessPoolExecutor(options.jobs, context, _worker, (threads(options),)) as pool:
         try:
@@ -183,8 +184,6 @@ def _worker(count: int) -> None:
     """Make a new process one that measures: silent, and gone when the study is."""
     torch.set_num_threads(count)
     sys.stdout, sys.stderr = safe(sys.stdout), safe(sys.stderr)
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
     threading.Thread(target=_end_with_study, daemon=True).start()
 
 
@@ -216,17 +215,14 @@ def _stored(path: Path) -> dict[str, Any]:
     """Earlier measurements, or nothing where they are missing or were changed since: they can be made again."""
     try:
         content = read_json(path)
-    except InputError:
-        return {}
-    if type(content) is not dict or content.pop("sha256", "") != _digest(content):
-        return {}
-    try:
+        if type(content) is not dict or content.pop("sha256", "") != _digest(content):
+            return {}
         for row in content["rows"]:
             row["value"] = number(row["value"])
         for sample in content["samples"]:
             sample["effects"] = {name: [list(map(number, values)) for values in effects]
                                  for name, effects in sample["effects"].items()}
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+    except (InputError, RecursionError, AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return {}
     return content
 

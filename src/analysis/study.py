@@ -59,14 +59,14 @@ def _study(options: StudyOptions, extra: list[str]) -> None:
     """Plan, train, measure, report."""
     wanted = jobs(plans(options), extra)
     runner = Runner(options, extra)
-    found, notes = find_finished(options.checkpoint_path)
+    found, notes = find_finished(options.checkpoint_path, options.backbones)
     keys = {job: job.fingerprint(runner.sha256(job)) for job in wanted}
     missing = list({keys[job]: job for job in wanted if keys[job] not in found}.values())
     for text in notes:
         print(f"note: {text}")
     print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
     runner.train(missing)
-    found, _ = find_finished(options.checkpoint_path)
+    found, _ = find_finished(options.checkpoint_path, options.backbones)
     folders = {job: found[key] for job, key in keys.items()}
     study = collect(options, folders, {job: "python " + shlex.join(runner.command(job)) for job in wanted})
     write(study, options.report)
@@ -77,7 +77,8 @@ def collect(options: StudyOptions, folders: dict[Job, Path], commands: dict[Job,
     shown = {folder for job, folder in folders.items() if job.seed == min(other.seed for other in folders
                                                                           if other.condition == job.condition)}
     places = {folder: InferenceOptions(dataset=job.condition.dataset, data_path=job.config.data.data_path,
-                                       batch_size=options.batch_size) for job, folder in folders.items()}
+                                       backbone=job.backbone, batch_size=options.batch_size)
+              for job, folder in folders.items()}
     content = measure_all(places, shown, options)
     rows, runs, samples, measures, trivial = [], [], [], {}, {}
     for job, folder in folders.items():

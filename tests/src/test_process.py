@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,30 @@ def test_main_needs_no_folder_on_the_path():
     done = subprocess.run([sys.executable, "main.py", "--nothing"], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "PYTHONSAFEPATH": "1"})
     assert done.returncode == 2 and "unknown argument '--nothing'" in done.stderr
+
+
+def test_an_error_in_a_destructor_or_a_thread_is_one_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    class Broken:
+        def __del__(self):
+            raise ValueError("in a destructor")
+
+    with raising():
+        Broken()
+        thread = threading.Thread(target=lambda: int("x"))
+        thread.start()
+        thread.join()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and "in a destructor" in lines[0] and len(os.listdir(tmp_path)) == 2
+
+
+def test_an_interrupt_that_a_destructor_swallowed_comes_again():
+    class Slow:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    with raising(), pytest.raises(KeyboardInterrupt):
+        Slow()
+        time.sleep(5)
+    assert signal_code() == 130

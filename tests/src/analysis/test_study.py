@@ -252,3 +252,15 @@ def test_a_study_of_undefined_measures_and_constant_features_says_the_same_twice
     assert texts[0] == texts[1]
     values = {row["measure"]: row["value"] for row in rows(tmp_path / "first") if row["variant"] == "plain"}
     assert values["acc2_neg_pos"] == "" and values["acc7"] != ""
+
+
+def test_finished_runs_of_an_own_backbone_are_found_if_the_study_names_it(finished, tmp_path, monkeypatch):
+    copied(finished, tmp_path)
+    (tmp_path / "own.py").write_text("from src.registry import BACKBONES\nclass Own(BACKBONES['mult']): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = sorted(tmp_path.glob("checkpoint(*)/*/*/results.json"))[0]
+    results = json.loads(path.read_text())
+    results["config"]["backbone"] = "own:Own"
+    path.write_text(json.dumps(results))
+    assert path.parent not in find_finished(tmp_path)[0].values()
+    assert path.parent in find_finished(tmp_path, ("own:Own",))[0].values()

@@ -1,7 +1,14 @@
 # Sourced by main.sh, inference.sh and tests/run.sh: sets PYTHON to an interpreter that has requirements.txt.
 # The environment that is active is taken if it satisfies the list; otherwise .venv is made here, once.
 
-ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+here="${BASH_SOURCE[0]}"
+while [[ -L "$here" ]]; do
+    link="$(readlink "$here")"
+    [[ "$link" == /* ]] || link="$(dirname "$here")/$link"
+    here="$link"
+done
+# With CDPATH, or with a function of the user's in its place, cd would go elsewhere and print.
+ROOT="$(CDPATH='' builtin cd -- "$(dirname "$here")" >/dev/null && pwd -P)"
 PYTHON=""
 
 # Does the interpreter "$1" have every line of requirements.txt?
@@ -49,4 +56,4 @@ find_environment() {
 }
 
 find_environment
-cd "$ROOT"
+builtin cd -- "$ROOT"

@@ -8,5 +8,11 @@ elif [[ "${1:-}" != "--help" ]]; then
     echo "usage: bash inference.sh GPU NAME SEED DATASET [flags]; got $# arguments" >&2
     exit 2
 fi
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+here="${BASH_SOURCE[0]}"
+while [[ -L "$here" ]]; do # by hand, since readlink -f is missing on older systems
+    link="$(readlink "$here")"
+    [[ "$link" == /* ]] || link="$(dirname "$here")/$link"
+    here="$link"
+done
+source "$(dirname "$here")/environment.sh"
 exec "$PYTHON" inference.py "$@"

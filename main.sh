@@ -10,5 +10,11 @@ elif [[ "$1" != "--help" ]]; then
     echo "usage: bash main.sh GPU NAME SEED DATASET [flags], or no argument for the demonstration; got $# arguments" >&2
     exit 2
 fi
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+here="${BASH_SOURCE[0]}"
+while [[ -L "$here" ]]; do # by hand, since readlink -f is missing on older systems
+    link="$(readlink "$here")"
+    [[ "$link" == /* ]] || link="$(dirname "$here")/$link"
+    here="$link"
+done
+source "$(dirname "$here")/environment.sh"
 exec "$PYTHON" main.py "$@"

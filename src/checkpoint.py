@@ -1,9 +1,12 @@
 """Run folders and checkpoints: plain data in one place, written whole or not at all."""
 
 import csv
+import glob
 import io
 import json
 import math
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +16,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from src.datasets.base import dataset_spec
+from src.datasets.base import dataset_spec, file_hash
 from src.options import PlaceOptions
 from src.reading.records import Damaged, Refused
 from src.reading.tensors import read_torch
@@ -24,11 +27,25 @@ from src.structures import DataInfo, InputError, quoted
 FORMAT = 1
 RESULTS = "results.json"  # written last: a run that has it is finished
 LAST = "last"  # the state after the last finished epoch, for --resume
+DIGEST = 8  # hexadecimal digits of a sha256 in the name of a folder
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # what a spreadsheet computes
+BLANKS = " \n\0\ufeff"  # what some spreadsheets skip in front of it
 
 
 def runs_folder(place: PlaceOptions) -> Path:
-    """Where all runs of one name, seed and dataset stand: the one place that builds this path."""
-    return place.checkpoint_path / f"checkpoint({dataset_spec(place.dataset).name})" / f"{place.name}_seed{place.seed}"
+    """Where all runs of one name, seed and dataset stand: the one place that builds this path.
+
+    For a file of one's own it carries a digest of the content, since files of one name are common. A file that is not
+    there names the folder itself: aligned_50-1a2b3c4d.pkl are the runs on a content that may no longer be at hand.
+    """
+    spec = dataset_spec(place.dataset)
+    content = f"-{file_hash(spec.file)[:DIGEST]}" if spec.file and spec.file.is_file() else ""
+    return place.checkpoint_path / f"checkpoint({_stem(place)}{content})" / f"{place.name}_seed{place.seed}"
+
+
+def _stem(place: PlaceOptions) -> str:
+    """A dataset's name as part of a folder's, which file systems limit to 255 bytes."""
+    return dataset_spec(place.dataset).name.encode("utf-8", "ignore")[:200].decode("utf-8", "ignore")
 
 
 def run_folder(place: PlaceOptions, backbone: str, method: str) -> Path:
@@ -47,11 +64,31 @@ def find_runs(place: PlaceOptions, method: str, backbone: str = "") -> list[Path
     wanted = ("plain", "causal") if method == "paired" else (method,)
     folder = runs_folder(place)
     runs = [path for kind in wanted for path in sorted(folder.glob(f"{pattern}-{kind}")) if any(path.glob("best_*.pt"))]
+    own = dataset_spec(place.dataset).file
+    if not runs and own and not own.is_file():
+        raise InputError(f"no data file at {own.absolute()}; check the path")
     if not runs:
         asked = " ".join(word for word in (backbone, "" if method == "paired" else method, "checkpoint") if word)
-        raise InputError(f"no {asked} in {folder.absolute()}; train it "
-                         f"first with: bash main.sh {place.device} {place.name} {place.seed} {place.dataset}")
+        train = f"bash main.sh {shlex.join([place.device, place.name, str(place.seed), place.dataset])}"
+        raise InputError(f"no {asked} in {folder.absolute()}; {_other_contents(place)}train it first with: {train}")
     return runs
+
+
+def _other_contents(place: PlaceOptions) -> str:
+    """Where runs of the name belong to other contents of the user's file: what to do about that, else nothing."""
+    own = dataset_spec(place.dataset).file
+    if own is None or not own.is_file():
+        return ""
+    stem, run = _stem(place), glob.escape(f"{place.name}_seed{place.seed}")
+    patterns = (f"checkpoint({glob.escape(stem)}{content})/{run}" for content in ("", f"-{'[0-9a-f]' * DIGEST}"))
+    others = sorted(path.parent.name[len("checkpoint("):-1] for pattern in patterns
+                    for path in place.checkpoint_path.glob(pattern))
+    if not others:
+        return ""
+    use = shlex.join(["--dataset", f"{others[0]}.pkl", "--data_file", place.dataset])
+    return (f"runs of this name belong to another content of such a file ({', '.join(others[:3])}; the sha256 of this "
+            f"one begins with {file_hash(own)[:DIGEST]}): name the file that they were trained on, or evaluate this "
+            f"one with their weights by {use}, or ")
 
 
 def never_began(folder: Path) -> bool:
@@ -156,9 +193,9 @@ def _form(tensor: Tensor) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file whole or not at all; half characters, as in names that are not UTF-8, become escapes."""
     with atomic_file(path) as file:
-        file.write(text.encode())
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
@@ -167,7 +204,7 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON; NaN, which JSON lacks, becomes null."""
+    """Write JSON; what is not finite, which JSON lacks, becomes null."""
     write_text(path, json.dumps(without_nan(content), indent=2) + "\n")
 
 
@@ -180,12 +217,30 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows with the columns of the first."""
+    """Write rows with the columns of the first, in a form that is text and numbers to every program."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, rows[0].keys())
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow({name: _csv_cell(name) for name in rows[0]})
+    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     write_text(path, text.getvalue())
+
+
+def _csv_cell(value: Any) -> Any:
+    """A cell of a CSV file: empty for a number that is none; text never begins like a formula of a spreadsheet."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else ""
+    plain = not isinstance(value, (str, Path)) or _is_number(str(value))
+    return value if plain or not str(value).lstrip(BLANKS).startswith(FORMULA) else f"'{value}"
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell is a number in words that `_csv_cell` leaves alone, such as a negative score."""
+    return re.fullmatch(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", text, re.ASCII) is not None
+
+
+def number(value: float | str | None) -> float:
+    """A number as `write_json` or `write_csv` left it: what was undefined is NaN again."""
+    return math.nan if value is None or value == "" else float(value)
 
 
 def without_nan(value: Any) -> Any:
@@ -194,4 +249,4 @@ def without_nan(value: Any) -> Any:
         return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -38,7 +38,7 @@ from src.saved import check_form, optimizer_form
 from src.structures import InputError
 from src.tasks import Task, make_task
 
-FREE_ON_RESUME = ("resume", "device", "data_device", "data_path", "checkpoint_path", "num_epochs")
+FREE_ON_RESUME = ("resume", "dataset", "device", "data_device", "data_path", "checkpoint_path", "num_epochs")
 
 
 class Interrupted(KeyboardInterrupt):

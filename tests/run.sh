@@ -1,5 +1,11 @@
 #!/usr/bin/env bash
 # The whole test suite; arguments are passed to pytest.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
+here="${BASH_SOURCE[0]}"
+while [[ -L "$here" ]]; do # by hand, since readlink -f is missing on older systems
+    link="$(readlink "$here")"
+    [[ "$link" == /* ]] || link="$(dirname "$here")/$link"
+    here="$link"
+done
+source "$(dirname "$here")/../environment.sh"
 exec "$PYTHON" -m pytest tests "$@"

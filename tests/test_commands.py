@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import pickle
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,6 +22,8 @@ from src.structures import LETTER
 from tests.conftest import sentiment_content, write
 
 ROOT = Path(__file__).parent.parent
+OWN = ("--device", "cpu", "--dim", "8", "--num_heads", "2", "--nlevels", "1", "--num_epochs", "1", "--kernel_t", "1",
+       "--kernel_a", "1", "--kernel_v", "1")  # a tiny run on a file of one's own
 ENVIRONMENT = {**os.environ, "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1"}
 
 
@@ -278,8 +282,16 @@ def test_an_own_file_that_changed_or_moved_is_noticed(tmp_path, capsys):
         write(path, content)
         content["test"]["audio"] += 1
     assert main.main(["--dataset", str(paths[0]), *flags, *place(tmp_path)]) == 0
+    trained = table(capsys.readouterr().out)
+    paths[0].rename(tmp_path / "mine.pkl")
+    assert evaluated(tmp_path, "--dataset", str(tmp_path / "mine.pkl")) == 0
+    assert table(capsys.readouterr().out) == trained
     assert evaluated(tmp_path, "--dataset", str(paths[1])) == 1
-    assert "bring the old file back" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "runs of this name belong to another content of such a file (mine-" in error
+    advice = shlex.split(re.search("--dataset mine-.* --data_file [^,]*", error)[0])
+    assert evaluated(tmp_path, *advice) == 0
+    assert table(capsys.readouterr().out) != trained
     assert evaluated(tmp_path, "--dataset", str(tmp_path / "none" / "mine.pkl")) == 1
     assert "no data file at" in capsys.readouterr().err
 
@@ -323,3 +335,43 @@ def test_every_backbone_combines_with_method_task_and_alignment(tmp_path, backbo
     argv = ["--dataset", "mosi", "--backbone", backbone, "--method", method, "--data_path", str(tmp_path), *flags]
     assert main.main([*argv, *place(tmp_path)]) == 0
     assert evaluated(tmp_path, "--dataset", "mosi") == 0
+
+
+def test_two_files_of_one_name_have_runs_of_their_own(tmp_path, capsys):
+    paths = [tmp_path / folder / "Processed" / "aligned_50.pkl" for folder in ("MOSI", "MOSEI")]
+    for shift, path in enumerate(paths):
+        content = sentiment_content()
+        content["train"]["audio"] += shift
+        write(path, content)
+    tables = []
+    for path in paths:
+        flags = ["--task", "sentiment7", *OWN, "--method", "plain", *place(tmp_path)]
+        assert main.main(["--dataset", str(path), *flags]) == 0
+        tables.append(table(capsys.readouterr().out))
+    for path, trained in zip(paths, tables, strict=True):
+        assert evaluated(tmp_path, "--dataset", str(path)) == 0
+        assert table(capsys.readouterr().out) == trained
+    assert [path.name for path in tmp_path.glob("checkpoint(*)/*/*")] == ["mult-plain"] * 2
+
+
+def test_a_run_on_a_moved_file_is_continued(tmp_path, capsys):
+    paths = [tmp_path / folder / "mine.pkl" for folder in "ab"]
+    for path in paths:
+        write(path, sentiment_content())
+    flags = ["--task", "sentiment7", *OWN, "--method", "plain", *place(tmp_path)]
+    assert main.main(["--dataset", str(paths[0]), *flags]) == 0
+    assert main.main(["--dataset", str(paths[1]), *flags, "--num_epochs", "2", "--resume"]) == 0
+    assert "continuing after epoch 1" in capsys.readouterr().out
+
+
+def test_a_model_of_fixed_lengths_names_other_lengths(tmp_path, capsys):
+    write(tmp_path / "mine.pkl", sentiment_content())
+    flags = ["--task", "sentiment7", *OWN, "--backbone", "dmd", "--method", "plain", *place(tmp_path)]
+    assert main.main(["--dataset", str(tmp_path / "mine.pkl"), *flags]) == 0
+    content = sentiment_content()
+    for split in content.values():
+        split["audio"] = split["audio"][:, 1:]
+    write(tmp_path / "short.pkl", content)
+    capsys.readouterr()
+    assert evaluated(tmp_path, "--dataset", str(tmp_path / "mine.pkl"), "--data_file", str(tmp_path / "short.pkl")) == 1
+    assert "lengths text 4, audio 4, vision 4, this file has text 4, audio 3, vision 4" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Figures of what the modalities contribute: removed ones, randomly missing frames, Shapley shares."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -148,7 +149,14 @@ def contributions_caption(rows: list[Row]) -> str:
     """What the figure of `contributions` shows."""
     return (f"Share (%) of every modality in the score on the {_split(rows)} split, from Shapley values, of the "
             "prediction and of the backbone inside the same network; the plain model is its backbone and stands in "
-            f"both rows. Dashed: equal shares. Mark: mean over {behind(model_seeds(rows))}.")
+            f"both rows. Dashed: equal shares. Mark: mean over {behind(model_seeds(rows))}.{_left_out(rows)}")
+
+
+def _left_out(rows: list[Row]) -> str:
+    """A sentence on the shares that are undefined, empty where there are none."""
+    undefined = sum(math.isnan(row["value"]) for row in rows)
+    return (f" {undefined} of {len(rows)} shares are not shown: where no answer is right, nothing is shared."
+            if undefined else "")
 
 
 def _split(rows: list[Row]) -> str:

@@ -17,7 +17,7 @@ from src.analysis.records import (
     place_name,
     select,
 )
-from src.analysis.statistics import paired_difference
+from src.analysis.statistics import paired_difference, summary
 from src.analysis.style import (
     BARS,
     TRIVIAL_LINE,
@@ -213,9 +213,9 @@ def predictors(rows: list[Row], score: Score, name: str) -> "Figure":
             for offset, (predictor, mark) in zip(places, looks.items(), strict=True):
                 found = score.values(select(here, variant=variant, predictor=predictor))
                 dots(axes, i + offset, found.values(), mark, step)
-        plain = score.values(select(here, variant=PLAIN)).values()
-        if plain:
-            axes.axhline(sum(plain) / len(plain), zorder=1, **plain_line)
+        plain = summary(list(score.values(select(here, variant=PLAIN)).values()))
+        if plain.n:
+            axes.axhline(plain.mean, zorder=1, **plain_line)
         categories(axes, variants)
         if len(backbones) == 1:
             axes.set_title(f"{backbone}: {SPLIT_NAMES.get(split, split)}")

@@ -1,11 +1,12 @@
 """Finished runs on disk: which there are, and whether their files are whole."""
 
 import csv
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from src.analysis.plan import fingerprint
-from src.checkpoint import FORMAT, RESULTS, read_json
+from src.checkpoint import FORMAT, RESULTS, number, read_json
 from src.config import config_from
 from src.options import SELECTIONS
 from src.structures import InputError
@@ -14,12 +15,15 @@ from src.tasks import make_task
 Found = dict[str, Path]  # fingerprint -> folder of a finished run
 
 
-def find_finished(checkpoint_path: Path) -> tuple[Found, list[str]]:
-    """All finished runs below a folder, whatever their names, and a sentence for each kind that cannot be used."""
+def find_finished(checkpoint_path: Path, own: Collection[str] = ()) -> tuple[Found, list[str]]:
+    """All finished runs below a folder, whatever their names, and a sentence for each kind that cannot be used.
+
+    `own` are the user's backbones that the command line names; code of others is not run.
+    """
     found, spoilt, foreign = {}, [], []
     for path in sorted(checkpoint_path.glob(f"checkpoint(*)/*_seed*/*/{RESULTS}")):
         try:
-            key, whole = finished(path.parent)
+            key, whole = finished(path.parent, own)
         except InputError:
             foreign.append(path.parent)
             continue
@@ -33,14 +37,14 @@ def find_finished(checkpoint_path: Path) -> tuple[Found, list[str]]:
                                          (spoilt, "finished but without checkpoints")) if folders]
 
 
-def finished(folder: Path) -> tuple[str, bool]:
+def finished(folder: Path, own: Collection[str] = ()) -> tuple[str, bool]:
     """Fingerprint of a finished run, and whether its checkpoints are there.
 
     Raises InputError where the run is not finished, or where its results or its history are damaged.
     """
     results = read_results(folder)
     history(folder)
-    key = fingerprint(config_from(results["config"]).flat(), results["data"]["sha256"])
+    key = fingerprint(config_from(results["config"], own).flat(), results["data"]["sha256"])
     return key, all((folder / f"{name}.pt").is_file() for name in results["selections"])
 
 
@@ -50,6 +54,10 @@ def read_results(folder: Path) -> dict[str, Any]:
     if not _is_whole(results):
         raise InputError(f"{folder / RESULTS} is not what a finished run of this code leaves; train the run again")
     make_task(results["data"]["task"])
+    for scored in (*results["selections"].values(), results["trivial"]):
+        for split, scores in scored.items():
+            if split != "epoch":
+                scored[split] = {name: number(score) for name, score in scores.items()}
     return results
 
 
@@ -70,7 +78,9 @@ def _is_whole(results: Any) -> bool:
 
 
 def _are_scores(value: Any) -> bool:
-    return type(value) is dict and all(score is None or type(score) in (int, float) for score in value.values())
+    return type(value) is dict and all(
+        score is None or type(score) is float or type(score) is int and score.bit_length() <= 64
+        for score in value.values())
 
 
 def history(folder: Path) -> list[dict[str, float]]:
@@ -78,9 +88,10 @@ def history(folder: Path) -> list[dict[str, float]]:
     path = folder / "history.csv"
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file, strict=True)]
-        if not rows or not {"epoch", "seconds", "train_loss", "valid_loss"} <= rows[0].keys():
+            rows = list(csv.DictReader(file, strict=True))
+        if not rows or not {"epoch", "seconds", "train_loss", "valid_loss"} <= rows[0].keys() or any(
+                None in row.values() for row in rows):
             raise ValueError("its columns are not those of a history")
-        return rows
+        return [{name: number(value) for name, value in row.items()} for row in rows]
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read ({' '.join(str(error).split())}); train the run again") from error

@@ -1,5 +1,6 @@
 """Everything a study measures on one checkpoint, as rows of predictor, split, analysis, setting, measure and value."""
 
+import math
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ from src.structures import MODALITIES
 VERSION = 1  # of the rows below; raised where they change, so that stored ones are not mixed with new ones
 SHOWN = 40  # samples whose effects the report shows
 EMBEDDED = 400  # samples of the t-SNE
+ORDINARY = 1e-12  # least distance between states that t-SNE can take as it is
 Measured = dict[str, Any]
 
 
@@ -134,11 +136,18 @@ def samples(trained: Trained) -> list[dict[str, Any]]:
 
 
 def embed(states: torch.Tensor) -> list[list[float]]:
-    """Two dimensions of t-SNE with a fixed seed. (N, H) -> N pairs; empty where too few samples are left to place."""
+    """Two dimensions of t-SNE with a fixed seed. (N, H) -> N pairs.
+
+    Empty where there is nothing to place: too few samples, states that are not finite, or all alike. scikit-learn ends
+    the whole process on the last.
+    """
     from sklearn.manifold import TSNE
 
-    if len(states) < 5:
+    spread = (states - states[:1]).abs().max().item() if len(states) >= 5 else 0.0
+    if not math.isfinite(spread) or not spread:
         return []
+    if not ORDINARY * max(1, states.abs().max().item()) < spread < 1 / ORDINARY:
+        states = (states - states[:1]) / spread  # squares of distances would be 0 or infinite in single precision
     placed = TSNE(perplexity=min(30, (len(states) - 1) / 3), init="pca", random_state=0).fit_transform(
         states.cpu().numpy())
     return [[round(float(x), 3) for x in pair] for pair in placed]

@@ -9,6 +9,7 @@ from typing import Any
 
 from src.analysis.records import PLAIN
 from src.config import Config, parse_config
+from src.datasets.base import dataset_spec
 from src.options import StudyOptions
 from src.structures import UsageError
 
@@ -67,8 +68,10 @@ class Job:
 
 
 def fingerprint(flat: dict[str, Any], sha256: str) -> str:
-    """A digest of a resolved configuration, without its place, and of the data."""
+    """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too."""
     kept = {key: value for key, value in flat.items() if key not in PLACE}
+    if dataset_spec(kept["dataset"]).file:
+        kept["dataset"] = ""
     return hashlib.sha256(json.dumps([kept, sha256], sort_keys=True).encode()).hexdigest()
 
 

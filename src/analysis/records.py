@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from src.datasets.synthetic import SHIFTS
+from src.structures import printable
 
 Row = dict[str, Any]  # dataset, condition, backbone, variant, seed, ..., measure, value
 
@@ -159,7 +160,7 @@ def in_order(name: str, values: Iterable[Any]) -> list[Any]:
 
 def place_name(dataset: str, condition: str) -> str:
     """What a figure of one dataset and condition is called."""
-    return f"{dataset}, {condition}" if condition else dataset
+    return printable(f"{dataset}, {condition}" if condition else dataset)
 
 
 def seeds_text(models: Iterable[tuple[str, int]]) -> str:

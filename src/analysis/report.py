@@ -1,5 +1,6 @@
 """What the commands print: results, missing modalities, contributions; and the CSV of predictions."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,7 +119,8 @@ def _table(corner: str, columns: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def _cell(metric: str, value: float) -> str:
-    if value != value:
+    """A number as it is printed, `-` for one that is undefined."""
+    if not math.isfinite(value):
         return "-"
     return f"{value:.4f}" if metric in ("mae", "pearson") else f"{100 * value:.2f}"
 

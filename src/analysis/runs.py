@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -18,13 +18,12 @@ from typing import Any
 import torch
 
 from src.analysis.found import find_finished as find_finished
-from src.analysis.found import finished, read_results
+from src.analysis.found import finished
 from src.analysis.measures import VERSION, measure, samples
 from src.analysis.plan import Job
 from src.analysis.trained import load_trained
 from src.build import build_data
-from src.checkpoint import LAST, RESULTS, read_json, run_folder, without_nan, write_json
-from src.config import config_from
+from src.checkpoint import LAST, RESULTS, number, read_json, run_folder, without_nan, write_json
 from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
 from src.process import LIFELINE, blocked
@@ -122,7 +121,7 @@ class Runner:
     def _is_there(self, job: Job, folder: Path) -> bool:
         """Whether the run was finished since this study looked, by another one."""
         try:
-            return finished(folder) == (job.fingerprint(self.sha256(job)), True)
+            return finished(folder, self.options.backbones) == (job.fingerprint(self.sha256(job)), True)
         except InputError:
             return False
 
@@ -151,10 +150,13 @@ def threads(options: StudyOptions) -> int:
     return max(1, len(os.sched_getaffinity(0)) // options.jobs)
 
 
-def measure_all(folders: Iterable[Path], with_samples: set[Path], options: StudyOptions) -> dict[Path, dict[str, Any]]:
-    """Rows (and, where wanted, samples) of every run's selected checkpoint; measured once and kept in its folder."""
-    wanted = {folder: folder in with_samples for folder in folders}
-    progress = Progress("measured", len(wanted), options.jobs)
+def measure_all(places: Mapping[Path, InferenceOptions], with_samples: set[Path],
+                options: StudyOptions) -> dict[Path, dict[str, Any]]:
+    """Rows (and, where wanted, samples) of every run's selected checkpoint; measured once and kept in its folder.
+
+    `places` says for every folder where its data lies now.
+    """
+    progress = Progress("measured", len(places), options.jobs)
     found = {}
     context = multiprocessing.get_context("spawn")
     if not sys.warnoptions:
@@ -164,8 +166,8 @@ def measure_all(folders: Iterable[Path], with_samples: set[Path], options: Study
         try:
             with blocked():  # inherited by the workers, which are started here
                 futures: dict[Future, Path] = {
-                    pool.submit(measured, folder, more, options): folder
-                    for folder, more in wanted.items()}
+                    pool.submit(measured, folder, folder in with_samples, options, place): folder
+                    for folder, place in places.items()}
             for future in as_completed(futures):
                 found[futures[future]] = future.result()
                 progress.step(str(futures[future]))
@@ -190,7 +192,7 @@ def _end_with_study() -> None:
     os._exit(1)
 
 
-def measured(folder: Path, with_samples: bool, options: StudyOptions) -> dict[str, Any]:
+def measured(folder: Path, with_samples: bool, options: StudyOptions, place: InferenceOptions) -> dict[str, Any]:
     """What `measure` finds for one checkpoint, from the file beside it where that was made from the same checkpoint."""
     checkpoint, stored = (folder / name.format(options.selection) for name in ("{}.pt", "measures_{}.json"))
     with checkpoint.open("rb") as file:
@@ -201,24 +203,28 @@ def measured(folder: Path, with_samples: bool, options: StudyOptions) -> dict[st
                                               ("analyses", "fills"))
     if asked and (content["samples"] or not with_samples):
         return content
-    config = config_from(read_results(folder)["config"])
-    place = InferenceOptions(dataset=config.run.dataset, batch_size=options.batch_size)
     _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
     content = {"key": key, "analyses": options.analyses, "fills": options.fills,
                "rows": measure(trained, options.analyses, options.fills),
                "samples": samples(trained) if with_samples else []}
     write_json(stored, content | {"sha256": _digest(content)})
-    return content
+    return _stored(stored)  # as the next study will find it, so that both say the same
 
 
 def _stored(path: Path) -> dict[str, Any]:
     """Earlier measurements, or nothing where they are missing or were changed since: they can be made again."""
     try:
         content = read_json(path)
-        whole = type(content) is dict and content.pop("sha256", "") == _digest(content)
-    except (InputError, RecursionError):
+        if type(content) is not dict or content.pop("sha256", "") != _digest(content):
+            return {}
+        for row in content["rows"]:
+            row["value"] = number(row["value"])
+        for sample in content["samples"]:
+            sample["effects"] = {name: [list(map(number, values)) for values in effects]
+                                 for name, effects in sample["effects"].items()}
+    except (InputError, RecursionError, AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return {}
-    return content if whole else {}
+    return content
 
 
 def _digest(content: dict[str, Any]) -> str:

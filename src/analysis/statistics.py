@@ -13,9 +13,9 @@ RESAMPLES = 10_000
 class Summary:
     """A measure over the seeds of one configuration."""
 
-    mean: float
+    mean: float  # NaN where no seed has a value
     std: float  # over seeds, n - 1 in the denominator; NaN for one seed
-    n: int
+    n: int  # seeds with a value
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,32 @@ class Difference:
     low: float  # 95 % bootstrap interval of the mean
     high: float
     p: float  # two-sided paired t-test; NaN also where the differences do not vary
-    n: int
+    n: int  # pairs in which both have a value
 
 
 def summary(values: Sequence[float]) -> Summary:
-    """Mean and standard deviation of one value per seed."""
-    found = np.asarray(values, dtype=float)
-    return Summary(float(found.mean()), float(found.std(ddof=1)) if found.size > 1 else math.nan, found.size)
+    """Mean and standard deviation of one value per seed; a seed whose value is undefined does not count."""
+    found = _defined(np.asarray(values, dtype=float))
+    return Summary(float(found.mean()) if found.size else math.nan,
+                   float(found.std(ddof=1)) if found.size > 1 else math.nan, found.size)
+
+
+def _defined(values: np.ndarray) -> np.ndarray:
+    return values[~np.isnan(values)]
 
 
 def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Difference:
     """Mean of values - baseline, both in the order of the seeds, with a percentile bootstrap interval and a t-test.
 
     Seeds are resampled with a fixed generator, so the same numbers give the same interval. With few seeds the interval
-    is narrow for its 95 %; the t-test, which assumes normal differences, is the more careful of the two.
+    is narrow for its 95 %; the t-test, which assumes normal differences, is the more careful of the two. Pairs with an
+    undefined value do not count.
     """
-    differences = np.asarray(values, dtype=float) - np.asarray(baseline, dtype=float)
-    mean, n = float(differences.mean()), differences.size
+    differences = _defined(np.asarray(values, dtype=float) - np.asarray(baseline, dtype=float))
+    n = differences.size
     if n < 2:
-        return Difference(mean, math.nan, math.nan, math.nan, n)
+        return Difference(float(differences[0]) if n else math.nan, math.nan, math.nan, math.nan, n)
+    mean = float(differences.mean())
     rows = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
     low, high = np.quantile(differences[rows].mean(axis=1), (0.025, 0.975))
     return Difference(mean, float(low), float(high), _p_value(differences), n)

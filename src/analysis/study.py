@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from src.analysis.figures import save_figures
+from src.analysis.formats import to_markdown, to_tex
 from src.analysis.found import find_finished, history, read_results
 from src.analysis.plan import Job, jobs, plans
 from src.analysis.records import TRIVIAL, Row, RunRecord, SampleRecord, Study
 from src.analysis.report import align
 from src.analysis.runs import Runner, measure_all
-from src.analysis.tables import score_tables, study_tables, to_markdown, to_tex
+from src.analysis.tables import score_tables, study_tables
 from src.analysis.web import write_report
 from src.checkpoint import write_csv, write_text
 from src.config import parse_study
 from src.locks import FolderLock
-from src.options import StudyOptions
+from src.options import InferenceOptions, StudyOptions
 from src.process import finish, held
 from src.runtime import partial_name, run_command, sweep
 from src.structures import InputError
@@ -58,14 +59,14 @@ def _study(options: StudyOptions, extra: list[str]) -> None:
     """Plan, train, measure, report."""
     wanted = jobs(plans(options), extra)
     runner = Runner(options, extra)
-    found, notes = find_finished(options.checkpoint_path)
+    found, notes = find_finished(options.checkpoint_path, options.backbones)
     keys = {job: job.fingerprint(runner.sha256(job)) for job in wanted}
     missing = list({keys[job]: job for job in wanted if keys[job] not in found}.values())
     for text in notes:
         print(f"note: {text}")
     print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
     runner.train(missing)
-    found, _ = find_finished(options.checkpoint_path)
+    found, _ = find_finished(options.checkpoint_path, options.backbones)
     folders = {job: found[key] for job, key in keys.items()}
     study = collect(options, folders, {job: "python " + shlex.join(runner.command(job)) for job in wanted})
     write(study, options.report)
@@ -75,7 +76,10 @@ def collect(options: StudyOptions, folders: dict[Job, Path], commands: dict[Job,
     """Everything that is measured on the runs, in one place."""
     shown = {folder for job, folder in folders.items() if job.seed == min(other.seed for other in folders
                                                                           if other.condition == job.condition)}
-    content = measure_all(dict.fromkeys(folders.values()), shown, options)
+    places = {folder: InferenceOptions(dataset=job.condition.dataset, data_path=job.config.data.data_path,
+                                       backbone=job.backbone, batch_size=options.batch_size)
+              for job, folder in folders.items()}
+    content = measure_all(places, shown, options)
     rows, runs, samples, measures, trivial = [], [], [], {}, {}
     for job, folder in folders.items():
         results = read_results(folder)

@@ -24,7 +24,7 @@ STYLE = {
     "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold", "axes.labelsize": 9, "legend.fontsize": 9,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#E4E4E4",
     "axes.axisbelow": True, "legend.frameon": False, "figure.facecolor": "white",
-    "svg.fonttype": "none", "svg.hashsalt": "causalmer",
+    "svg.fonttype": "none", "svg.hashsalt": "causalmer", "text.parse_math": False,  # names of splits may have dollars
 }
 
 
@@ -70,14 +70,14 @@ def dots(axes: "Axes", at: float, values: Iterable[float], mark: Mark, step: flo
          filled: bool = True) -> None:
     """Mean and standard deviation over seeds, single seeds beside it; a hollow mark where there is one seed only."""
     found = list(values)
-    if not found:
-        return
     total = summary(found)
+    if not total.n:
+        return
     face = mark.colour if total.n > 1 and filled else "white"
     axes.errorbar(at - step / 5, total.mean, yerr=total.std if total.n > 1 else None, fmt=mark.marker, markersize=5.5,
                   color=mark.colour, markerfacecolor=face, capsize=2, elinewidth=1.1, zorder=3)
     if total.n > 1:
-        axes.plot([at + step / 5] * total.n, found, linestyle="", marker=".", markersize=3.5, color=mark.colour,
+        axes.plot([at + step / 5] * len(found), found, linestyle="", marker=".", markersize=3.5, color=mark.colour,
                   alpha=0.55, zorder=2)
 
 

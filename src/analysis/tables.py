@@ -1,4 +1,4 @@
-"""The tables of a study, once as cells, then as Markdown and LaTeX."""
+"""The tables of a study, as cells of text."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -39,27 +39,6 @@ def score_tables(study: Study) -> list[Table]:
     return [table for table in study.tables if table[0].endswith(SCORES)]
 
 
-def to_markdown(study: Study) -> str:
-    """All tables as Markdown."""
-    parts = [f"# {study.title}", *(f"> {note}" for note in study.notes)]
-    for caption, footnote, (head, *body) in study.tables:
-        lines = [head, ["---"] * len(head), *body]
-        parts.append("\n".join([f"**{caption}.** {footnote}", "", *(f"| {' | '.join(line)} |" for line in lines)]))
-    return "\n\n".join(parts) + "\n"
-
-
-def to_tex(study: Study) -> str:
-    """All tables as LaTeX with booktabs; one table environment each."""
-    parts = ["% needs \\usepackage{booktabs}"]
-    for caption, footnote, (head, *body) in study.tables:
-        lines = [" & ".join(map(_tex, line)) + r" \\" for line in (head, *body)]
-        parts.append("\n".join([
-            r"\begin{table}", r"\centering", rf"\caption{{{_tex(caption)}. {_tex(footnote)}}}",
-            rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", r"\toprule", lines[0], r"\midrule", *lines[1:],
-            r"\bottomrule", r"\end{tabular}", r"\end{table}"]))
-    return "\n\n".join(parts) + "\n"
-
-
 COMPARED = "compared"  # marks a column that is followed by its difference to plain
 Column = Mapping[str, object]  # fields that select a column's rows, and that mark
 
@@ -98,8 +77,8 @@ def _scores(caption: str, dataset: str, rows: list[Row], columns: Mapping[str, C
     caption, note, (head, *body) = _columns(caption, rows, wanted)
     trivial = ["-", TRIVIAL, "-"]
     for column in wanted.values():
-        values = [row["value"] for row in select(rows, variant=TRIVIAL, **_fields(column))]
-        trivial += [_number(values[0], column["measure"]) if values else "-", "-"]
+        found = by_seed(select(rows, variant=TRIVIAL, **_fields(column)))
+        trivial += [_mean(found, str(column["measure"])), "-"]
     paper = ["paper", "-"]
     for line in body:
         metric, value = PAPER.get((dataset, line[0]), ("", None))
@@ -130,7 +109,7 @@ def _compared(caption: str, values: Mapping[str, Mapping[Model, dict[int, float]
         return caption, "", [[]]
     models = list(next(iter(values.values())))
     head = ["backbone", "variant", "n"]
-    lines = {model: [*model, str(max(len(by_model[model]) for by_model in values.values()))] for model in models}
+    lines = {model: [*model, str(max(_seeds(by_model[model]) for by_model in values.values()))] for model in models}
     for name, by_model in values.items():
         head += [name, "difference to plain"] if name in compared else [name]
         differences = {model: _difference(by_model[model], by_model.get((model[0], PLAIN), {}))
@@ -139,7 +118,8 @@ def _compared(caption: str, values: Mapping[str, Mapping[Model, dict[int, float]
         for model, line in lines.items():
             line.append(_mean(by_model[model], measures[name]))
             if name in compared:
-                line.append(_difference_cell(differences.get(model), adjusted.get(model, math.nan), measures[name]))
+                line.append(_difference_cell(differences.get(model), adjusted.get(model, math.nan), measures[name],
+                                             len(by_model[model])))
     return caption, NOTE, [head, *lines.values()]
 
 
@@ -153,8 +133,9 @@ def _predictors(caption: str, rows: list[Row], exact: str) -> Table:
             if not fused:
                 continue  # a checkpoint of another selection, of which only the prediction is known
             unlike = by_seed(select(own, split=split, measure="differs_from_backbone", predictor="prediction"))
-            lines.append([*model, split, str(len(tie)), *(_mean(values, exact) for values in (tie, fused, alone)),
-                          *(_difference_cell(_difference(tie, other), math.nan, exact) for other in (fused, alone)),
+            lines.append([*model, split, str(_seeds(tie)), *(_mean(values, exact) for values in (tie, fused, alone)),
+                          *(_difference_cell(_difference(tie, other), math.nan, exact, len(tie))
+                            for other in (fused, alone)),
                           _mean(unlike, exact)])
     note = ("Mean +- standard deviation over n seeds, and the paired differences with their 95 % bootstrap interval. "
             "An additive fusion (tanh) makes TIE and z_m differ by a constant, so they never decide unlike.")
@@ -195,21 +176,27 @@ def _difference(values: dict[int, float], plain: dict[int, float]) -> Difference
     return paired_difference([values[s] for s in seeds], [plain[s] for s in seeds]) if seeds else None
 
 
+def _seeds(values: dict[int, float]) -> int:
+    """How many seeds have a value that is defined."""
+    return summary(list(values.values())).n
+
+
 def _mean(values: dict[int, float], measure: str) -> str:
-    if not values:
-        return "-"
+    """Mean and deviation; says how many seeds are behind it where some have no value."""
     found = summary(list(values.values()))
     number = _number(found.mean, measure)
-    return number if found.n == 1 else f"{number} +- {_number(found.std, measure)}"
+    cell = number if found.n < 2 else f"{number} +- {_number(found.std, measure)}"
+    return cell if found.n in (0, len(values)) else f"{cell} (n {found.n})"
 
 
-def _difference_cell(found: Difference | None, adjusted: float, measure: str) -> str:
-    if found is None:
+def _difference_cell(found: Difference | None, adjusted: float, measure: str, seeds: int) -> str:
+    """A difference over at most `seeds` seeds, and its interval and p where there are any."""
+    if found is None or not found.n:
         return "-"
     if found.n == 1:
         return f"{_number(found.mean, measure, '+')} (one seed, no interval)"
     mean, low, high = (_number(value, measure, "+") for value in (found.mean, found.low, found.high))
-    cell = f"{mean} [{low}, {high}]"
+    cell = f"{mean} [{low}, {high}]" + (f" (n {found.n})" if found.n < seeds else "")
     if math.isnan(adjusted):
         return cell
     return f"{cell} p {adjusted:.3f}" if adjusted >= 0.001 else f"{cell} p < 0.001"
@@ -217,11 +204,6 @@ def _difference_cell(found: Difference | None, adjusted: float, measure: str) ->
 
 def _number(value: float, measure: str, sign: str = "") -> str:
     """Shares in percent."""
+    if math.isnan(value):
+        return "-"
     return f"{value:{sign}.3f}" if measure == "shapley" or not Score(measure).share else f"{100 * value:{sign}.1f}"
-
-
-def _tex(text: str) -> str:
-    for plain, tex in (("\\", ""), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"), ("<", "$<$"),
-                       ("+-", r"$\pm$"), ("|", r"$|$")):
-        text = text.replace(plain, tex)
-    return text

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -59,10 +60,27 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
             print(f"note: {text}")
     dataset = datasets[key]
     _check_fit(path, saved["info"], dataset.info, same_file=options.data_file is None)
-    check_size(config, dataset.info, saved["model"], path)
+    _check_size(config, dataset.info, saved, path)
     model = build_model(config, dataset.info, pretrained=False).to(device)
     load_weights(model, saved["model"], path)
     return key, Trained(config, dataset, model, device)
+
+
+def _check_size(config: Config, found: DataInfo, saved: dict[str, Any], path: Path) -> None:
+    """As `check_size`, but other lengths of the data, where a model cannot take them, are named as the reason."""
+    try:
+        check_size(config, found, saved["model"], path)
+    except InputError as error:
+        lengths = saved["info"].lengths
+        if lengths == found.lengths:
+            raise
+        raise InputError(f"{path} was trained on sequences of the lengths {_words(lengths)}, this file has "
+                         f"{_words(found.lengths)}, and the {config.run.backbone} model is made for fixed lengths; cut "
+                         "the sequences, or pad them with zero frames at the front, to those lengths") from error
+
+
+def _words(lengths: dict[str, int]) -> str:
+    return ", ".join(f"{name} {length}" for name, length in lengths.items())
 
 
 def _overridden(config: Config, options: InferenceOptions) -> Config:

@@ -16,7 +16,10 @@ from src.datasets.identifiers import identifiers
 from src.datasets.labels import Finding, label_form
 from src.datasets.safe_pickle import read_pickle
 from src.registry import DATASETS
-from src.structures import MODALITIES, DataInfo, InputError, UsageError, quoted
+from src.structures import MODALITIES, DataInfo, InputError, UsageError, printable, quoted
+
+MOST_SPLITS = 100  # each is a column of every table
+LONGEST_NAME = 100  # characters of the name of a split
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,8 @@ def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
         raise InputError(f"{path} is not a dictionary of splits: {problem}; expected {{'train' | 'valid' | 'test': "
                          "{'text', 'audio', 'vision', 'labels'}}, see data/README.md")
     mmsa = "classification_labels" if task.startswith("classes:") else "regression_labels"
-    return {name: split if "labels" in split or mmsa not in split else {**split, "labels": split[mmsa]}
-            for name, split in raw.items()}
+    return {printable(name): split if "labels" in split or mmsa not in split else {**split, "labels": split[mmsa]}
+            for name, split in raw.items()}  # printable, since names of splits head columns and figures
 
 
 def _layout_problem(raw: Any) -> str | None:
@@ -145,11 +148,17 @@ def _layout_problem(raw: Any) -> str | None:
         return f"it holds {kind(raw)}"
     if not raw:
         return "it is empty"
+    if len(raw) > MOST_SPLITS:
+        return f"it has {len(raw)} entries, and a file has at most {MOST_SPLITS} splits"
     for name, split in raw.items():
         if not isinstance(name, str):
-            return f"its key {quoted(name)} is {kind(name)}, where the name of a split belongs"
+            return f"its key {quoted(name)} is {kind(name)}, where the name of a split, which is text, belongs"
         if not isinstance(split, dict):
             return f"{quoted(name)} is {kind(split)} beside the splits, remove it"
+        if len(name) > LONGEST_NAME:
+            return f"{quoted(name)} has {len(name)} characters, and the name of a split has at most {LONGEST_NAME}"
+    if len(set(map(printable, raw))) < len(raw):
+        return "two names of splits cannot be told apart once their control characters are written as escapes"
     return None
 
 

@@ -54,7 +54,8 @@ def _check_structure(raw: dict, required: tuple[str, ...]) -> Iterator[Finding]:
 
 def names(keys: Collection[Any]) -> str:
     """The names that a file has, a dozen at most."""
-    shown = [key[:40] if isinstance(key, str) else f"{kind(key)} {quoted(key)}" for key in islice(keys, MOST_NAMES)]
+    shown = [key[:40] if isinstance(key, str) else f"{quoted(key)} ({kind(key)}, where text belongs)"
+             for key in islice(keys, MOST_NAMES)]
     return ", ".join(shown) + (f" and {len(keys) - MOST_NAMES} more" if len(keys) > MOST_NAMES else "")
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from src.structures import quoted
 
-LONGEST = 4096  # characters of an identifier; the rest is cut off
+SHORTEST, LONGEST = 200, 4096  # characters at which an identifier is cut off: less where there are many
+ALL = 2**26  # characters of all identifiers of a split; a file may name one long text again and again
 PARTS = 16  # of an identifier that is a row: MOSI's are video, start and end
 SCALARS = (str, bytes, int, float, bool, type(None))
 
@@ -18,8 +19,7 @@ def ids_problem(name: str, split: dict) -> str | None:
         return None
     what = f"an array of {ids.dtype}" if isinstance(ids, np.ndarray) else f"a {type(ids).__name__}"
     expected = f"expected one for each of {count} samples, or none"
-    if not isinstance(ids, (list, tuple, np.ndarray)) \
-            or isinstance(ids, np.ndarray) and ids.ndim == 0:
+    if not isinstance(ids, (list, tuple, np.ndarray)) or isinstance(ids, np.ndarray) and not ids.ndim:
         return f"id of {quoted(name)} is {what}; {expected}"
     if len(ids) != count:
         return f"id of {quoted(name)} is {what} of {len(ids)}; {expected}"
@@ -44,16 +44,19 @@ def _kind(row: Any) -> str:
 
 def identifiers(split: dict) -> list[str]:
     """The identifiers of a checked split, or the numbers of its samples."""
-    ids = split.get("id")
-    return list(map(str, range(len(split["text"])))) if ids is None else list(map(_text, ids))
+    ids, count = split.get("id"), len(split["text"])
+    limit = min(LONGEST, max(SHORTEST, ALL // count))
+    return list(map(str, range(count))) if ids is None else [_text(row, limit) for row in ids]
 
 
-def _text(row: Any) -> str:
-    """One identifier; the parts of a row with spaces between them, empty ones left out."""
+def _text(row: Any, limit: int) -> str:
+    """One identifier of at most `limit` characters; the parts of a row with spaces between, without empty ones."""
     if isinstance(row, bytes):
-        return row[:LONGEST].decode("utf-8", "replace")
+        return row[:limit].decode("utf-8", "replace")
     if isinstance(row, np.ndarray):
         row = row.ravel().tolist()
     if isinstance(row, (list, tuple)):
-        return " ".join(filter(None, map(_text, row)))[:LONGEST]
-    return str(row)[:LONGEST]
+        return " ".join(filter(None, (_text(part, limit) for part in row)))[:limit]
+    if type(row) is int:  # Python writes no numbers of thousands of digits
+        return quoted(row)
+    return str(row)[:limit]

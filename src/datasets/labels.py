@@ -75,8 +75,10 @@ def check_emotions(labels: np.ndarray) -> Iterator[Finding]:
         yield Finding("FAIL", "labels", "labels have the inverted polarity of LMF's files ([1, 0] = present): three "
                                         "emotions per sample; swap the last axis, labels[..., ::-1]")
     else:
-        yield Finding("FAIL", "labels", f"labels have {int((present != 1).sum())} samples without exactly one emotion "
-                                        "present; expected one of " + ", ".join(EMOTIONS))
+        several, none = int((present > 1).sum()), int((present == 0).sum())
+        yield Finding("FAIL", "labels", f"labels have {several + none} samples without exactly one emotion present, "
+                                        f"several in {several} and none in {none}; expected one of "
+                                        f"{', '.join(EMOTIONS)}: choose one, and leave out samples without one")
 
 
 def count_emotions(labels: np.ndarray) -> dict[str, int]:
@@ -113,8 +115,8 @@ def check_classes(labels: np.ndarray, count: int) -> Iterator[Finding]:
         return
     known = np.isin(labels, np.arange(count))
     if not known.all():
-        yield Finding("FAIL", "labels", f"labels hold {labels[~known].flat[0].item()}; expected whole numbers from "
-                                        f"0 to {count - 1} ({_share(~known)})")
+        yield Finding("FAIL", "labels", f"labels hold {labels[~known].flat[0].item()}; expected whole numbers from 0 "
+                                        f"to {count - 1} ({_share(~known)})")
     else:
         yield Finding("PASS", "labels", f"labels are classes from 0 to {count - 1}")
 

@@ -1,3 +1,4 @@
+import csv
 import json
 import math
 import os
@@ -6,7 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from src.checkpoint import find_runs, load_checkpoint, load_weights, run_folder, save_checkpoint, set_aside, write_json
+from src.checkpoint import (
+    find_runs,
+    load_checkpoint,
+    load_weights,
+    number,
+    read_json,
+    run_folder,
+    save_checkpoint,
+    set_aside,
+    write_csv,
+    write_json,
+)
 from src.options import PlaceOptions
 from src.structures import DataInfo, InputError
 
@@ -93,3 +105,27 @@ def test_putting_aside_never_overwrites(tmp_path):
 def test_nan_becomes_null_in_json(tmp_path):
     write_json(tmp_path / "x.json", {"a": [math.nan, 1.0]})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [None, 1.0]}
+
+
+def test_what_is_no_number_is_null_in_json_empty_in_csv_and_nan_again_when_read(tmp_path):
+    undefined = {"a": math.nan, "b": math.inf, "c": 0.5}
+    write_json(tmp_path / "x.json", undefined)
+    write_csv(tmp_path / "x.csv", [undefined])
+    assert (tmp_path / "x.csv").read_text().splitlines()[1] == ",,0.5"
+    for saved in (read_json(tmp_path / "x.json"), next(csv.DictReader((tmp_path / "x.csv").open()))):
+        values = list(map(number, saved.values()))
+        assert math.isnan(values[0]) and math.isnan(values[1]) and values[2] == 0.5
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "-1-1",
+                                  "+49 170", "-cmd|' /C calc'!A0"])
+def test_no_text_in_a_csv_file_begins_like_a_formula(tmp_path, text):
+    write_csv(tmp_path / "x.csv", [{text: text}])
+    with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [[f"'{text}"]] * 2
+
+
+@pytest.mark.parametrize("value", [-2.5, -3, "-3", "+1", "-1.5e-05", "clip 1", "a=b"])
+def test_numbers_and_plain_text_in_a_csv_file_stay_as_they_are(tmp_path, value):
+    write_csv(tmp_path / "x.csv", [{"a": value}])
+    assert (tmp_path / "x.csv").read_text().splitlines()[1] == str(value)

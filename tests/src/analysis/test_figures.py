@@ -197,3 +197,13 @@ def test_figures_are_saved_as_png_and_svg_without_touching_global_settings(tmp_p
     assert ElementTree.parse(second.svg).getroot().tag.endswith("svg")
     assert re.fullmatch(r"002-training-curves-synthetic-mult", second.name)
     assert dict(matplotlib.rcParams) == before
+
+
+def test_undefined_values_are_left_out_of_every_figure(tmp_path):
+    analyses = {"test": "accuracy", "missing_zero": "accuracy", "random_missing": "accuracy", "contribution": "share"}
+    settings = {"random_missing": "0.5", "contribution": "text"}
+    rows = [row(variant, seed, value, analysis=analysis, measure=measure, setting=settings.get(analysis, ""))
+            for analysis, measure in analyses.items() for variant in ("plain", "tanh")
+            for seed, value in ((1, math.nan), (2, math.nan if variant == "tanh" else 0.5))]
+    files = save_figures(study([*rows, row("trivial", -1, math.nan, backbone="")]), tmp_path)
+    assert len(files) == 5 and "3 of 4 shares are not shown" in files[-1].caption

@@ -45,3 +45,15 @@ def test_holm_by_hand():
     assert holm([0.03, math.nan, 0.01, 0.04])[2] == pytest.approx(0.03)
     assert holm([0.03, math.nan, 0.01, 0.04])[::3] == pytest.approx([0.06, 0.06])
     assert math.isnan(holm([0.03, math.nan])[1]) and holm([0.6, 0.7]) == [1, 1]
+
+
+def test_seeds_without_a_value_do_not_count():
+    found = summary([1.0, math.nan, 3.0])
+    assert (found.mean, found.n) == (2, 2)
+    found = paired_difference([1, math.nan, 3], [0, 1, math.nan])
+    assert (found.mean, found.n) == (1, 1) and math.isnan(found.low)
+
+
+def test_no_value_at_all_has_no_mean():
+    assert math.isnan(summary([math.nan]).mean) and summary([]).n == 0
+    assert math.isnan(paired_difference([math.nan], [1]).mean)

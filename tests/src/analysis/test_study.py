@@ -14,8 +14,9 @@ from src.analysis.plan import jobs, plans
 from src.analysis.runs import Runner, find_finished
 from src.config import parse_study
 from src.locks import FolderLock, busy
+from src.options import InferenceOptions
 from src.structures import InputError
-from tests.conftest import TINY
+from tests.conftest import TINY, sentiment_content, write
 
 
 @pytest.fixture(scope="module")
@@ -188,9 +189,10 @@ def test_damaged_measurements_are_made_again(finished, tmp_path):
     folder = sorted(tmp_path.glob("checkpoint(*)/*/*"))[0]
     path = folder / "measures_best_valid_acc.json"
     whole, options = path.read_text(), parse_study([*argv, "--analyses="])[0]
+    place = InferenceOptions(data_path=tmp_path / "data")
     for damage in ("null", whole[:-100], json.dumps(json.loads(whole) | {"rows": "x"})):
         path.write_text(damage)
-        assert isinstance(runs.measured(folder, False, options)["rows"], list)
+        assert isinstance(runs.measured(folder, False, options, place)["rows"], list)
 
 
 def test_two_studies_of_one_report_are_not_mixed(finished, tmp_path, capsys):
@@ -231,3 +233,34 @@ def test_a_stopped_study_leaves_no_run_behind(tmp_path):
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 143 and error.strip() == "stopped; the same command continues"
     assert not any(busy(folder) for folder in tmp_path.glob("checkpoint(*)/*/*")) and not (tmp_path / "report").exists()
+
+
+def test_a_study_of_undefined_measures_and_constant_features_says_the_same_twice(tmp_path):
+    content = sentiment_content()
+    content["test"]["labels"] = 0 * content["test"]["labels"]
+    for split in content.values():
+        for name in ("text", "audio", "vision"):
+            split[name] = split[name] * 0 + 1
+    argv = ["--datasets", str(write(tmp_path / "mine.pkl", content)), "--task", "sentiment7", "--methods", "plain",
+            "--seeds", "1", "--fills", "zero", "--device", "cpu", "--dim", "8", "--num_heads", "2", "--nlevels", "1",
+            "--kernel_t", "1", "--kernel_a", "1", "--kernel_v", "1", "--num_epochs", "1", "--analyses=",
+            "--checkpoint_path", str(tmp_path)]
+    for name in ("first", "second"):
+        assert study.main([*argv, "--report", str(tmp_path / name)]) == 0
+    texts = [{path.name: path.read_text() for path in (tmp_path / name).iterdir() if path.suffix in (".csv", ".md")}
+             for name in ("first", "second")]
+    assert texts[0] == texts[1]
+    values = {row["measure"]: row["value"] for row in rows(tmp_path / "first") if row["variant"] == "plain"}
+    assert values["acc2_neg_pos"] == "" and values["acc7"] != ""
+
+
+def test_finished_runs_of_an_own_backbone_are_found_if_the_study_names_it(finished, tmp_path, monkeypatch):
+    copied(finished, tmp_path)
+    (tmp_path / "own.py").write_text("from src.registry import BACKBONES\nclass Own(BACKBONES['mult']): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = sorted(tmp_path.glob("checkpoint(*)/*/*/results.json"))[0]
+    results = json.loads(path.read_text())
+    results["config"]["backbone"] = "own:Own"
+    path.write_text(json.dumps(results))
+    assert path.parent not in find_finished(tmp_path)[0].values()
+    assert path.parent in find_finished(tmp_path, ("own:Own",))[0].values()

@@ -1,7 +1,10 @@
 """What stands in the cells, from scores chosen by hand."""
 
+import math
+
+from src.analysis.formats import to_markdown, to_tex
 from src.analysis.records import Study
-from src.analysis.tables import score_tables, study_tables, to_markdown, to_tex
+from src.analysis.tables import score_tables, study_tables
 
 SCORES = {"plain": {1: 0.50, 2: 0.60}, "tanh": {1: 0.70, 2: 0.90}}
 
@@ -71,3 +74,10 @@ def test_markdown_and_latex_hold_every_cell_and_escape_what_latex_reserves():
     tex = to_tex(study)
     assert r"accuracy\_4class, test scores" in tex and r"80.0 $\pm$ 14.1" in tex and tex.count(r"\begin{table}") == 1
     assert r"95 \% bootstrap" in tex
+
+
+def test_an_undefined_measure_is_a_dash_and_its_seed_does_not_count():
+    rows = [row(variant, seed, value) for variant, values in
+            {"plain": (0.5, math.nan, 0.7), "tanh": (math.nan,) * 3}.items() for seed, value in enumerate(values)]
+    _, _, plain, tanh = score_tables(made([row("trivial", -1, math.nan, backbone="", selection=""), *rows]))[0][2]
+    assert plain[2:4] == ["2", "60.0 +- 14.1 (n 2)"] and tanh[2:5] == ["0", "-", "-"]

@@ -9,7 +9,7 @@ import torch
 import inference
 import main
 from src.datasets import check
-from src.datasets.base import data_file, dataset_spec, load
+from src.datasets.base import data_file, dataset_spec, file_hash, load
 from src.datasets.checks import inspect
 from src.registry import DATASETS
 from src.structures import InputError
@@ -65,6 +65,9 @@ def spoil(split, key, value):
     (spoil("train", "id", 7), "id of 'train' is a int; expected one for each"),
     (spoil("train", "labels", np.array(3.0)), "labels of 'train' is an array of float64; expected"),
     ({1: {}}, "is not a dictionary of splits"),
+    (sentiment_content() | {f"test {i}": {} for i in range(98)}, "has 101 entries, and a file has at most 100 splits"),
+    (sentiment_content() | {"t" * 101: {}}, "has 101 characters, and the name of a split has at most 100"),
+    (sentiment_content() | {"a\n": {}, "a\\n": {}}, "two names of splits cannot be told apart"),
     (spoil("test", "labels", np.full((6, 1, 1), 3.5)), r"test labels hold 3.5; expected scores in \[-3, 3\]"),
     (spoil("test", "labels", np.full((6, 1, 1), np.nan)), "test labels hold nan"),
     (spoil("test", "labels", np.zeros((6, 2, 1))), "expected one score per sample"),
@@ -211,6 +214,13 @@ def test_a_file_of_ones_own_runs_without_code(tmp_path, capsys):
     assert inference.main(place) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("test")]
     assert rows == [line for line in trained if line.startswith("test")] and len(rows) == 3
-    assert (tmp_path / "checkpoint(mine)" / "demo_seed1111" / "mult-causal" / "results.json").exists()
+    folder = f"checkpoint(mine-{file_hash(path)[:8]})"
+    assert (tmp_path / folder / "demo_seed1111" / "mult-causal" / "results.json").exists()
     assert main.main([*place, *small, *branches]) == 2
     assert "--task has to say what its labels are" in capsys.readouterr().err
+
+
+def test_names_of_splits_are_printable_from_the_start(tmp_path):
+    content = sentiment_content()
+    content["test\x1b[31m\n"] = content["test"]
+    assert load_mosi(tmp_path, content).test_splits == ["test", "test\\x1b[31m\\n"]

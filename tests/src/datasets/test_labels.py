@@ -1,0 +1,55 @@
+"""Labels of any type and range are named as they are, never rounded until they fit."""
+
+import numpy as np
+import pytest
+
+from src.datasets.labels import MOST_CLASSES, class_count, label_form
+from src.structures import InputError
+
+
+def failure(labels, task: str) -> str:
+    """The text of the one finding on labels, empty where they pass."""
+    finding, = label_form(task).check(np.asarray(labels))
+    return "" if finding.level == "PASS" else finding.text
+
+
+@pytest.mark.parametrize("labels, shown", [
+    (np.array([0, -128], "i1"), "-128"), (np.array([0, -2**63]), "-9223372036854775808"),
+    (np.array([0, 2**64 - 1], "u8"), "18446744073709551615"), (np.array([0, 1e300]), "1e+300"),
+    (np.array([0, 4], "f2"), "4.0"), (np.array([0, np.nan], "f4"), "nan"), (np.array([0, 4], ">f8"), "4.0"),
+    (np.array([0, np.inf], "g"), "inf"), (np.array([[[0]], [[-5]]]), "-5"),
+])
+@pytest.mark.parametrize("task", ["sentiment7", "sentiment", "classes:3"])
+def test_labels_out_of_range_are_named_whatever_their_type(labels, shown, task):
+    assert f"labels hold {shown}; expected " in failure(labels, task) and "(1 of 2 do not fit)" in failure(labels, task)
+
+
+@pytest.mark.parametrize("score, passes", [(0.1 * 3 * 10, True), (-3 - 9e-7, True), (3.00001, False), (-3.1, False)])
+def test_scores_may_have_a_rounding_error(score, passes):
+    assert (failure([score, 0.0], "sentiment7") == "") == passes
+    assert passes or str(score) in failure([score, 0.0], "sentiment7")
+
+
+def test_a_rounding_error_is_taken_away():
+    assert label_form("sentiment").clean(np.float32([3.0000005, -1])).tolist() == [3, -1]
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 1, 1)])
+@pytest.mark.parametrize("task", ["sentiment7", "classes:3"])
+def test_one_label_per_sample_may_have_further_axes_of_one(shape, task):
+    assert failure(np.arange(6).reshape(shape) % 3, task) == ""
+
+
+@pytest.mark.parametrize("task, labels, counts", [
+    ("classes:6", [[1, 1, 0, 0, 0, 0], [0] * 6, [0] * 6, [0, 1, 0, 0, 0, 0]], "several classes in 1 and none in 2"),
+    ("emotion4", np.eye(2, dtype=int)[[[1, 1, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]], "several in 1 and none in 1;"),
+])
+def test_several_or_no_emotions_per_sample_are_counted(task, labels, counts):
+    assert counts in failure(labels, task)
+
+
+def test_the_number_of_classes_has_a_bound_with_a_reason():
+    assert class_count(f"classes:{MOST_CLASSES}") == MOST_CLASSES
+    for text in ("10001", "1000000000", "9" * 5000, "1", "-3", "²", "٣", "", "3.0", "0x3"):
+        with pytest.raises(InputError, match="N from 2 to 10000, since every class is an output"):
+            class_count(f"classes:{text}")

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shlex
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,12 +20,13 @@ from torch import Tensor, nn
 from src.datasets.base import dataset_spec, file_hash
 from src.options import PlaceOptions
 from src.reading.records import Damaged, Refused
-from src.reading.tensors import read_torch
+from src.reading.tensors import read_note, read_torch
 from src.runtime import atomic_file
 from src.saved import check_content, digest
 from src.structures import DataInfo, InputError, quoted
 
 FORMAT = 1
+CHECKSUM = "sha256"  # entry of a checkpoint's archive that holds the digest of its content
 RESULTS = "results.json"  # written last: a run that has it is finished
 LAST = "last"  # the state after the last finished epoch, for --resume
 DIGEST = 8  # hexadecimal digits of a sha256 in the name of a folder
@@ -125,7 +127,9 @@ def save_checkpoint(path: Path, model: nn.Module, config: Mapping[str, Any], inf
     content = _on_cpu({"format": FORMAT, "config": dict(config), "info": asdict(info),
                        "model": dict(model.state_dict()), **more})
     buffer = io.BytesIO()  # torch's own file writer does not say that a disk is full
-    torch.save(content | {"sha256": digest(content)}, buffer)
+    torch.save(content, buffer)
+    with zipfile.ZipFile(buffer, "a") as archive:  # beside the content, which stays what was computed
+        archive.writestr(f"archive/{CHECKSUM}", digest(content))
     with atomic_file(path) as file:
         file.write(buffer.getbuffer())
 
@@ -155,15 +159,15 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else type(content).__name__
         raise InputError(f"{path} has the checkpoint format {quoted(found)}, this code reads {FORMAT}; train it again")
-    missing = {"config", "info", "model", "epoch", "sha256"} - content.keys()
+    missing = {"config", "info", "model", "epoch"} - content.keys()
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}; it is no whole checkpoint, train it again")
-    if content.pop("sha256") != digest(content):
-        raise InputError(f"{path} was changed since it was written: its content and its sha256 differ, as after a "
-                         "flipped bit; bring back a copy, or train it again")
     try:
+        if read_note(path, CHECKSUM, 64) != digest(content).encode():
+            raise InputError(f"{path} was changed since it was written: its content and its sha256 differ, as after a "
+                             "flipped bit; bring back a copy, or train it again")
         check_content(content)
-    except Damaged as error:
+    except (Damaged, OSError) as error:
         raise InputError(f"{path} cannot be used ({error}); train it again") from error
     content["info"] = DataInfo(**content["info"])
     content["model"] = {name: value.to(device) for name, value in content["model"].items()}

@@ -148,8 +148,28 @@ def read_torch(path: Path, find: Find = NAMES.get) -> Any:
         return _read_stream(file.read(), find)
 
 
+def read_note(path: Path, name: str, most: int) -> bytes:
+    """An entry of at most `most` bytes that was put beside the content of a file; Damaged where there is none."""
+    with path.open("rb") as file:
+        archive, entries, folder, _ = _open_archive(file)
+        return bytes(_entry(archive, entries, f"{folder}{name}", most))
+
+
 def _read_archive(file: BinaryIO, find: Find) -> Any:
     """The zip container of torch since 1.6."""
+    archive, entries, folder, size = _open_archive(file)
+    if entries.get(f"{folder}byteorder") and _entry(archive, entries, f"{folder}byteorder", 16) != b"little":
+        raise Refused("numbers in big-endian order")
+    storages = Storages(size)
+    walk = Walk(bytes(_entry(archive, entries, f"{folder}data.pkl", size)), find, storages.refer)
+    root = walk.run()
+    for key, storage in storages.by_key.items():
+        storage.fill(_entry(archive, entries, f"{folder}data/{key}", storage.nbytes))
+    return finish(walk, root, MOST_DEPTH)
+
+
+def _open_archive(file: BinaryIO) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo], str, int]:
+    """A zip file of torch, its entries by name, the folder in it, and its size; raises Damaged for any other."""
     size = file.seek(0, 2)
     file.seek(-min(size, 2**16 + 22), 2)
     tail = file.read()
@@ -164,16 +184,7 @@ def _read_archive(file: BinaryIO, find: Find) -> Any:
     names = [name for name in entries if name.endswith("/data.pkl")]
     if len(names) != 1:
         raise Damaged(f"it holds {len(names)} entries data.pkl")
-    folder = names[0].removesuffix("data.pkl")
-    if entries.get(f"{folder}byteorder") and _entry(archive, entries, f"{folder}byteorder", 16) != b"little":
-        raise Refused("numbers in big-endian order")
-
-    storages = Storages(size)
-    walk = Walk(bytes(_entry(archive, entries, names[0], size)), find, storages.refer)
-    root = walk.run()
-    for key, storage in storages.by_key.items():
-        storage.fill(_entry(archive, entries, f"{folder}data/{key}", storage.nbytes))
-    return finish(walk, root, MOST_DEPTH)
+    return archive, entries, names[0].removesuffix("data.pkl"), size
 
 
 def _entry(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], name: str, most: int) -> bytearray:

@@ -1,6 +1,7 @@
 """A checkpoint whose digest is right is still only used where every part has its form."""
 
 import copy
+import zipfile
 
 import pytest
 import torch
@@ -52,11 +53,23 @@ def test_the_digest_sees_every_change_and_no_difference_of_lists_and_tuples():
 
 
 def test_a_changed_value_under_the_old_digest_is_named(tmp_path):
-    save_checkpoint(tmp_path / "x.pt", nn.Linear(2, 1), {"clip": 0.8}, DataInfo(**INFO), epoch=1)
-    saved = torch.load(tmp_path / "x.pt", weights_only=True)
-    torch.save(saved | {"epoch": 2}, tmp_path / "x.pt")
+    path = tmp_path / "x.pt"
+    save_checkpoint(path, nn.Linear(2, 1), {"clip": 0.8}, DataInfo(**INFO), epoch=1)
+    torch.save(torch.load(path, weights_only=True) | {"epoch": 2}, tmp_path / "y.pt")
+    with zipfile.ZipFile(tmp_path / "y.pt", "a") as changed, zipfile.ZipFile(path) as old:
+        changed.writestr("y/sha256", old.read("archive/sha256"))
     with pytest.raises(InputError, match="was changed since it was written"):
-        load_checkpoint(tmp_path / "x.pt", torch.device("cpu"))
+        load_checkpoint(tmp_path / "y.pt", torch.device("cpu"))
+
+
+def test_a_checkpoint_without_a_digest_is_named_and_torch_reads_one_that_has_it(tmp_path):
+    path = tmp_path / "x.pt"
+    save_checkpoint(path, nn.Linear(2, 1), {"clip": 0.8}, DataInfo(**INFO), epoch=1)
+    saved = torch.load(path, weights_only=True)
+    assert saved["epoch"] == 1 and "sha256" not in saved
+    torch.save(saved, path)
+    with pytest.raises(InputError, match="'x/sha256' is missing"):
+        load_checkpoint(path, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("optim", ["Adam", "AdamW", "RMSprop", "SGD"])

@@ -145,7 +145,7 @@ DIM = Bounds(4, 4096, "beyond it a single layer takes hundreds of MB")  # 4: the
 WIDTH = Bounds(1, 8192, "beyond it a single layer takes hundreds of MB")
 LAYERS = Bounds(1, 100, "deeper encoders of this kind do not train, and their memory grows with every layer")
 KERNEL = Bounds(1, 999, "longer than any sequence of these data sets")
-LARGEST = 3.4e38  # of float32
+LARGEST = 3e38  # a little less than that of float32
 WEIGHT = Bounds(0, LARGEST, HELD)
 RATE = Bounds(0, LARGEST, HELD, above=True)  # of learning, or of noise
 SEED = Bounds(0, 2**63 - 1, "generators are seeded with 64 bits")

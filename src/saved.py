@@ -26,7 +26,10 @@ def _feed(found: Any, value: Any) -> None:
     """Add a value, with its kind and its length, to a hash."""
     if isinstance(value, Tensor):
         found.update(f"tensor {value.dtype} {tuple(value.shape)}\n".encode())
-        found.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+        flat = value.detach().reshape(-1)
+        if flat.stride() != (1,):  # a single number may have any stride
+            flat = flat.clone(memory_format=torch.contiguous_format)
+        found.update(flat.view(torch.uint8).numpy())
     elif isinstance(value, dict):
         found.update(f"dict {len(value)}\n".encode())
         for key, item in value.items():

@@ -5,10 +5,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.attacks import pickles
+from tests.attacks import checkpoints, command_lines, pickles
 from tests.attacks.tally import Tally
 
-ATTACKS: dict[str, Callable[[Path, int, int], Tally]] = {"pickles": pickles.attack}
+ATTACKS: dict[str, Callable[[Path, int, int], Tally]] = {
+    "pickles": pickles.attack, "checkpoints": checkpoints.attack, "command_lines": command_lines.attack}
 
 
 def main() -> int:

@@ -212,7 +212,8 @@ def _splice(rng: random.Random, data: bytearray, opcode: int, other: bytes) -> N
     data[rng.randrange(len(data) + 1):] = other[rng.randrange(len(other)):]
 
 
-MUTATIONS = (_flip, _cut, _insert, _opcode, _head, _number, _swap, _splice)
+BYTES = (_flip, _cut, _insert, _head, _number)  # what can be done to any file
+MUTATIONS = (*BYTES, _opcode, _swap, _splice)
 SWAPS = ((b"f8", b"O8"), (b"f8", b"S8"), (b"<", b">"), (b"_reconstruct", b"scalar"), (b"ndarray", b"dtype"),
          (b"i8", b"M8"), (b"labels", b"text"), (b"train", b"valid"), (b"_frombuffer", b"fromstring"))
 
@@ -223,7 +224,7 @@ def attack(folder: Path, count: int, seed: int, stride: int = 1) -> Tally:
     Peak memory may be three times the file and 64 MiB, of which a child shows the part above what it had before.
     """
     rng, tally, mark, path = random.Random(seed), Tally(), folder / "executed", folder / "x.pkl"
-    worker = Worker(10)
+    worker = Worker(folder, 10)
     cases = [("corpus", islice(corpus(mark), 0, None, stride)), ("mutations", islice(mutations(rng), count))]
     for group, found in cases:
         for name, data in found:

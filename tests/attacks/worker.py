@@ -50,14 +50,14 @@ class Answer:
 class Worker:
     """Asks a child process, which is started anew when the last one died, hung or grew."""
 
-    def __init__(self, seconds: float, **environment: str) -> None:
-        self.seconds, self.process = seconds, None
-        self.environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    def __init__(self, folder: Path, seconds: float, **environment: str) -> None:
+        self.folder, self.seconds, self.process = folder, seconds, None  # in `folder` lands what has odd names
+        self.environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment}
 
     def ask(self, command: str, words: list[str]) -> Answer:
         """Run `command` (main, inference, study or check) with `words` in the child."""
         if self.process is None or self.process.poll() is not None:
-            self.process = subprocess.Popen([sys.executable, "-m", "tests.attacks.worker"], cwd=ROOT, text=True,
+            self.process = subprocess.Popen([sys.executable, "-m", "tests.attacks.worker"], cwd=self.folder, text=True,
                                             env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=subprocess.DEVNULL)
             self.process.stdout.readline()

@@ -46,6 +46,7 @@ def test_a_part_of_another_form_is_named(path, value):
 def test_the_digest_sees_every_change_and_no_difference_of_lists_and_tuples():
     first = digest({"a": torch.ones(2), "b": [1, 2.0]})
     assert first == digest({"a": torch.ones(2), "b": (1, 2.0)})
+    assert digest(torch.zeros(1).expand(1, 1)) == digest(torch.zeros(1, 1))  # whatever the stride of a single number
     others = [{"a": torch.ones(2), "b": [1, 2]}, {"a": torch.ones(2, 1), "b": [1, 2.0]},
               {"b": [1, 2.0], "a": torch.ones(2)},
               {"a": torch.ones(2).double(), "b": [1, 2.0]}, {"a": torch.tensor([1, 1.0000001]), "b": [1, 2.0]}]
@@ -83,6 +84,7 @@ def test_the_state_of_every_optimizer_fits_itself_and_no_other_model(optim):
 
     optimizer, saved = stepped(2), stepped(2).state_dict()
     check_form(saved, optimizer_form(optimizer, saved), "optimizer")
+    assert digest(torch.zeros(1).expand(1, 1)) == digest(torch.zeros(1, 1))  # whatever the stride of a single number
     others = [stepped(3).state_dict()] if optim != "SGD" else []  # which keeps nothing of a parameter
     for wrong in (*others, saved | {"state": {0: {"x": 1}}}, saved | {"state": {9: {}}}, saved | {"param_groups": []},
                   None, {}):

@@ -118,8 +118,13 @@ class Storages:
         self.by_key: dict[str, Storage] = {}
         self.left = most
 
-    def refer(self, token: tuple) -> Storage:
-        """The storage of a reference («storage», type, key, device, count); raises Refused, or Damaged if too large."""
+    def refer(self, token: tuple) -> Storage | Marker:
+        """The storage of a reference («storage», type, key, device, count); raises Refused, or Damaged if too large.
+
+        Before 1.6 torch also refers so to the classes of a model, with their source, which says nothing here.
+        """
+        if len(token) == 4 and token[0] == "module" and isinstance(token[1], Marker):
+            return token[1]
         if not 5 <= len(token) <= 6 or token[0] != "storage" or token[5:] not in ((), (None,)):
             raise Refused("a reference to something that is no storage")
         kind, key, count = exact(token[1], Marker), exact(token[2], str), exact(token[4], int)

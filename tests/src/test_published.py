@@ -174,6 +174,14 @@ def test_other_files_are_named(tmp_path, write, message):
         read_published(tmp_path / "none.pt")
 
 
+def test_the_container_of_torch_before_1_6_is_read(published_classes, tmp_path):
+    model = published_classes("src.causal_mer_model", "CAUSALMER")()
+    model.layer = nn.Linear(2, 3)
+    torch.save(model, tmp_path / "x.pt", _use_new_zipfile_serialization=False)
+    layer = read_published(tmp_path / "x.pt").state["_modules"]["layer"]
+    assert torch.equal(layer.state["_parameters"]["weight"], model.layer.weight)
+
+
 def test_a_model_of_another_task_is_refused(published_file, tmp_path):
     with pytest.raises(InputError, match="has 8 outputs, mosi needs 7"):
         import_published(options(tmp_path, published_file, "--dataset", "mosi"))

@@ -62,10 +62,10 @@ def _plain_name(backbone: str) -> str:
 
 def find_runs(place: PlaceOptions, method: str, backbone: str = "") -> list[Path]:
     """Folders of the trained runs of a name, plain before causal; InputError where there is none."""
-    pattern = _plain_name(backbone) or "*"
     wanted = ("plain", "causal") if method == "paired" else (method,)
     folder = runs_folder(place)
-    runs = [path for kind in wanted for path in sorted(folder.glob(f"{pattern}-{kind}")) if any(path.glob("best_*.pt"))]
+    runs = [path for kind in wanted for path in sorted(folder.glob(f"*-{kind}"))
+            if (not backbone or path.name == f"{_plain_name(backbone)}-{kind}") and any(path.glob("best_*.pt"))]
     own = dataset_spec(place.dataset).file
     if not runs and own and not own.is_file():
         raise InputError(f"no data file at {own.absolute()}; check the path")

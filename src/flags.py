@@ -110,9 +110,12 @@ def _integer(word: str) -> int:
 
 def _integers(word: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in word.split(",") if part)
+        values = tuple(int(part) for part in word.split(",") if part)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{quoted(word)} is not a list of numbers such as 20,74,35") from None
+        values = ()
+    if not values:
+        raise argparse.ArgumentTypeError(f"{quoted(word)} is not a list of numbers such as 20,74,35")
+    return values
 
 
 def _words(word: str) -> tuple[str, ...]:

@@ -268,8 +268,9 @@ def test_runs_of_two_backbones_under_one_name_are_told_apart(tiny, tmp_path, cap
     out = ["--selection", "best_valid_loss", "--predictions", str(tmp_path / "p.csv")]
     assert evaluated(tmp_path, *out) == 1 and "choose with --method and --backbone" in capsys.readouterr().err
     assert evaluated(tmp_path, *out, "--backbone", "pmr") == 0
-    assert evaluated(tmp_path, "--backbone", "dmd") == 1
-    assert "no dmd checkpoint in" in capsys.readouterr().err
+    for other in ("dmd", "/dev/null", "*"):
+        assert evaluated(tmp_path, "--backbone", other) == 1
+        assert f"no {other} checkpoint in" in capsys.readouterr().err
 
 
 def test_an_own_file_that_changed_or_moved_is_noticed(tmp_path, capsys):

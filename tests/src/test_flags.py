@@ -30,6 +30,7 @@ def refused(argv, parse=parse_config):
     ("--" + "x" * 5000, "unknown argument '--xxx"),
     ("--synthetic_seed=-1", "--synthetic_seed must be at least 0"), ("--method=" + "x" * 5000, "invalid choice: 'xxx"),
     ("--synthetic_sizes=" + ",".join("1" * 5000), "needs three numbers"), ("--m_lr=1e39", "must be at most"),
+    ("--synthetic_sizes=,", "is not a list of numbers"),
     ("--constant=-1e308", "must be at least -3e\\+38"), ("--synthetic_sizes=9999999,1,1", "would hold")])
 def test_a_hostile_word_is_one_short_sentence(word, message):
     assert re.search(message, refused([word]))

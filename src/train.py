@@ -201,6 +201,9 @@ class Trainer:
         for name in SELECTIONS:
             path = self.folder / f"{name}.pt"
             saved = load_checkpoint(path, self.device)
+            if "metrics" not in saved:
+                raise InputError(f"{path} is no selected checkpoint, it lacks the validation scores; bring back the "
+                                 "right file, or train again without --resume")
             load_weights(self.model, saved["model"], path)
             results = evaluate(self.config, self.dataset, self.model, self.device)
             selections[name] = scores(self.dataset, results)

@@ -280,3 +280,11 @@ def test_a_closed_pipe_does_not_stop_the_training(tiny, tmp_path, monkeypatch):
 def test_a_model_beyond_the_memory_is_refused_before_it_is_built(tiny, capsys):
     assert main.main([*tiny, "--dim", "4096", "--nlevels", "100"]) == 1
     assert "the model and its optimizer would take" in capsys.readouterr().err
+
+
+def test_the_state_of_a_run_in_the_place_of_a_selected_checkpoint_is_named(tiny, tmp_path, capsys):
+    assert main.main([*tiny, "--method", "plain"]) == 0
+    run = folder(tmp_path, "plain")
+    (run / "best_valid_loss.pt").write_bytes((run / "last.pt").read_bytes())
+    assert main.main([*tiny, "--method", "plain", "--resume"]) == 1
+    assert "is no selected checkpoint" in capsys.readouterr().err

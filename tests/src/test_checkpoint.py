@@ -52,7 +52,8 @@ def test_a_first_write_that_fails_leaves_no_folder(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [{"format": 99}, {"model": {}}, [1, 2], {"format": torch.ones(3)}, {"format": True}])
+@pytest.mark.parametrize("content", [{"format": 99}, {"model": {}}, [1, 2], {"format": torch.ones(3)},
+                                     {"format": True}])
 def test_another_format_is_named(tmp_path, content):
     torch.save(content, tmp_path / "x.pt")
     with pytest.raises(InputError, match=r"has the checkpoint format .*, this code reads 1"):

@@ -10,12 +10,12 @@ def test_no_hostile_data_file_does_anything_but_end_in_a_sentence(tmp_path):
 
 
 def test_no_hostile_checkpoint_does_anything_but_end_in_a_sentence(tmp_path):
-    tally = checkpoints.attack(tmp_path, count=16, seed=0, stride=80)
+    tally = checkpoints.attack(tmp_path, count=6, seed=0, stride=200)
     assert tally.failed == 0, str(tally)
-    assert sum(tally.tried.values()) > 30
+    assert sum(tally.tried.values()) > 20
 
 
 def test_no_hostile_command_line_does_anything_but_end_in_a_sentence(tmp_path):
-    tally = command_lines.attack(tmp_path, count=12, seed=0, stride=80)
+    tally = command_lines.attack(tmp_path, count=6, seed=0, stride=200)
     assert tally.failed == 0, str(tally)
-    assert sum(tally.tried.values()) > 60
+    assert sum(tally.tried.values()) > 30

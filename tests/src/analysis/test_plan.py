@@ -36,7 +36,8 @@ def test_conditions_are_flags_of_main_py():
     (("--backbones", "mult,nosuch"), "unknown backbone 'nosuch'"), (("--fusions", "mask,nosuch"), "invalid choice"),
     (("--datasets", "nosuch"), "unknown dataset 'nosuch'"), (("--nosuch", "1"), "unknown argument '--nosuch'"),
     (("--methods", "paired"), "--methods has 'paired'; choose from plain, causal"),
-    (("--analyses", "nosuch"), "--analyses has 'nosuch'"), (("--seeds", ""), "argument --seeds: '' is not a list of numbers"),
+    (("--analyses", "nosuch"), "--analyses has 'nosuch'"),
+    (("--seeds", ""), "argument --seeds: '' is not a list of numbers"),
     (("--seeds", "1,1"), "--seeds needs values, each once"), (("--jobs", "0"), "--jobs must be at least 1"),
     (("--seeds", ",".join(map(str, range(1000)))), "3,000 runs, more than 2,000")])
 def test_what_main_py_would_refuse_is_refused_before_any_run(argv, message):

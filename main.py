@@ -14,9 +14,9 @@ if __name__ == "__main__":
     from src.process import finish, watch
     watch()  # before the imports that take seconds
 
-from src.analysis.report import results_table, selection_columns  # noqa: E402
 from src.build import build_data, warnings  # noqa: E402
 from src.config import parse_config  # noqa: E402
+from src.console import results_table, selection_columns  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
 from src.tasks import make_task  # noqa: E402
 from src.train import train  # noqa: E402

@@ -8,7 +8,7 @@ import pytest
 
 import inference
 import main
-from src.analysis import study
+from src.analysis.study import __main__ as study
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 

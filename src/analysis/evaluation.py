@@ -2,7 +2,9 @@
 
 import torch
 
-from src.analysis.report import (
+from src.analysis.trained import Trained, load_trained
+from src.checkpoint import find_runs, write_csv
+from src.console import (
     Column,
     contribution_table,
     missing_table,
@@ -10,8 +12,6 @@ from src.analysis.report import (
     results_table,
     selection_columns,
 )
-from src.analysis.trained import Trained, load_trained
-from src.checkpoint import find_runs, write_csv
 from src.datasets.base import Dataset
 from src.engine import scores, trivial_scores
 from src.options import SELECTIONS, InferenceOptions

@@ -17,8 +17,8 @@ from src.analysis.contributions import (
 )
 from src.analysis.missing import RATES, SETTINGS, area, drop_spread, drops, random_removals, removals
 from src.analysis.records import EFFECTS
-from src.analysis.report import predictors
 from src.analysis.trained import Trained
+from src.console import predictors
 from src.datasets.absence import FILLS
 from src.engine import EpochResult
 from src.structures import MODALITIES

@@ -91,7 +91,7 @@ def commands() -> dict[str, Any]:
     """The commands of the project, imported before the first case is timed."""
     import inference
     import main
-    from src.analysis import study
+    from src.analysis.study import __main__ as study
     from src.datasets import check
     return {"main": main.main, "inference": inference.main, "study": study.main, "check": check.main, "load": load}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.analysis.plan import GRIDS, fingerprint, jobs, plans
+from src.analysis.study.grid import GRIDS, fingerprint, jobs, plans
 from src.config import parse_config, parse_study
 from src.structures import UsageError
 

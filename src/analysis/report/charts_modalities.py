@@ -16,7 +16,7 @@ from src.analysis.records import (
     place_name,
     select,
 )
-from src.analysis.style import (
+from src.analysis.report.style import (
     BARS,
     TRIVIAL_LINE,
     Drawing,

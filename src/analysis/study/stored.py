@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from src.analysis.plan import fingerprint
+from src.analysis.study.grid import fingerprint
 from src.checkpoint import FORMAT, RESULTS, number, read_json
 from src.config import config_from
 from src.options import SELECTIONS

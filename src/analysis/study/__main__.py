@@ -15,17 +15,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from src.analysis.figures import save_figures
-from src.analysis.formats import to_markdown, to_tex
-from src.analysis.found import find_finished, history, read_results
-from src.analysis.plan import Job, jobs, plans
 from src.analysis.records import TRIVIAL, Row, RunRecord, SampleRecord, Study
-from src.analysis.report import align
-from src.analysis.runs import Runner, measure_all
-from src.analysis.tables import score_tables, study_tables
-from src.analysis.web import write_report
+from src.analysis.report.figures import save_figures
+from src.analysis.report.formats import to_markdown, to_tex
+from src.analysis.report.page import write_report
+from src.analysis.report.tables import score_tables, study_tables
+from src.analysis.study.grid import Job, jobs, plans
+from src.analysis.study.runner import Runner, measure_all
+from src.analysis.study.stored import find_finished, history, read_results
 from src.checkpoint import write_csv, write_text
 from src.config import parse_study
+from src.console import align
 from src.locks import FolderLock
 from src.options import InferenceOptions, StudyOptions
 from src.process import finish, held

@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from src.analysis.found import find_finished as find_finished
-from src.analysis.found import finished
 from src.analysis.measures import VERSION, measure, samples
-from src.analysis.plan import Job
+from src.analysis.study.grid import Job
+from src.analysis.study.stored import find_finished as find_finished
+from src.analysis.study.stored import finished
 from src.analysis.trained import load_trained
 from src.build import build_data
 from src.checkpoint import LAST, RESULTS, number, read_json, run_folder, without_nan, write_json

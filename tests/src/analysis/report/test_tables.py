@@ -2,9 +2,9 @@
 
 import math
 
-from src.analysis.formats import to_markdown, to_tex
 from src.analysis.records import Study
-from src.analysis.tables import score_tables, study_tables
+from src.analysis.report.formats import to_markdown, to_tex
+from src.analysis.report.tables import score_tables, study_tables
 
 SCORES = {"plain": {1: 0.50, 2: 0.60}, "tanh": {1: 0.70, 2: 0.90}}
 

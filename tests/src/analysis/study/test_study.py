@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from src.analysis import runs, study
-from src.analysis.plan import jobs, plans
-from src.analysis.runs import Runner, find_finished
+from src.analysis.study import __main__ as study
+from src.analysis.study import runner as runs
+from src.analysis.study.grid import jobs, plans
+from src.analysis.study.runner import Runner, find_finished
 from src.config import parse_study
 from src.locks import FolderLock, busy
 from src.options import InferenceOptions

@@ -6,8 +6,6 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from src.analysis import charts_modalities, charts_models, charts_scores
-from src.analysis.figures import save_figures
 from src.analysis.records import (
     RunRecord,
     SampleRecord,
@@ -18,7 +16,9 @@ from src.analysis.records import (
     seeds_text,
     select,
 )
-from src.analysis.style import BARS, COLOURS, MARKERS, behind, marks
+from src.analysis.report import charts_modalities, charts_models, charts_scores
+from src.analysis.report.figures import save_figures
+from src.analysis.report.style import BARS, COLOURS, MARKERS, behind, marks
 
 LOOKS = marks(["plain", "tanh"])
 SCORE = Score("accuracy")

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from src.analysis.records import RunRecord, SampleRecord, Score, Study, in_order, place_name
+from src.analysis.report.style import COLOURS, Drawing, Mark, behind, finish, line_handle, mark_handles, marks, panels
 from src.analysis.statistics import summary
-from src.analysis.style import COLOURS, Drawing, Mark, behind, finish, line_handle, mark_handles, marks, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

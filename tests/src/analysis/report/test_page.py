@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from src.analysis.figures import FigureFile
 from src.analysis.records import EFFECTS, RunRecord, SampleRecord, Study
-from src.analysis.web import write_report
+from src.analysis.report.figures import FigureFile
+from src.analysis.report.page import write_report
 
 EVIL = "</script ><img src=x onerror=alert(1)>&\"'"
 VOID = {"meta", "img"}

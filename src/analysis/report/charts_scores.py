@@ -17,8 +17,7 @@ from src.analysis.records import (
     place_name,
     select,
 )
-from src.analysis.statistics import paired_difference, summary
-from src.analysis.style import (
+from src.analysis.report.style import (
     BARS,
     TRIVIAL_LINE,
     Drawing,
@@ -34,6 +33,7 @@ from src.analysis.style import (
     marks,
     panels,
 )
+from src.analysis.statistics import paired_difference, summary
 from src.structures import MODALITIES
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from src.analysis.figures import DPI, FigureFile
 from src.analysis.records import EFFECTS, RunRecord, SampleRecord, Study, in_order, place_name
+from src.analysis.report.figures import DPI, FigureFile
 from src.checkpoint import write_text
 
 HERE = Path(__file__).parent
@@ -53,7 +53,7 @@ def _page(study: Study, figures: Sequence[FigureFile]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(study.title)}</title>
 <style>
-{(HERE / "report.css").read_text()}</style>
+{(HERE / "page.css").read_text()}</style>
 </head>
 <body>
 <a class="skip" href="#main">Skip to the content</a>
@@ -65,7 +65,7 @@ def _page(study: Study, figures: Sequence[FigureFile]) -> str:
 </main>
 {data}
 <script>
-{(HERE / "report.js").read_text()}</script>
+{(HERE / "page.js").read_text()}</script>
 </body>
 </html>
 """
@@ -170,7 +170,7 @@ def _duration(seconds: float) -> str:
 
 
 def _explorer_data(records: list[SampleRecord]) -> dict[str, Any]:
-    """What report.js shows: every model with its samples, and where the plain model beside it stands."""
+    """What page.js shows: every model with its samples, and where the plain model beside it stands."""
     plain = {record.model: i for i, record in enumerate(records) if not record.effects}
     return {"names": EFFECTS, "models": [{
         "name": f"{place_name(record.dataset, record.condition)}: {record.backbone} {record.variant}, "

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from src.analysis.formats import markdown, tex, to_markdown, to_tex
 from src.analysis.records import Study
+from src.analysis.report.formats import markdown, tex, to_markdown, to_tex
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "a|b", "a\\|b", "two\nlines", "[x](http://a)", "![x][y]", "`code`", "$x$",
            "^^5cinput", "\\input{/etc/passwd}", "{brace", "~", "100 %", "a_b & #", "\x1b[31m", "\u202egpj", "[first",

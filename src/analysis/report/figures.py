@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from src.analysis import charts_modalities, charts_models, charts_scores
 from src.analysis.records import TRIVIAL, Study, in_order
-from src.analysis.style import STYLE, Drawing, marks
+from src.analysis.report import charts_modalities, charts_models, charts_scores
+from src.analysis.report.style import STYLE, Drawing, marks
 from src.runtime import atomic_file
 
 DPI = 144  # one and a half times what the report shows them at, for sharp screens and paper

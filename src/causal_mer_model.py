@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from src.structures import MODALITIES, Batch, CausalOutput, Effects
 
@@ -58,9 +59,15 @@ class CausalMER(nn.Module):
         logits = {FUSED: backbone.logits, **branch_logits}
         constants = dict(self.constants.items())
         found = effects(self.fusion, logits, _detached(constants))
-        alignment = effects(self.fusion, _detached(logits), constants)
+        alignment = effects(_fixed(self.fusion), _detached(logits), constants)
         tie = total_indirect_effect(found, self.direct_weights)
         return CausalOutput(tie, found, alignment, branch_logits, backbone)
+
+
+def _fixed(fusion: Fusion) -> Fusion:
+    """A fusion whose own parameters, if it has any, get no gradient."""
+    own = dict(fusion.named_parameters()) if isinstance(fusion, nn.Module) else {}
+    return (lambda *logits: functional_call(fusion, _detached(own), logits)) if own else fusion
 
 
 def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

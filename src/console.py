@@ -39,7 +39,8 @@ def selection_columns(label: str, selections: Mapping[str, Mapping[str, Metrics]
     return [(f"{label} {name.removeprefix('best_')}", scores) for name, scores in selections.items()]
 
 
-def prediction_rows(dataset: Dataset, results: Mapping[str, EpochResult]) -> list[dict[str, Any]]:
+def prediction_rows(dataset: Dataset, results: Mapping[str, EpochResult],
+                    effects: Mapping[str, str]) -> list[dict[str, Any]]:
     """One row per sample: split, id, logits, prediction, label, and the effects on the predicted class if there are."""
     task = make_task(dataset.info.task)
     rows = []
@@ -49,20 +50,14 @@ def prediction_rows(dataset: Dataset, results: Mapping[str, EpochResult]) -> lis
         columns |= {f"logit_{i}": logits[:, i].tolist() for i in range(logits.size(1))}
         columns["prediction"] = task.decide(logits)
         columns["label"] = [""] * len(ids) if result.labels is None else task.describe(result.labels)
-        if "total" in result.values:
-            effects = {"TE": "total", **{f"NDE_{m[0]}": f"direct_{m}" for m in MODALITIES}, "TIE": "logits"}
-            columns |= {head: task.evidence(result.values[key], logits).tolist() for head, key in effects.items()}
+        columns |= {head: task.evidence(result.values[key], logits).tolist() for head, key in effects.items()}
         rows += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return rows
 
 
-def predictors(result: EpochResult) -> dict[str, str]:
-    """What a model offers to decide by: its name -> the name of its logits in `result.values`.
-
-    prediction: TIE, or the plain backbone. fused: F. backbone: z_m inside CausalMER.
-    """
-    names = {"prediction": "logits"}
-    return names | {"fused": "fused", "backbone": "backbone"} if "fused" in result.values else names
+def predictors(trained: Trained) -> dict[str, str]:
+    """What a model offers to decide by: its name -> the name of its logits in the values of a pass."""
+    return {name: one.values for name, one in trained.model.predictors.items()}
 
 
 def missing_table(trained: Trained, split: str, fill: str) -> str:
@@ -89,7 +84,7 @@ def contribution_table(trained: Trained, split: str, fill: str) -> str:
     task, results = trained.task, removals(trained, split, fill)
     exchanged = perceptual_scores(trained, split, PERMUTATIONS)
     columns = {}
-    for name, values in predictors(results[""]).items():
+    for name, values in predictors(trained).items():
         found = contributions(task, results, values)
         parts = shares(found)
         right = accuracy(task, results[""], values)

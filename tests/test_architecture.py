@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
-from src.registry import BACKBONES, BRANCHES, DATASETS
+from src.options import DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
+from src.registry import BACKBONES, BRANCHES, DATASETS, METHODS
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py"), *ROOT.glob("modules/*.py")])
@@ -16,7 +16,7 @@ FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py
 LEVELS = [
     {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"}, {"runtime"},
     {"fusions", "branches", "backbones", "datasets", "metrics"},
-    {"losses", "tasks", "causal_mer_model"}, {"options"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
+    {"losses", "tasks", "causal_mer_model"}, {"methods"}, {"options"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
     {"train", "analysis", "published", "console"}, {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
@@ -64,9 +64,9 @@ def names_read() -> tuple[set[str], list[re.Pattern]]:
 
 
 def test_every_option_is_read():
-    groups = [RunOptions, DataOptions, CausalOptions, TrainingOptions, InferenceOptions, StudyOptions,
+    groups = [RunOptions, DataOptions, TrainingOptions, InferenceOptions, StudyOptions,
               *(DATASETS[n].Options for n in DATASETS), *(BACKBONES[n].Options for n in BACKBONES),
-              *(BRANCHES[n].Options for n in BRANCHES)]
+              *(BRANCHES[n].Options for n in BRANCHES), *(METHODS[n].Options for n in METHODS)]
     names, patterns = names_read()
     unread = {item.name for group in groups for item in fields(group)
               if item.name not in names and not any(p.fullmatch(item.name) for p in patterns)}

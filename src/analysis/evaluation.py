@@ -40,7 +40,7 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
             details += _details(options, trained, f"{folder.name} {name.removeprefix('best_')}")
         tables.setdefault(key, []).extend(selection_columns(folder.name, selections))
         if options.predictions:
-            write_csv(options.predictions, prediction_rows(datasets[key], results))
+            write_csv(options.predictions, prediction_rows(datasets[key], results, trained.model.effects))
             print(f"predictions written to {options.predictions}")
     for key, columns in tables.items():
         _print_table(datasets[key], columns)

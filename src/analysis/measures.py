@@ -58,7 +58,7 @@ def _row(predictor: str, split: str, analysis: str, setting: str, measure: str, 
 def _scores(trained: Trained, split: str, result: EpochResult) -> Iterator[Measured]:
     """All metrics of TIE, F and z_m, and how often each decides otherwise than z_m."""
     own = trained.task.decide(result.values["backbone"])
-    for predictor, values in predictors(result).items():
+    for predictor, values in predictors(trained).items():
         for name, value in trained.task.metrics(result.values[values], result.labels).items():
             yield _row(predictor, split, "test", "", name, value)
         decided = trained.task.decide(result.values[values])
@@ -69,7 +69,7 @@ def _scores(trained: Trained, split: str, result: EpochResult) -> Iterator[Measu
 def _missing(trained: Trained, split: str, fill: str, results: dict[str, EpochResult]) -> Iterator[Measured]:
     """Headline metrics of the seven settings, what each removal costs, and the spread of the costs."""
     task, analysis = trained.task, f"missing_{fill}"
-    for predictor, values in predictors(results[""]).items():
+    for predictor, values in predictors(trained).items():
         scored = {letters: task.metrics(result.values[values], result.labels) for letters, result in results.items()}
         for letters, metrics in scored.items():
             for name in task.headline:
@@ -84,7 +84,7 @@ def _missing(trained: Trained, split: str, fill: str, results: dict[str, EpochRe
 def _random_missing(trained: Trained, split: str, whole: EpochResult) -> Iterator[Measured]:
     """Headline metrics at every rate, and the area under their curve."""
     results = {0.0: whole} | random_removals(trained, split, "zero", rates=RATES[1:])
-    for predictor, values in predictors(whole).items():
+    for predictor, values in predictors(trained).items():
         scored = {rate: trained.task.metrics(result.values[values], result.labels) for rate, result in results.items()}
         for name in trained.task.headline:
             curve = {rate: metrics[name] for rate, metrics in scored.items()}
@@ -95,7 +95,7 @@ def _random_missing(trained: Trained, split: str, whole: EpochResult) -> Iterato
 
 def _contributions(trained: Trained, split: str, results: dict[str, EpochResult]) -> Iterator[Measured]:
     """Mean Shapley values, shares and imbalance."""
-    for predictor, values in predictors(results[""]).items():
+    for predictor, values in predictors(trained).items():
         found = contributions(trained.task, results, values)
         parts = shares(found)
         for name in MODALITIES:
@@ -107,7 +107,7 @@ def _contributions(trained: Trained, split: str, results: dict[str, EpochResult]
 def _perceptual(trained: Trained, split: str, whole: EpochResult) -> Iterator[Measured]:
     """What accuracy loses when one modality is exchanged between samples, and its spread over permutations."""
     exchanged = perceptual_scores(trained, split, PERMUTATIONS)
-    for predictor, values in predictors(whole).items():
+    for predictor, values in predictors(trained).items():
         right = accuracy(trained.task, whole, values)
         for name, passes in exchanged.items():
             lost = spread([right - accuracy(trained.task, result, values) for result in passes])

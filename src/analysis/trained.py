@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from src.build import build_data, build_model, check_size
 from src.checkpoint import load_checkpoint, load_weights
@@ -14,6 +13,7 @@ from src.config import Config, config_from
 from src.datasets.absence import everywhere, stand_ins, without
 from src.datasets.base import Dataset, Split
 from src.engine import EpochResult, predict
+from src.methods.base import Method
 from src.options import InferenceOptions
 from src.structures import DataInfo, InputError
 from src.tasks import Task, make_task
@@ -25,7 +25,7 @@ class Trained:
 
     config: Config
     dataset: Dataset
-    model: nn.Module
+    model: Method
     device: torch.device
 
     @property
@@ -52,7 +52,7 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
     Raises InputError where the checkpoint is missing or damaged, or where the data is not what it was trained on.
     """
     saved = load_checkpoint(path, device)
-    config = _overridden(config_from(saved["config"], (options.backbone,)), options)
+    config = _overridden(config_from(saved["config"], (options.backbone, options.method)), options)
     key = repr((config.data, config.dataset))
     if key not in datasets:
         datasets[key] = build_data(config, options.data_file)

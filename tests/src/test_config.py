@@ -47,8 +47,8 @@ def test_every_spelling_of_a_flag_is_a_yaml_key(tmp_path):
 
 
 def test_the_small_learning_rate_belongs_to_albert_and_not_to_the_light_branch():
-    assert parse_config(["--dataset", "iemocap", "--text_branch", "light"]).training.t_lr == 2e-3
-    assert parse_config(["--dataset", "mosi"]).training.t_lr == 1e-6
+    assert parse_config(["--dataset", "iemocap", "--text_branch", "light"]).method.t_lr == 2e-3
+    assert parse_config(["--dataset", "mosi"]).method.t_lr == 1e-6
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -113,7 +113,7 @@ def test_removed_modalities_are_named_by_letters():
 
 def test_flag_names_are_unique_over_all_groups():
     config = parse_config(["--text_branch", "albert", "--audio_branch", "light", "--vision_branch", "resnet18"])
-    groups = (config.run, config.data, config.causal, config.training, config.dataset, config.backbone,
+    groups = (config.run, config.data, config.method, config.training, config.dataset, config.backbone,
               *config.branches.values())
     names = [item.name for group in groups for item in fields(group)]
     assert len(names) == len(set(names))

@@ -92,7 +92,7 @@ def test_a_published_checkpoint_becomes_a_run_with_its_numbers(published_file, t
     assert target == tmp_path / "checkpoint(iemocap)" / "old_seed1111" / "mult-causal" / "best_valid_acc.pt"
     saved = load_checkpoint(target, torch.device("cpu"))
     config = config_from(saved["config"])
-    assert (config.causal.fusion_mode, config.backbone.nlevels, config.backbone.num_heads) == ("hm", 3, 10)
+    assert (config.method.fusion_mode, config.backbone.nlevels, config.backbone.num_heads) == ("hm", 3, 10)
     assert saved["info"].widths == dict(text=300, audio=74, vision=35)
     model = build_model(config, saved["info"], pretrained=False).eval()
     load_weights(model, saved["model"], target)

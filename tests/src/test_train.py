@@ -13,7 +13,7 @@ import torch
 import main
 from src import train
 from src.build import build_data
-from src.config import parse_config
+from src.config import parse_config, parse_configs
 from src.locks import FolderLock, busy
 
 CPU = torch.device("cpu")
@@ -157,11 +157,11 @@ def test_the_test_split_is_scored_once_per_selection(tiny, monkeypatch):
 
 
 def test_both_methods_start_from_the_same_backbone_and_see_the_same_batches(tiny):
-    config = parse_config([*tiny, "--method", "paired"])
-    data = build_data(config)
-    trainers = [train.Trainer(run, data, CPU) for run in train.paired(config)]
+    configs = parse_configs([*tiny, "--method", "paired"])
+    data = build_data(configs[0])
+    trainers = [train.Trainer(config, data, CPU) for config in configs]
     plain, causal = (trainer.model for trainer in trainers)
-    assert same_bits(plain.state_dict(), causal.backbone.state_dict())
+    assert same_bits(plain.backbone.state_dict(), causal.backbone.state_dict())
     orders = [[batch.labels for batch in trainer.train_loader] for trainer in trainers]
     assert all(torch.equal(*pair) for pair in zip(*orders, strict=True))
 

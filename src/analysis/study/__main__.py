@@ -59,14 +59,14 @@ def _study(options: StudyOptions, extra: list[str]) -> None:
     """Plan, train, measure, report."""
     wanted = jobs(plans(options), extra)
     runner = Runner(options, extra)
-    found, notes = find_finished(options.checkpoint_path, options.backbones)
+    found, notes = find_finished(options.checkpoint_path, options.own)
     keys = {job: job.fingerprint(runner.sha256(job)) for job in wanted}
     missing = list({keys[job]: job for job in wanted if keys[job] not in found}.values())
     for text in notes:
         print(f"note: {text}")
     print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
     runner.train(missing)
-    found, _ = find_finished(options.checkpoint_path, options.backbones)
+    found, _ = find_finished(options.checkpoint_path, options.own)
     folders = {job: found[key] for job, key in keys.items()}
     study = collect(options, folders, {job: "python " + shlex.join(runner.command(job)) for job in wanted})
     write(study, options.report)
@@ -110,7 +110,7 @@ def _place(job: Job) -> dict[str, Any]:
     method = job.config.run.method
     return {"dataset": job.condition.dataset, "condition": job.condition.label, "backbone": job.backbone,
             "variant": job.variant.label, "method": method,
-            "fusion": job.config.causal.fusion_mode if method == "causal" else "", "seed": job.seed}
+            "fusion": job.config.fusion_name, "seed": job.seed}
 
 
 def _other_selections(place: dict[str, Any], selection: str, results: dict[str, Any], folder: Path) -> list[Row]:

@@ -21,7 +21,7 @@ def test_the_lists_of_the_command_line_make_every_combination_once():
 
 def test_the_main_grid_is_two_conditions_three_backbones_five_variants_five_seeds_and_two_additions():
     found = planned("--grid", "shift")
-    assert len(found) == 150 + 10 + 20 and len([job for job in found if job.config.causal.fuse_auxiliary]) == 10
+    assert len(found) == 150 + 10 + 20 and len([job for job in found if getattr(job.config.method, "fuse_auxiliary", False)]) == 10
     strengths = {(c.shortcut_t, c.shortcut_a, c.shortcut_v) for c in (job.config.dataset for job in found)}
     assert strengths == {(0.8, 0, 0), (0.6, 0.6, 0.6)}
 

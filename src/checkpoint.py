@@ -76,7 +76,7 @@ def find_runs(place: PlaceOptions, method: str = "", backbone: str = "") -> list
     if not runs and own and not own.is_file():
         raise InputError(f"no data file at {own.absolute()}; check the path")
     if not runs:
-        asked = " ".join(word for word in (backbone, method, "checkpoint") if word)
+        asked = " ".join(word for word in (backbone, "" if method in PLANS else method, "checkpoint") if word)
         train = f"bash main.sh {shlex.join([place.device, place.name, str(place.seed), place.dataset])}"
         raise InputError(f"no {asked} in {folder.absolute()}; {_other_contents(place)}train it first with: {train}")
     return runs

@@ -16,8 +16,8 @@ FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py
 LEVELS = [
     {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"}, {"runtime"},
     {"fusions", "branches", "backbones", "datasets", "metrics"},
-    {"losses", "tasks", "causal_mer_model"}, {"methods"}, {"options"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
-    {"train", "analysis", "published", "console"}, {"main", "inference"},
+    {"losses", "tasks", "causal_mer_model"}, {"methods"}, {"options"}, {"config", "saved"}, {"checkpoint"}, {"build"},
+    {"engine", "console"}, {"train", "published"}, {"analysis"}, {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 

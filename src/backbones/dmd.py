@@ -141,6 +141,7 @@ class DMD(Crossmodal):
         self.decoupling = Decoupling(width)
         flat = {name: width * self._frames(name, info) for name in ORDER}
         self.private_align = nn.ModuleDict({name: nn.Linear(flat[name], width) for name in ORDER})
+        self.private_align.requires_grad_(False)  # no loss sees what they give
         self.common_align = nn.ModuleDict({name: nn.Linear(flat[name], width) for name in ORDER})
         self.common_encoders = nn.ModuleDict({name: self.encoder(width, options.nlevels, name) for name in ORDER})
         self.homogeneous_blocks = nn.ModuleDict({name: self._block(flat[name], width, outputs) for name in ORDER})

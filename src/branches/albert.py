@@ -66,6 +66,8 @@ class AlbertBranch(Branch):
         self.albert = AlbertModel(config)
         if pretrained and options.text_init == "pretrained":
             self.albert.load_state_dict(_pretrained_weights(options.text_pretrained, config))
+        for unused in (self.albert.pooler, self.albert.embeddings.word_embeddings):
+            unused.requires_grad_(False)  # features take the place of words, the mean over time that of the pooler
         self.output = nn.Linear(options.albert_hidden, outputs)
 
     def forward(self, sequence: Tensor) -> Tensor:

@@ -41,7 +41,8 @@ def test_a_backbones_own_losses_see_fused_logits_only_if_asked_for(flags, seen):
     info = DataInfo("x", "classes:2", 2, dict.fromkeys(MODALITIES, 3), dict.fromkeys(MODALITIES, 4))
     model = build_model(config, info)
     tasks = []
-    model.backbone.auxiliary_loss = lambda output, labels, task: tasks.append(type(task).__name__) or output.logits.sum() * 0
+    model.backbone.auxiliary_loss = lambda output, labels, task: (
+        tasks.append(type(task).__name__) or output.logits.sum() * 0)
     batch = Batch({name: torch.randn(2, 4, 3) for name in MODALITIES}, torch.tensor([0.0, 1.0]))
     model.loss(model(batch), batch, make_task("classes:2"))
     assert tasks == [seen]

@@ -137,8 +137,8 @@ def test_a_run_that_fails_is_named_with_its_reason_and_no_report_is_written(tmp_
     assert "own.pkl" in capsys.readouterr().err and not (tmp_path / "report").exists()
 
 
-DAMAGE = [b"", b"null", b"[]", b"5", b"{", b"[" * 100_000, b"\xff\xfe", b'{"format": 1}',
-          b'{"format": 1, "config": []}']
+DAMAGE = [b"", b"null", b"[]", b"5", b"{", b"[" * 100_000, b"\xff\xfe", b'{"format": 2}',
+          b'{"format": 2, "config": []}']
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: repr(damage[:20]))

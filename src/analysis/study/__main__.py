@@ -77,7 +77,8 @@ def collect(options: StudyOptions, folders: dict[Job, Path], commands: dict[Job,
     shown = {folder for job, folder in folders.items() if job.seed == min(other.seed for other in folders
                                                                           if other.condition == job.condition)}
     places = {folder: InferenceOptions(dataset=job.condition.dataset, data_path=job.config.data.data_path,
-                                       backbone=job.backbone, batch_size=options.batch_size)
+                                       backbone=job.backbone, method=job.config.run.method,
+                                       batch_size=options.batch_size)
               for job, folder in folders.items()}
     content = measure_all(places, shown, options)
     rows, runs, samples, measures, trivial = [], [], [], {}, {}

@@ -15,7 +15,7 @@ from src.config import Config, named_class
 from src.datasets.base import Dataset, chosen_task, data_file, dataset_spec, load
 from src.datasets.checks import REQUIRED
 from src.methods.base import Method, Parts
-from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS
+from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
 from src.runtime import atomic_file, sweep
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
 from src.tasks import make_task
@@ -35,6 +35,9 @@ def warnings(configs: Sequence[Config]) -> list[str]:
     """What a user should know about the configurations of a command before it runs."""
     found = [text for config in configs
              for text in named_class(METHODS, config.run.method).remarks(make_task(task_name(config)))]
+    name, dataset = configs[0].run.backbone, configs[0].run.dataset
+    if name in BACKBONES and dataset in DATASETS and dataset not in BACKBONES[name].PRESETS:
+        found.append(f"{name} has no published settings for {dataset}; its defaults and those of the dataset are used")
     unused = sorted(frozenset.intersection(*(config.unused for config in configs)))
     if unused:
         found.append(f"{', '.join(f'--{name}' for name in unused)} {'has' if len(unused) == 1 else 'have'} no part in "

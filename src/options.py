@@ -57,6 +57,8 @@ class RunOptions(PlaceOptions):
                                    f"package.module:Class; {_plans()}")
     backbone: str = option("mult", f"backbone: {', '.join(BACKBONES)}, or your own class as package.module:Class",
                            names=("--model",))
+    init: Path | None = option(None, "start from the weights in this file: a checkpoint of ours or of the published "
+                                     "code")
     resume: bool = option(False, "continue the run of this name after its last finished epoch", scope=PLACE)
 
 
@@ -68,6 +70,7 @@ class InferenceOptions(PlaceOptions):
     backbone: str = option("", "evaluate the runs of this backbone only", names=("--model",))
     selection: str = option("both", "checkpoint with the lowest validation loss, the best validation score, or both",
                             ("both", *SELECTIONS))
+    task: str = option("", "that of the training, for a file of your own; anything else is refused")
     remove: str = option("", "modalities missing from the test inputs", ("", "t", "a", "v", "ta", "tv", "av"))
     fill: str = option("zero", "what stands in for a missing modality: zeros as published, the training mean, or the "
                                "same modality of another sample", FILLS)

@@ -34,6 +34,7 @@ from src.locks import FolderLock
 from src.losses import Terms
 from src.methods.base import Output
 from src.options import SELECTIONS
+from src.published import start_from
 from src.reading.records import Damaged
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.saved import check_form, optimizer_form
@@ -67,7 +68,9 @@ class Trainer:
         seed_everything(config.run.seed)
         self.empty = never_began(self.folder)
         self.resuming = config.run.resume and not self.empty and (self.folder / f"{LAST}.pt").exists()
-        self.model = build_model(config, dataset.info, pretrained=not self.resuming).to(device)
+        self.model = build_model(config, dataset.info, pretrained=not (self.resuming or config.run.init))
+        if config.run.init and not self.resuming:
+            start_from(config.run.init, self.model)
         self.optimizer = build_optimizer(config, self.model)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, mode="min", factor=0.1, patience=config.training.when)
@@ -85,6 +88,7 @@ class Trainer:
         """Open the run folder: continue the run in it, or put it aside and begin a new one."""
         run = self.config.run
         print(f"\n{run.backbone}, {run.method}, seed {run.seed}", flush=True)
+        self.model.to(self.device)  # only now, so that of several runs one model at a time is there
         if self.resuming:
             self._restore()
         else:
@@ -152,7 +156,7 @@ class Trainer:
 
     def _select(self, row: dict[str, Any]) -> None:
         """Save the checkpoint of each selection that this epoch improves."""
-        score = row[f"valid_{self.task.selection}"]
+        score = row[f"valid_{self.task.selection}"] * (-1 if self.task.lower_is_better else 1)
         improved = {"best_valid_loss": row["valid_loss"] < self.best["best_valid_loss"],
                     "best_valid_acc": score > self.best["best_valid_acc"]}
         self.best |= {name: row["valid_loss"] if name == "best_valid_loss" else score
@@ -239,8 +243,8 @@ def train(configs: Sequence[Config], dataset: Dataset, device: torch.device) -> 
         locks = [stack.enter_context(_locked(run_folder(one.run, one.run.backbone, one.run.method)))
                  for one in configs]
         trainers = [Trainer(one, dataset, device, lock) for one, lock in zip(configs, locks, strict=True)]
-        for trainer in trainers:
-            yield trainer.whole()
+        while trainers:
+            yield trainers.pop(0).whole()
 
 
 def _locked(folder: Path) -> FolderLock:

@@ -17,7 +17,7 @@ LEVELS = [
     {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"}, {"runtime"},
     {"fusions", "branches", "backbones", "datasets", "metrics"},
     {"losses", "tasks", "causal_mer_model"}, {"methods"}, {"options"}, {"config", "saved"}, {"checkpoint"}, {"build"},
-    {"engine", "console"}, {"train", "published"}, {"analysis"}, {"main", "inference"},
+    {"engine", "console"}, {"published"}, {"train"}, {"analysis"}, {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 

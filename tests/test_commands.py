@@ -376,3 +376,18 @@ def test_a_model_of_fixed_lengths_names_other_lengths(tmp_path, capsys):
     capsys.readouterr()
     assert evaluated(tmp_path, "--dataset", str(tmp_path / "mine.pkl"), "--data_file", str(tmp_path / "short.pkl")) == 1
     assert "lengths text 4, audio 4, vision 4, this file has text 4, audio 3, vision 4" in capsys.readouterr().err
+
+
+def test_the_task_of_the_training_may_be_given_again_and_another_is_refused(trained, tmp_path, capsys):
+    assert evaluated(tmp_path, "--task", "emotion4") == 0
+    assert evaluated(tmp_path, "--task", "sentiment7") == 2
+    assert "was trained for the task emotion4, not 'sentiment7'" in capsys.readouterr().err
+
+
+def test_a_backbone_without_published_settings_for_a_dataset_says_so(capsys):
+    from src.build import warnings
+    from src.config import parse_configs
+    words = ["--dataset", "iemocap", "--method", "plain"]
+    assert warnings(parse_configs([*words, "--backbone", "dmd"])) == [
+        "dmd has no published settings for iemocap; its defaults and those of the dataset are used"]
+    assert warnings(parse_configs([*words, "--backbone", "mult"])) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from src.build import build_data, build_model, check_size
+from src.build import build_data, build_model, check_size, task_name
 from src.checkpoint import load_checkpoint, load_weights
 from src.config import Config, config_from
 from src.datasets.absence import everywhere, stand_ins, without
@@ -15,7 +15,7 @@ from src.datasets.base import Dataset, Split
 from src.engine import EpochResult, predict
 from src.methods.base import Method
 from src.options import InferenceOptions
-from src.structures import DataInfo, InputError
+from src.structures import DataInfo, InputError, UsageError, quoted
 from src.tasks import Task, make_task
 
 
@@ -53,6 +53,9 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
     """
     saved = load_checkpoint(path, device)
     config = _overridden(config_from(saved["config"], (options.backbone, options.method)), options)
+    if options.task and options.task != task_name(config):
+        raise UsageError(f"{path} was trained for the task {task_name(config)}, not {quoted(options.task)}; leave out "
+                         "--task, or evaluate a run of that task")
     key = repr((config.data, config.dataset))
     if key not in datasets:
         datasets[key] = build_data(config, options.data_file)

@@ -74,7 +74,7 @@ class Batch:
     inputs: dict[str, Tensor]  # modality -> (B, T, D)
     labels: Tensor | None  # as in the file, (B, ...); None where the file has none
 
-    def true_frames(self, modality: str) -> Tensor:
+    def unpadded_frames(self, modality: str) -> Tensor:
         """True after the leading zero frames; a sequence of zeros only (a removed modality) counts as all true.
 
         -> boolean (B, T).

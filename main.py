@@ -15,8 +15,9 @@ if __name__ == "__main__":
     watch()  # before the imports that take seconds
 
 from src.build import build_data, warnings  # noqa: E402
+from src.checkpoint import TABLE, write_text  # noqa: E402
 from src.config import parse_configs  # noqa: E402
-from src.console import results_table, selection_columns  # noqa: E402
+from src.console import headline_table, results_table, selection_columns  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
 from src.tasks import make_task  # noqa: E402
 from src.train import train  # noqa: E402
@@ -35,7 +36,9 @@ def run(argv: Sequence[str] | None) -> None:
     for result in train(configs, dataset, device):
         print(f"saved in {result.folder}")
         columns += selection_columns(result.folder.name, result.selections)
-    print("\n" + results_table([("trivial", result.trivial), *columns], make_task(dataset.info.task)))
+    columns, task = [("trivial", result.trivial), *columns], make_task(dataset.info.task)
+    write_text(result.folder.parent / TABLE, results_table(columns, task) + "\n")
+    print(f"\n{headline_table(columns, task)}\nall metrics: {result.folder.parent / TABLE}")
     if configs[0].run.dataset == "synthetic":
         print("synthetic data: these scores are no result on any real dataset")
 

@@ -16,12 +16,23 @@ SPECIAL = {"single": "all single removals", "all": "all six removals", "area": "
 
 def results_table(columns: list[Column], task: Task) -> str:
     """One row per test split and metric, headline metrics first, one column per predictor; shares in percent."""
-    rows = []
-    for split in columns[0][1]:
-        metrics = columns[0][1][split]
-        for metric in sorted(metrics, key=lambda name: name not in task.headline):
-            rows.append([f"{split} {metric}", *(_cell(metric, scores[split][metric]) for _, scores in columns)])
-    return align([["", *(heading for heading, _ in columns)], *rows])
+    return _scores(columns, ((split, metric) for split, metrics in columns[0][1].items()
+                             for metric in sorted(metrics, key=lambda name: name not in task.headline)))
+
+
+def headline_table(columns: list[Column], task: Task) -> str:
+    """The rows that matter: of one test split all headline metrics, of several the first, and one on every split."""
+    splits = list(columns[0][1])
+    if len(splits) == 1:
+        return _scores(columns, ((splits[0], metric) for metric in task.headline))
+    return _scores(columns, dict.fromkeys([(splits[0], task.headline[0]), *((split, task.exact) for split in splits)]))
+
+
+def _scores(columns: list[Column], wanted: Iterable[tuple[str, str]]) -> str:
+    """One row per split and metric."""
+    return align([["", *(heading for heading, _ in columns)],
+                  *([f"{split} {metric}", *(_cell(metric, scores[split][metric]) for _, scores in columns)]
+                    for split, metric in wanted)])
 
 
 def selection_columns(label: str, selections: Mapping[str, Mapping[str, Metrics]]) -> list[Column]:

@@ -1,5 +1,6 @@
 """The README's own examples run as they are printed."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -74,3 +75,14 @@ def test_every_flag_the_readme_names_exists(capsys):
     shown = capsys.readouterr().out
     flags = set(re.findall(r"(?<![\w-])--\w+", TEXT)) - {"--memory", "--steps", "--shape"}  # of the benchmark
     assert [flag for flag in flags if flag not in shown] == []
+
+
+def test_the_method_of_the_guide_is_one_file_and_trains(tmp_path, monkeypatch):
+    from src.registry import METHODS
+    text = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
+    (tmp_path / "smoothed.py").write_text(re.search(r"```python\n(.*?)```", text, re.S)[1])
+    monkeypatch.setattr(METHODS, "_items", dict(METHODS._items))
+    importlib.import_module("smoothed")
+    assert main.main(["--method", "smoothed", "--smoothing", "0.2", "--device", "cpu", "--num_epochs", "1",
+                      "--synthetic_sizes", "64,16,16"]) == 0
+    assert (tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-smoothed" / "results.json").exists()

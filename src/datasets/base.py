@@ -140,13 +140,13 @@ def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
     """
     if not path.is_file():
         known = (f": {spec.name} is expected there under that name; {spec.source}; --data_path names the folder, "
-                 "data/README.md tells more") if spec.source else "; check the path"
+                 "docs/data.md tells more") if spec.source else "; check the path"
         raise InputError(f"no data file at {path.absolute()}{known}")
     raw = _with_split(read_pickle(path))
     problem = _layout_problem(raw)
     if problem:
         raise InputError(f"{path} is not a dictionary of splits: {problem}; expected {{'train' | 'valid' | 'test': "
-                         "{'text', 'audio', 'vision', 'labels'}}, see data/README.md")
+                         "{'text', 'audio', 'vision', 'labels'}}, see docs/data.md")
     mmsa = "classification_labels" if task.startswith("classes:") else "regression_labels"
     return {printable(name): _named_labels(split, mmsa) for name, split in raw.items()}  # printable, since names of
     # splits head columns and figures

@@ -2,13 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 RESAMPLES = 10_000
 FEWEST_SEEDS = 3  # that an interval is given for
 FEWEST_SAMPLES = 30
+CORRECT = "correct"  # the measure that is one bit per sample, `packed`, in place of a value
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,18 @@ def sample_interval(differences: np.ndarray) -> tuple[float, float]:
     drawn = np.random.default_rng(0).multinomial(differences.size, counts / differences.size, RESAMPLES)
     low, high = np.quantile(drawn @ values / differences.size, (0.025, 0.975))
     return float(low), float(high)
+
+
+def compared(rows: "DataFrame", baseline: "DataFrame") -> Difference:
+    """Both differences of a measure to its baseline, over the seeds that both have; from one row per seed each."""
+    both = rows.set_index("seed", verify_integrity=True).join(
+        baseline.set_index("seed", verify_integrity=True), how="inner", rsuffix="_baseline")
+    found = paired_difference(both["value"] - both["value_baseline"])
+    known = both[(both["bits"] != "") & (both["bits_baseline"] != "")]
+    own, other = (list(map(unpacked, known[name])) for name in ("bits", "bits_baseline"))
+    if len({correct.size for correct in own + other}) != 1:  # of other data, or unknown
+        return found
+    return replace(found, samples=sample_interval(np.mean(own, axis=0) - np.mean(other, axis=0)))
 
 
 def packed(correct: Sequence[bool]) -> str:

@@ -123,8 +123,8 @@ class StudyOptions:
                                            "published, is always among them")
     selection: str = option("best_valid_acc", "the checkpoints that tables and figures show", SELECTIONS)
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
-    batch_size: int | None = option(None, "samples per step of the measurements (default: that of the training)",
-                                     bounds=BATCH)
+    measure_batch_size: int | None = option(None, "samples per step of the measurements (default: that of the "
+                                                  "training)", bounds=BATCH)
     jobs: int = option(1, "runs at one time; the processor cores are shared out among them",
                        bounds=Bounds(1, 256, "each is a process of its own, with torch and the data in its memory"))
 

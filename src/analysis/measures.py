@@ -1,7 +1,8 @@
 """Everything a study measures on one checkpoint, as rows of predictor, split, analysis, setting, measure and value."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,19 +16,19 @@ from src.analysis.contributions import (
     shares,
     spread,
 )
-from src.analysis.missing import RATES, SETTINGS, area, drop_spread, drops, random_removals, removals
-from src.analysis.records import EFFECTS
+from src.analysis.missing import RATES, SETTINGS, area, drop_spread, drops, random_removals, realised_rate, removals
+from src.analysis.statistics import CORRECT, packed
 from src.analysis.trained import Trained
-from src.console import predictors
 from src.datasets.absence import FILLS
 from src.engine import EpochResult
 from src.structures import MODALITIES
 
-VERSION = 1  # of the rows below; raised where they change, so that stored ones are not mixed with new ones
+VERSION = 2  # of the rows below; raised where they change, so that stored ones are not mixed with new ones
 SHOWN = 40  # samples whose effects the report shows
 EMBEDDED = 400  # samples of the t-SNE
 ORDINARY = 1e-12  # least distance between states that t-SNE can take as it is
 Measured = dict[str, Any]
+Passes = Mapping[str, EpochResult]  # letters of what is missing -> one pass over a split
 
 
 def measure(trained: Trained, analyses: Collection[str], fills: Collection[str] = FILLS) -> list[Measured]:
@@ -36,101 +37,128 @@ def measure(trained: Trained, analyses: Collection[str], fills: Collection[str] 
     if not names:
         return []
     whole = {name: trained.removal(name, (), "zero") for name in names}
-    rows = [row for name, result in whole.items() for row in _scores(trained, name, result)]
+    rows = [row for name, result in whole.items() for row in score_rows(trained, name, result)]
     first = names[0]
-    filled = {fill: {"": whole[first]} | removals(trained, first, fill, settings=SETTINGS[1:])
+    passes = {fill: {"": whole[first]} | removals(trained, first, fill, settings=SETTINGS[1:])
               for fill in FILLS if fill == "zero" and analyses or fill in fills and "missing" in analyses}
     if "contributions" in analyses:
-        rows += _contributions(trained, first, filled["zero"])
-        rows += _perceptual(trained, first, whole[first])
+        rows += contribution_rows(trained, first, "zero", passes["zero"])
     if "missing" in analyses:
-        for fill, results in filled.items():
-            rows += _missing(trained, first, fill, results)
-        rows += _random_missing(trained, first, whole[first])
+        for fill, results in passes.items():
+            rows += missing_rows(trained, first, fill, results, RATES if fill == "zero" else ())
     return rows
 
 
-def _row(predictor: str, split: str, analysis: str, setting: str, measure: str, value: float) -> Measured:
+def predictors(trained: Trained) -> dict[str, str]:
+    """What a model offers to decide by: its name -> the name of its logits in the values of a pass."""
+    return {name: one.values for name, one in trained.model.predictors.items()}
+
+
+def _row(split: str, analysis: str, predictor: str, setting: str, measure: str, value: float,
+         bits: str = "") -> Measured:
     return {"predictor": predictor, "split": split, "analysis": analysis, "setting": setting, "measure": measure,
-            "value": value}
+            "value": value} | ({"bits": bits} if bits else {})
 
 
-def _scores(trained: Trained, split: str, result: EpochResult) -> Iterator[Measured]:
-    """All metrics of TIE, F and z_m, and how often each decides otherwise than z_m."""
-    own = trained.task.decide(result.values["backbone"])
-    for predictor, values in predictors(trained).items():
-        for name, value in trained.task.metrics(result.values[values], result.labels).items():
-            yield _row(predictor, split, "test", "", name, value)
-        decided = trained.task.decide(result.values[values])
-        differing = sum(one != other for one, other in zip(decided, own, strict=True))
-        yield _row(predictor, split, "test", "", "differs_from_backbone", differing / len(own))
+def score_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[Measured]:
+    """All metrics of every predictor, which samples it decides rightly, and how often it decides unlike z_m."""
+    task, row = trained.task, partial(_row, split, "test")
+    own = task.decide(result.values["backbone"])
+    for predictor, name in predictors(trained).items():
+        logits = result.values[name]
+        for metric, value in task.metrics(logits, result.labels).items():
+            yield row(predictor, "", metric, value)
+        yield row(predictor, "", CORRECT, math.nan, packed(task.correct(logits, result.labels).tolist()))
+        differing = sum(one != other for one, other in zip(task.decide(logits), own, strict=True))
+        yield row(predictor, "", "differs_from_backbone", differing / len(own))
 
 
-def _missing(trained: Trained, split: str, fill: str, results: dict[str, EpochResult]) -> Iterator[Measured]:
-    """Headline metrics of the seven settings, what each removal costs, and the spread of the costs."""
-    task, analysis = trained.task, f"missing_{fill}"
-    for predictor, values in predictors(trained).items():
-        scored = {letters: task.metrics(result.values[values], result.labels) for letters, result in results.items()}
+def missing_rows(trained: Trained, split: str, fill: str, passes: Passes | None = None,
+                 rates: Iterable[float] = RATES) -> Iterator[Measured]:
+    """Headline metrics of the seven settings, what each removal costs, and the spread of the costs; then at random.
+
+    `passes` are those of `removals`, where they have been made; `rates` those of modalities missing at random.
+    """
+    passes = passes or removals(trained, split, fill)
+    task, row = trained.task, partial(_row, split, f"missing_{fill}")
+    for predictor, scored in _metrics(trained, passes).items():
         for letters, metrics in scored.items():
             for name in task.headline:
-                yield _row(predictor, split, analysis, letters, name, metrics[name])
+                yield row(predictor, letters, name, metrics[name])
         exact = {letters: metrics[task.exact] for letters, metrics in scored.items()}
         for letters, drop in drops(exact).items():
-            yield _row(predictor, split, analysis, letters, "drop", drop)
+            yield row(predictor, letters, "drop", drop)
         for which, value in drop_spread(exact).items():
-            yield _row(predictor, split, analysis, which, "drop_std", value)
+            yield row(predictor, which, "drop_std", value)
+    if rates:
+        yield from _random_rows(trained, split, fill, passes[""], [rate for rate in rates if rate])
 
 
-def _random_missing(trained: Trained, split: str, whole: EpochResult) -> Iterator[Measured]:
-    """Headline metrics at every rate, and the area under their curve."""
-    results = {0.0: whole} | random_removals(trained, split, "zero", rates=RATES[1:])
-    for predictor, values in predictors(trained).items():
-        scored = {rate: trained.task.metrics(result.values[values], result.labels) for rate, result in results.items()}
+def _random_rows(trained: Trained, split: str, fill: str, whole: EpochResult, rates: list[float]) -> Iterator[Measured]:
+    """Headline metrics at every rate, the area under their curve, and how much is really missing at a rate."""
+    results = {0.0: whole} | random_removals(trained, split, fill, rates=rates)
+    row = partial(_row, split, "random_missing")
+    for predictor, scored in _metrics(trained, results).items():
         for name in trained.task.headline:
             curve = {rate: metrics[name] for rate, metrics in scored.items()}
             for rate, value in curve.items():
-                yield _row(predictor, split, "random_missing", f"{rate:.1f}", name, value)
-            yield _row(predictor, split, "random_missing", "area", name, area(curve))
+                yield row(predictor, f"{rate:.1f}", name, value)
+            yield row(predictor, "area", name, area(curve))
+    for rate in results:
+        found = realised_rate(len(trained.dataset.splits[split]), rate)
+        yield row("prediction", f"{rate:.1f}", "realised_rate", found)
 
 
-def _contributions(trained: Trained, split: str, results: dict[str, EpochResult]) -> Iterator[Measured]:
-    """Mean Shapley values, shares and imbalance."""
-    for predictor, values in predictors(trained).items():
-        found = contributions(trained.task, results, values)
-        parts = shares(found)
-        for name in MODALITIES:
-            yield _row(predictor, split, "contribution", name, "shapley", found[name].mean().item())
-            yield _row(predictor, split, "contribution", name, "share", parts[name])
-        yield _row(predictor, split, "contribution", "", "imbalance", imbalance(parts))
+def _metrics(trained: Trained, passes: Mapping[Any, EpochResult]) -> dict[str, dict[Any, dict[str, float]]]:
+    """Predictor -> setting -> metrics."""
+    names = predictors(trained)
+    return {predictor: {setting: trained.task.metrics(result.values[name], result.labels)
+                        for setting, result in passes.items()} for predictor, name in names.items()}
 
 
-def _perceptual(trained: Trained, split: str, whole: EpochResult) -> Iterator[Measured]:
-    """What accuracy loses when one modality is exchanged between samples, and its spread over permutations."""
+def contribution_rows(trained: Trained, split: str, fill: str, passes: Passes | None = None) -> Iterator[Measured]:
+    """Mean Shapley values, shares and imbalance; then what accuracy loses when a modality is exchanged between samples.
+
+    `passes` are those of `removals`, where they have been made.
+    """
+    passes = passes or removals(trained, split, fill)
     exchanged = perceptual_scores(trained, split, PERMUTATIONS)
+    shapley, perceptual = (partial(_row, split, analysis) for analysis in ("contribution", "perceptual"))
     for predictor, values in predictors(trained).items():
-        right = accuracy(trained.task, whole, values)
-        for name, passes in exchanged.items():
-            lost = spread([right - accuracy(trained.task, result, values) for result in passes])
-            for measure_name, value in zip(("drop", "drop_std"), lost, strict=True):
-                yield _row(predictor, split, "perceptual", name, measure_name, value)
+        worth = contributions(trained.task, passes, values)
+        parts = shares(worth)
+        for name in MODALITIES:
+            yield shapley(predictor, name, "shapley", worth[name].mean().item())
+            yield shapley(predictor, name, "share", parts[name])
+        yield shapley(predictor, "", "imbalance", imbalance(parts))
+        yield from _perceptual(partial(perceptual, predictor), trained, passes[""], exchanged, values)
+
+
+def _perceptual(row: Callable[..., Measured], trained: Trained, whole: EpochResult,
+                exchanged: Mapping[str, list[EpochResult]], values: str) -> Iterator[Measured]:
+    """Mean loss of accuracy and its spread over permutations."""
+    right = accuracy(trained.task, whole, values)
+    for name, passes in exchanged.items():
+        lost, deviation = spread([right - accuracy(trained.task, result, values) for result in passes])
+        yield row(name, "drop", lost)
+        yield row(name, "drop_std", deviation)
 
 
 def samples(trained: Trained) -> list[dict[str, Any]]:
     """Effects of the first samples of every test split, and a t-SNE of the joint states of more of them."""
-    found = []
+    found, task = [], trained.task
     for name in trained.dataset.test_splits:
         split = trained.dataset.splits[name]
         result = trained.predict(split, name)
-        values, task = result.values, trained.task
-        keys = dict(zip(EFFECTS, ("total", *(f"direct_{m}" for m in MODALITIES), "logits"), strict=True))
+        values, labels = result.values, result.labels
         found.append({
             "split": name, "ids": split.ids[:SHOWN],
-            "labels": [""] * len(split) if result.labels is None else task.describe(result.labels[:EMBEDDED]),
+            "labels": [""] * len(split) if labels is None else task.describe(labels[:EMBEDDED]),
             "predictions": task.decide(values["logits"][:SHOWN]), "classes": list(task.classes),
-            "correct": [] if result.labels is None else
-            task.correct(values["logits"], result.labels)[:SHOWN].tolist(),
-            "effects": {head: task.class_values(values[key][:SHOWN]).tolist() for head, key in keys.items()}
-            if "total" in values else {},
+            "correct": [] if labels is None else task.correct(values["logits"], labels)[:SHOWN].tolist(),
+            "effects": {effect: task.class_values(values[key][:SHOWN]).tolist()
+                        for effect, key in trained.model.effects.items()},
+            "direct_weights": dict(trained.model.direct_weights),
             "embedding": embed(values["hidden"][:EMBEDDED].double())})
     return found
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import torch
 
 from src.analysis.trained import Trained
 from src.datasets.absence import at_random, stand_ins, without
@@ -49,3 +50,8 @@ def area(curve: Mapping[float, float]) -> float:
     rates = sorted(curve)
     heights = [curve[rate] for rate in rates]
     return float(np.trapezoid(heights, rates) / (rates[-1] - rates[0]))
+
+
+def realised_rate(count: int, rate: float, seed: int = 0) -> float:
+    """Share of modalities that `random_removals` really leaves out, below the rate since every sample keeps one."""
+    return torch.stack(list(at_random(count, rate, seed).values())).double().mean().item()

@@ -1,23 +1,30 @@
 """What a study holds: its runs, its scores in long format, single samples; and how rows are selected."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from src.datasets.synthetic import SHIFTS
-from src.structures import printable
+from src.methods import BASELINE
+from src.structures import MODALITIES, printable
 
-Row = dict[str, Any]  # dataset, condition, backbone, variant, seed, ..., measure, value
+if TYPE_CHECKING:  # pandas is loaded only where there are rows
+    from pandas import DataFrame, Series
 
 TRIVIAL = "trivial"  # the variant that looks at no input
-PLAIN = "plain"  # the variant that every other one is compared with
-EFFECTS = ("TE", "NDE_t", "NDE_a", "NDE_v", "TIE")
+PLAIN = BASELINE  # the variant that every other one is usually compared with
+PREDICTORS = {"prediction": "TIE (the prediction)", "fused": "F (fused logits)", "backbone": "z_m (backbone alone)"}
+# Name of an effect -> what an evaluation calls it, see `per_sample` of the outputs.
+EFFECT_VALUES = {"TE": "total", **{f"NDE_{name[0]}": f"direct_{name}" for name in MODALITIES}, "TIE": "logits"}
+EFFECTS = tuple(EFFECT_VALUES)
+PLACE = ("dataset", "condition", "backbone", "variant", "method", "fusion", "seed", "selection")  # of a run
+SCORE = ("predictor", "split", "analysis", "setting", "measure")
+COLUMNS = (*PLACE, *SCORE, "value", "bits")  # bits: which samples are right, `packed`, beside the share that they are
 ORDER = {  # values that stand first, in this order; others follow as they appear
     "backbone": ("mult", "pmr", "dmd"),
     "variant": (PLAIN, "mask", "sum", "hm", "tanh"),
-    "split": ("test", *SHIFTS),
-    "setting": ("", "t", "a", "v", "ta", "tv", "av"),
+    "split": ("test", *SHIFTS), "setting": ("", "t", "a", "v", "ta", "tv", "av"),
 }
 
 
@@ -59,6 +66,7 @@ class SampleRecord:
     effects: dict[str, list[list[float]]]  # one of EFFECTS -> (N, C); empty for the plain backbone
     embedding: list[list[float]]  # (M, 2) t-SNE of the joint state; may be empty
     correct: list[bool] = field(default_factory=list)  # N, by Task.correct; empty: where prediction and label are equal
+    direct_weights: dict[str, float] = field(default_factory=dict)  # modality -> weight of its NDE in TIE; may be empty
 
     @property
     def right(self) -> list[bool]:
@@ -76,19 +84,24 @@ class Study:
     """Everything that figures and the report show."""
 
     title: str
-    rows: list[Row]
+    rows: "DataFrame"  # COLUMNS; dictionaries with them become such rows
     runs: list[RunRecord]
     samples: list[SampleRecord]
     notes: list[str]
     tables: list[tuple[str, str, list[list[str]]]]  # caption, footnote, rows of cells; the first row is the header
     measure: dict[str, str]  # dataset -> the score that the figures show
     selection: str = "best_valid_acc"  # checkpoints that the figures show
+    baseline: str = PLAIN  # the variant that every other one is compared with
+    predictors: Mapping[str, str] = field(default_factory=lambda: dict(PREDICTORS))  # name -> words, in order
 
-    def places(self, **wanted: Any) -> dict[tuple[str, str], list[Row]]:
+    def __post_init__(self) -> None:
+        self.rows = frame(self.rows, self.baseline)
+
+    def places(self, **wanted: Any) -> "dict[tuple[str, str], DataFrame]":
         """(dataset, condition) -> rows of the selected checkpoints; the trivial predictor stands beside all of them."""
-        found = [row for row in select(self.rows, **wanted)
-                 if row["selection"] == self.selection or row["variant"] == TRIVIAL]
-        return grouped(found, "dataset", "condition")
+        rows = select(self.rows, **wanted)
+        rows = rows[(rows["selection"] == self.selection) | (rows["variant"] == TRIVIAL)]
+        return dict(iter(rows.groupby(["dataset", "condition"], sort=False)))
 
 
 @dataclass(frozen=True)
@@ -117,45 +130,49 @@ class Score:
         """Which end is the good one, where it is not the upper one."""
         return " (lower is better)" if self.measure == "mae" else ""
 
-    def values(self, rows: Iterable[Row]) -> dict[int, float]:
+    def values(self, rows: "DataFrame") -> "Series":
         """Seed -> value as shown."""
-        return {seed: value * (100 if self.share else 1) for seed, value in by_seed(rows).items()}
+        return by_seed(rows) * (100 if self.share else 1)
 
 
-def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
+def frame(rows: "DataFrame | Iterable[Mapping[str, Any]]", baseline: str = PLAIN) -> "DataFrame":
+    """Rows as a table whose fields with an ORDER are sorted by it, the baseline before all other variants."""
+    import pandas as pd
+
+    rows = rows.reset_index(drop=True) if isinstance(rows, pd.DataFrame) else list(rows)
+    made = pd.DataFrame(rows, columns=list(COLUMNS))
+    made["bits"] = made["bits"].fillna("")
+    for name in ORDER:
+        made[name] = pd.Categorical(made[name], in_order(name, made[name], baseline), ordered=True)
+    return made
+
+
+def select(rows: "DataFrame", **wanted: Any) -> "DataFrame":
     """Rows whose fields have the wanted values; a tuple, list or set allows any of its members."""
-    allowed = {name: value if isinstance(value, (tuple, list, set)) else (value,) for name, value in wanted.items()}
-    return [row for row in rows if all(row[name] in values for name, values in allowed.items())]
+    for name, value in wanted.items():
+        rows = rows[rows[name].isin(value if isinstance(value, (tuple, list, set)) else [value])]
+    return rows
 
 
-def by_seed(rows: Iterable[Row]) -> dict[int, float]:
+def models(rows: "DataFrame") -> "DataFrame":
+    """Rows of trained models: the trivial predictor is no backbone and no variant."""
+    return rows[rows["variant"] != TRIVIAL]
+
+
+def by_seed(rows: "DataFrame") -> "Series":
     """Seed -> value, by seed; ValueError where two rows claim one seed, since a mean over them would be wrong."""
-    found: dict[int, float] = {}
-    for row in rows:
-        if row["seed"] in found:
-            raise ValueError(f"two values for seed {row['seed']}; one more field has to be selected: {row}")
-        found[row["seed"]] = row["value"]
-    return dict(sorted(found.items()))
+    return rows.set_index("seed", verify_integrity=True)["value"].sort_index()
 
 
-def grouped(rows: Iterable[Row], *names: str) -> dict[tuple, list[Row]]:
-    """Values of the named fields -> their rows, as they appear."""
-    groups: dict[tuple, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in names), []).append(row)
-    return groups
+def ordered(rows: "DataFrame", name: str) -> list[Any]:
+    """Distinct values that models have in a field with an ORDER."""
+    return list(models(rows)[name].sort_values().unique())
 
 
-def ordered(rows: Iterable[Row], name: str) -> list[Any]:
-    """Distinct values of a field, known ones first; the trivial predictor is no backbone and no variant."""
-    return in_order(name, [row[name] for row in rows if row["variant"] != TRIVIAL])
-
-
-def in_order(name: str, values: Iterable[Any]) -> list[Any]:
+def in_order(name: str, values: Iterable[Any], baseline: str = PLAIN) -> list[Any]:
     """Distinct values of a field in the order of every figure and table."""
-    found = list(dict.fromkeys(values))
-    known = ORDER.get(name, ())
-    return sorted(found, key=lambda value: known.index(value) if value in known else len(known))
+    known = ((baseline,) if name == "variant" else ()) + ORDER.get(name, ())
+    return sorted(dict.fromkeys(values), key=lambda value: known.index(value) if value in known else len(known))
 
 
 def place_name(dataset: str, condition: str) -> str:
@@ -175,13 +192,12 @@ def seeds_text(models: Iterable[tuple[str, int]]) -> str:
     return "; ".join([_count(common), *(f"{', '.join(names)}: {_count(found)}" for found, names in others)])
 
 
-def model_seeds(rows: Iterable[Row], *names: str) -> list[tuple[str, int]]:
+def model_seeds(rows: "DataFrame", *names: str) -> list[tuple[str, int]]:
     """(model, seed) behind rows for `seeds_text`; a model is told by its backbone, its variant and further fields."""
-    return [(" ".join(str(row[name]) for name in ("backbone", "variant", *names)), row["seed"]) for row in rows
-            if row["variant"] != TRIVIAL]
+    found = models(rows)[["backbone", "variant", *names, "seed"]].drop_duplicates()
+    return [(" ".join(map(str, model)), seed) for *model, seed in found.itertuples(index=False)]
 
 
 def _count(seeds: Sequence[int]) -> str:
-    if len(seeds) == 1:
-        return f"one seed only ({seeds[0]}): no spread, no interval"
-    return f"{len(seeds)} seeds ({', '.join(map(str, seeds))})"
+    shown = f"{len(seeds)} seeds ({', '.join(map(str, seeds))})"
+    return shown if len(seeds) > 1 else f"one seed only ({seeds[0]}): no spread, no interval"

@@ -1,12 +1,19 @@
-"""Means over seeds and paired differences, with nothing claimed that a few seeds cannot carry."""
+"""Means over seeds and paired differences, with nothing claimed that a few seeds or a few samples cannot carry."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 RESAMPLES = 10_000
+FEWEST_SEEDS = 3  # that an interval is given for
+FEWEST_SAMPLES = 30
+CORRECT = "correct"  # the measure that is one bit per sample, `packed`, in place of a value
 
 
 @dataclass(frozen=True)
@@ -20,50 +27,85 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """A measure minus the same measure of the plain backbone, seed by seed; NaN where one seed allows no statement."""
+    """A measure minus the same measure of the baseline, seed by seed; NaN where nothing can be said."""
 
     mean: float
-    low: float  # 95 % bootstrap interval of the mean
+    low: float  # 95 % t-interval of the mean over seeds
     high: float
-    p: float  # two-sided paired t-test; NaN also where the differences do not vary
+    p: float  # two-sided paired t-test
     n: int  # pairs in which both have a value
+    samples: tuple[float, float] = (math.nan, math.nan)  # 95 % bootstrap interval over test samples
 
 
 def summary(values: Sequence[float]) -> Summary:
     """Mean and standard deviation of one value per seed; a seed whose value is undefined does not count."""
-    found = _defined(np.asarray(values, dtype=float))
+    found = _defined(values)
     return Summary(float(found.mean()) if found.size else math.nan,
                    float(found.std(ddof=1)) if found.size > 1 else math.nan, found.size)
 
 
-def _defined(values: np.ndarray) -> np.ndarray:
-    return values[~np.isnan(values)]
+def _defined(values: Sequence[float]) -> np.ndarray:
+    found = np.asarray(values, dtype=float)
+    return found[~np.isnan(found)]
 
 
-def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> Difference:
-    """Mean of values - baseline, both in the order of the seeds, with a percentile bootstrap interval and a t-test.
+def paired_difference(differences: Sequence[float]) -> Difference:
+    """Mean of one difference per seed with the interval and the p of the t-test; undefined differences do not count.
 
-    Seeds are resampled with a fixed generator, so the same numbers give the same interval. With few seeds the interval
-    is narrow for its 95 %; the t-test, which assumes normal differences, is the more careful of the two. Pairs with an
-    undefined value do not count.
+    Fewer than FEWEST_SEEDS have neither. Differences that are all equal say nothing about their spread, so they have no
+    interval; where all are 0 there is no evidence of a difference, and p is 1.
     """
-    differences = _defined(np.asarray(values, dtype=float) - np.asarray(baseline, dtype=float))
-    n = differences.size
-    if n < 2:
-        return Difference(float(differences[0]) if n else math.nan, math.nan, math.nan, math.nan, n)
-    mean = float(differences.mean())
-    rows = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
-    low, high = np.quantile(differences[rows].mean(axis=1), (0.025, 0.975))
-    return Difference(mean, float(low), float(high), _p_value(differences), n)
-
-
-def _p_value(differences: np.ndarray) -> float:
-    """Two-sided p of the paired t-test; 1 where all differences are 0, NaN where they are all equal otherwise."""
     from scipy.stats import ttest_1samp
 
-    if np.ptp(differences) < 1e-12:
-        return 1.0 if abs(differences[0]) < 1e-12 else math.nan
-    return float(ttest_1samp(differences, 0.0).pvalue)
+    found = _defined(differences)
+    mean = float(found.mean()) if found.size else math.nan
+    if found.size < FEWEST_SEEDS:
+        return Difference(mean, math.nan, math.nan, math.nan, found.size)
+    if np.ptp(found) < 1e-12:
+        return Difference(mean, math.nan, math.nan, 1.0 if abs(mean) < 1e-12 else math.nan, found.size)
+    test = ttest_1samp(found, 0.0)
+    low, high = test.confidence_interval()
+    return Difference(mean, float(low), float(high), float(test.pvalue), found.size)
+
+
+def sample_interval(differences: np.ndarray) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean of one difference per sample; NaN for fewer than FEWEST_SAMPLES. (N,) -> two.
+
+    How often each distinct value is drawn is multinomial, so a resample costs as many numbers as there are values. The
+    generator is fixed: the same samples have the same interval.
+    """
+    if differences.size < FEWEST_SAMPLES:
+        return math.nan, math.nan
+    values, counts = np.unique(differences, return_counts=True)
+    drawn = np.random.default_rng(0).multinomial(differences.size, counts / differences.size, RESAMPLES)
+    low, high = np.quantile(drawn @ values / differences.size, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def compared(rows: "DataFrame", baseline: "DataFrame") -> Difference:
+    """Both differences of a measure to its baseline, over the seeds that both have; from one row per seed each."""
+    both = rows.set_index("seed", verify_integrity=True).join(
+        baseline.set_index("seed", verify_integrity=True), how="inner", rsuffix="_baseline")
+    found = paired_difference(both["value"] - both["value_baseline"])
+    known = both[(both["bits"] != "") & (both["bits_baseline"] != "")]
+    own, other = (list(map(unpacked, known[name])) for name in ("bits", "bits_baseline"))
+    if len({correct.size for correct in own + other}) != 1:  # of other data, or unknown
+        return found
+    return replace(found, samples=sample_interval(np.mean(own, axis=0) - np.mean(other, axis=0)))
+
+
+def packed(correct: Sequence[bool]) -> str:
+    """Which samples were decided rightly, as text: their number, x, and the bits in hexadecimal digits."""
+    return f"{len(correct)}x{np.packbits(np.asarray(correct, dtype=bool)).tobytes().hex()}"
+
+
+def unpacked(text: str) -> np.ndarray:
+    """The inverse of `packed`: 0 or 1 per sample; ValueError for text that is none of it. -> (N,)."""
+    count, _, digits = text.partition("x")
+    found = np.frombuffer(bytes.fromhex(digits), np.uint8)
+    if found.size != math.ceil(int(count) / 8):
+        raise ValueError(f"{count} samples do not fill {found.size} bytes")
+    return np.unpackbits(found, count=int(count))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

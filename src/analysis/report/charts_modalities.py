@@ -1,163 +1,141 @@
-"""Figures of what the modalities contribute: removed ones, randomly missing frames, Shapley shares."""
+"""Figures of what the modalities contribute: removed ones, randomly missing ones, Shapley shares."""
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from src.analysis.records import (
-    PLAIN,
-    Row,
-    Score,
-    Study,
-    grouped,
-    in_order,
-    model_seeds,
-    ordered,
-    place_name,
-    select,
-)
-from src.analysis.report.style import (
-    BARS,
-    TRIVIAL_LINE,
-    Drawing,
-    Mark,
-    behind,
-    categories,
-    curve,
-    dodge,
-    dots,
-    finish,
-    line_handle,
-    mark_handles,
-    marks,
-    panels,
-)
+import numpy as np
+
+from src.analysis.records import Score, Study, model_seeds, ordered, place_name, select
+from src.analysis.report import style
+from src.analysis.report.charts_scores import beside
+from src.analysis.report.style import BARS, TRIVIAL_LINE, Drawing, Mark, behind
 from src.structures import MODALITIES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 FILLS = {"missing_zero": "zeros", "missing_mean": "the training mean", "missing_shuffle": "another sample's"}
 SETTINGS = {"": "none", "t": "T", "a": "A", "v": "V", "ta": "T+A", "tv": "T+V", "av": "A+V"}
 SHARES_OF = {"prediction": "prediction", "backbone": "backbone alone"}
 MISSING, RANDOM, CONTRIBUTION = "Removed modalities", "Randomly missing inputs", "Contributions of the modalities"
+REALISED = "realised_rate"
 
 
 def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
     """All figures of modalities, section by section."""
-    for (dataset, condition), found in study.places(analysis=tuple(FILLS), predictor="prediction").items():
-        score = Score(study.measure[dataset])
-        for name, rows in _splits(dataset, condition, select(found, measure=score.measure)):
-            for fill, text in FILLS.items():
-                chosen = select(rows, analysis=fill)
-                if chosen:
-                    yield Drawing(MISSING, f"{name}, replaced by {text}", missing_caption(chosen, score, text),
-                                  missing(chosen, looks, score, f"{name}, replaced by {text}"))
-    for (dataset, condition), found in study.places(analysis="random_missing", predictor="prediction").items():
-        score = Score(study.measure[dataset])
-        curves = [row for row in select(found, measure=score.measure) if row["setting"] != "area"]
-        for name, rows in _splits(dataset, condition, curves):
-            yield Drawing(RANDOM, name, random_caption(rows, score), random_missing(rows, looks, score, name))
-    shares = study.places(analysis="contribution", measure="share", predictor=tuple(SHARES_OF))
-    for (dataset, condition), found in shares.items():
-        for name, rows in _splits(dataset, condition, found):
-            yield Drawing(CONTRIBUTION, name, contributions_caption(rows), contributions(rows, name))
+    for name, rows, score in _splits(study, analysis=tuple(FILLS), setting=tuple(SETTINGS), predictor="prediction"):
+        for fill, text in FILLS.items():
+            chosen = select(rows, analysis=fill, measure=score.measure)
+            if len(chosen):
+                yield Drawing(MISSING, f"{name}, replaced by {text}", missing_caption(chosen, score, text),
+                              missing(chosen, looks, score, f"{name}, replaced by {text}"))
+    for name, rows, score in _splits(study, analysis="random_missing", predictor="prediction"):
+        chosen = with_rates(select(rows, measure=(score.measure, REALISED)))
+        if len(chosen):
+            yield Drawing(RANDOM, name, random_caption(chosen, score), random_missing(chosen, looks, score, name))
+    for name, rows, _ in _splits(study, analysis="contribution", measure="share", predictor=tuple(SHARES_OF),
+                                 setting=MODALITIES):
+        yield Drawing(CONTRIBUTION, name, contributions_caption(rows), contributions(rows, name, study.baseline))
 
 
-def _splits(dataset: str, condition: str, rows: list[Row]) -> Iterator[tuple[str, list[Row]]]:
-    """Name and rows of every split; only splits other than the plain test are named."""
-    groups = grouped(rows, "split")
-    for split in in_order("split", [key[0] for key in groups]):
-        name = place_name(dataset, condition)
-        yield (name if split == "test" else f"{name}, {split}"), groups[split,]
+def _splits(study: Study, **wanted: object) -> Iterator[tuple[str, "DataFrame", Score]]:
+    """Name, rows and score of every place and split; only splits other than the plain test are named."""
+    for (dataset, condition), found in study.places(**wanted).items():
+        for split in ordered(found, "split"):
+            name = place_name(dataset, condition)
+            yield (name if split == "test" else f"{name}, {split}", select(found, split=split),
+                   Score(study.measure[dataset]))
 
 
-def missing(rows: list[Row], looks: dict[str, Mark], score: Score, name: str) -> "Figure":
+def missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> "Figure":
     """Score of every variant with modalities removed in one way, one panel per backbone."""
-    backbones, variants = ordered(rows, "backbone"), ordered(rows, "variant")
-    settings = in_order("setting", [row["setting"] for row in rows])
-    figure, grid = panels(backbones, [""], 1.75, share_x=True, width=9.9)
-    places, step = dodge(len(variants))
+    backbones, variants, settings = (ordered(rows, field) for field in ("backbone", "variant", "setting"))
+    shown = {variant: looks[variant] for variant in variants}
+    figure, grid = style.panels(backbones, [""], 1.75, share_x=True, width=9.9)
     for (backbone, _), axes in grid.items():
         for i, setting in enumerate(settings):
-            for offset, variant in zip(places, variants, strict=True):
-                found = select(rows, backbone=backbone, setting=setting, variant=variant)
-                dots(axes, i + offset, score.values(found).values(), looks[variant], step)
-        categories(axes, [SETTINGS[setting] for setting in settings])
+            beside(axes, i, select(rows, backbone=backbone, setting=setting), "variant", shown, score)
+        style.categories(axes, [SETTINGS[setting] for setting in settings])
         axes.set_ylabel(f"{backbone}\n{score.label}")
     axes.set_xlabel("removed modalities (T text, A audio, V vision)")
-    finish(figure, f"{name}: {score.measure} with modalities removed", behind(model_seeds(rows)),
-           mark_handles({variant: looks[variant] for variant in variants}))
+    style.finish(figure, f"{name}: {score.measure} with modalities removed", behind(model_seeds(rows)),
+                 style.mark_handles(shown))
     return figure
 
 
-def missing_caption(rows: list[Row], score: Score, fill: str) -> str:
+def missing_caption(rows: "DataFrame", score: Score, fill: str) -> str:
     """What the figure of `missing` shows."""
     return (f"{score.label} with none, one or two modalities removed from the inputs of {_split(rows)} and replaced by "
             f"{fill}, one panel per backbone. Mark: mean over {behind(model_seeds(rows))}.")
 
 
-def random_missing(rows: list[Row], looks: dict[str, Mark], score: Score, name: str) -> "Figure":
-    """Score against the rate of missing inputs, one panel per backbone and one line per variant."""
-    backbones, variants = ordered(rows, "backbone"), ordered(rows, "variant")
-    figure, grid = panels([""], backbones, 2.8)
+def with_rates(rows: "DataFrame") -> "DataFrame":
+    """Scores with the `rate` that is really missing, where it was measured: every sample keeps one modality."""
+    import pandas as pd
+
+    realised = select(rows, measure=REALISED).groupby("setting", observed=True)["value"].mean()
+    scores = rows[rows["measure"] != REALISED]
+    nominal = pd.to_numeric(scores["setting"].astype(str), errors="coerce")
+    rates = scores["setting"].astype(str).map(dict(realised)).fillna(nominal)
+    return scores.assign(rate=rates)[nominal.between(0, 1)]
+
+
+def random_missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> "Figure":
+    """Score against the share of modalities that is missing, one panel per backbone; from `with_rates`."""
+    backbones, shown = ordered(rows, "backbone"), {variant: looks[variant] for variant in ordered(rows, "variant")}
+    figure, grid = style.panels([""], backbones, 2.8)
     for (_, backbone), axes in grid.items():
-        for variant in variants:
-            chosen = grouped(select(rows, backbone=backbone, variant=variant), "setting")
-            points = {float(rate): list(score.values(found).values()) for (rate,), found in sorted(chosen.items())}
-            curve(axes, list(points), list(points.values()), looks[variant], looks[variant].line)
-        axes.set_xlabel("rate of missing inputs")
+        for variant, mark in shown.items():
+            chosen = select(rows, backbone=backbone, variant=variant).sort_values("rate")
+            points = {found["rate"].iloc[0]: list(score.values(found))
+                      for _, found in chosen.groupby("setting", sort=False, observed=True)}
+            style.curve(axes, list(points), list(points.values()), mark, mark.line)
+        axes.set_xlabel("share of modalities missing")
     grid["", backbones[0]].set_ylabel(score.label)
-    handles = [line_handle(variant, color=looks[variant].colour, marker=looks[variant].marker, markersize=5,
-                           linestyle=looks[variant].line) for variant in variants]
-    finish(figure, f"{name}: {score.measure} with randomly missing inputs",
-           behind(model_seeds(rows), BARS), handles)
+    handles = [style.line_handle(variant, color=mark.colour, marker=mark.marker, markersize=5, linestyle=mark.line)
+               for variant, mark in shown.items()]
+    style.finish(figure, f"{name}: {score.measure} with randomly missing inputs", behind(model_seeds(rows), BARS),
+                 handles)
     return figure
 
 
-def random_caption(rows: list[Row], score: Score) -> str:
+def random_caption(rows: "DataFrame", score: Score) -> str:
     """What the figure of `random_missing` shows."""
-    return (f"{score.label} on the {_split(rows)} split against the rate at which inputs are missing at random. Means "
-            f"over {behind(model_seeds(rows), BARS)}.")
+    return (f"{score.label} on the {_split(rows)} split against the share of modalities that is missing at random; "
+            f"since every sample keeps one, the highest rate asked for, {max(rows['setting'])}, leaves out "
+            f"{rows['rate'].max():.3f}. Means over {behind(model_seeds(rows), BARS)}.")
 
 
-def contributions(rows: list[Row], name: str) -> "Figure":
+def contributions(rows: "DataFrame", name: str, baseline: str) -> "Figure":
     """Shapley shares of the modalities, one row per predictor, one column per backbone."""
     backbones, variants = ordered(rows, "backbone"), ordered(rows, "variant")
-    predictors = [name for name in SHARES_OF if select(rows, predictor=name)]
-    looks, score = marks(MODALITIES), Score("share")
-    figure, grid = panels(predictors, backbones, 2.1, share_x=True)
-    places, step = dodge(len(MODALITIES))
+    predictors = [name for name in SHARES_OF if name in set(rows["predictor"])]
+    looks, score = style.marks(MODALITIES), Score("share")
+    figure, grid = style.panels(predictors, backbones, 2.1, share_x=True)
     for (predictor, backbone), axes in grid.items():
-        here = select(rows, backbone=backbone)
         for i, variant in enumerate(variants):
-            # The plain model is its backbone, so it stands in both rows.
-            chosen = select(here, variant=variant, predictor="prediction" if variant == PLAIN else predictor)
-            for offset, modality in zip(places, MODALITIES, strict=True):
-                found = score.values(select(chosen, setting=modality)).values()
-                dots(axes, i + offset, found, looks[modality], step)
+            # The baseline is its backbone, so it stands in both rows.
+            own = "prediction" if variant == baseline else predictor
+            beside(axes, i, select(rows, backbone=backbone, variant=variant, predictor=own), "setting", looks, score)
         axes.axhline(100 / len(MODALITIES), **TRIVIAL_LINE)
-        categories(axes, variants)
+        style.categories(axes, variants)
         if backbone == backbones[0]:
             axes.set_ylabel(f"{SHARES_OF[predictor]}\nshare (%)")
-    finish(figure, f"{name}: share of every modality", behind(model_seeds(rows)),
-           [*mark_handles(looks), line_handle("equal shares", **TRIVIAL_LINE)])
+    style.finish(figure, f"{name}: share of every modality", behind(model_seeds(rows)),
+                 [*style.mark_handles(looks), style.line_handle("equal shares", **TRIVIAL_LINE)])
     return figure
 
 
-def contributions_caption(rows: list[Row]) -> str:
+def contributions_caption(rows: "DataFrame") -> str:
     """What the figure of `contributions` shows."""
+    undefined = int(np.isnan(rows["value"]).sum())
+    left_out = f" {undefined} of {len(rows)} shares are not shown: where no answer is right, nothing is shared."
     return (f"Share (%) of every modality in the score on the {_split(rows)} split, from Shapley values, of the "
-            "prediction and of the backbone inside the same network; the plain model is its backbone and stands in "
-            f"both rows. Dashed: equal shares. Mark: mean over {behind(model_seeds(rows))}.{_left_out(rows)}")
+            "prediction and of the backbone inside the same network; a model that is its backbone alone stands in "
+            f"both rows. Dashed: equal shares. Mark: mean over {behind(model_seeds(rows))}."
+            f"{left_out if undefined else ''}")
 
 
-def _left_out(rows: list[Row]) -> str:
-    """A sentence on the shares that are undefined, empty where there are none."""
-    undefined = sum(math.isnan(row["value"]) for row in rows)
-    return (f" {undefined} of {len(rows)} shares are not shown: where no answer is right, nothing is shared."
-            if undefined else "")
-
-
-def _split(rows: list[Row]) -> str:
-    return rows[0]["split"]
+def _split(rows: "DataFrame") -> str:
+    return rows["split"].iloc[0]

@@ -1,234 +1,201 @@
-"""Figures of test scores: under a shifted shortcut, against the plain backbone, against its strength, by predictor."""
+"""Figures of test scores: under a shifted shortcut, against the baseline, against its strength, by predictor."""
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from src.analysis.records import (
-    PLAIN,
-    TRIVIAL,
-    Row,
-    Score,
-    Study,
-    grouped,
-    model_seeds,
-    ordered,
-    place_name,
-    select,
-)
-from src.analysis.report.style import (
-    BARS,
-    TRIVIAL_LINE,
-    Drawing,
-    Mark,
-    behind,
-    categories,
-    curve,
-    dodge,
-    dots,
-    finish,
-    line_handle,
-    mark_handles,
-    marks,
-    panels,
-)
-from src.analysis.statistics import paired_difference, summary
+from src.analysis.records import TRIVIAL, Score, Study, model_seeds, models, ordered, place_name, select
+from src.analysis.report import style
+from src.analysis.report.style import BARS, TRIVIAL_LINE, Drawing, Mark, behind
+from src.analysis.statistics import FEWEST_SAMPLES, FEWEST_SEEDS, compared, summary
 from src.structures import MODALITIES
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 SPLIT_NAMES = {"test": "test", "test_shifted": "shifted", "test_reversed": "reversed"}
-PREDICTORS = {"prediction": "TIE (the prediction)", "fused": "F (fused logits)", "backbone": "z_m (backbone alone)"}
-SHIFT, DIFFERENCE = "Test, shifted and reversed shortcut", "Difference to the plain backbone"
+SHIFT, DIFFERENCE = "Test, shifted and reversed shortcut", "Difference to the baseline"
 STRENGTH, PREDICTOR = "Strength of the shortcut", "Predictors of the same network"
+INTERVAL = (f"thick line: 95 % t-interval over seeds (from {FEWEST_SEEDS} on); thin line below: 95 % bootstrap "
+            f"interval over test samples (from {FEWEST_SAMPLES} on)")
 
 
 def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
     """All figures of test scores, section by section."""
-    places = {key: rows for key, found in study.places(analysis="test").items()
-              if (rows := select(found, measure=study.measure[key[0]])) and ordered(rows, "variant")}
-    for key, found in places.items():
-        score, rows = Score(study.measure[key[0]]), select(found, predictor="prediction")
-        yield Drawing(SHIFT, place_name(*key), shift_caption(rows, score), shift(rows, looks, score, place_name(*key)))
-    for key, found in places.items():
-        score, rows = Score(study.measure[key[0]]), paired_rows(select(found, predictor="prediction"))
-        if rows:
-            yield Drawing(DIFFERENCE, place_name(*key), difference_caption(rows, score),
-                          difference(rows, looks, score, place_name(*key)))
-    by_dataset: dict[str, list[Row]] = {}
-    for (dataset, _), found in places.items():
-        by_dataset.setdefault(dataset, []).extend(
-            row for row in select(found, predictor="prediction") if row["variant"] != TRIVIAL)
-    for dataset, found in by_dataset.items():
-        for (backbone,), rows in grouped(found, "backbone").items():
-            grid, score = strengths(rows), Score(study.measure[dataset])
-            if grid:
-                used = [row for rows in grid.values() for row in rows]
-                yield Drawing(STRENGTH, f"{dataset}, {backbone}", strength_caption(used, score),
-                              strength(grid, looks, score, f"{dataset}, {backbone}"))
-    for key, found in places.items():
-        score, rows = Score(study.measure[key[0]]), [row for row in found if row["variant"] != TRIVIAL]
-        if any(row["predictor"] != "prediction" for row in rows):
-            yield Drawing(PREDICTOR, place_name(*key), predictors_caption(rows, score),
-                          predictors(rows, score, place_name(*key)))
+    exact = {key: select(rows, measure=study.measure[key[0]]) for key, rows in study.places(analysis="test").items()}
+    tests = {key: rows for key, rows in exact.items() if ordered(rows, "variant")}
+    scores = {key: Score(study.measure[key[0]]) for key in tests}
+    own = {key: select(rows, predictor="prediction") for key, rows in tests.items()}
+    for key, rows in own.items():
+        name, score = place_name(*key), scores[key]
+        yield Drawing(SHIFT, name, shift_caption(rows, score), shift(rows, looks, score, name))
+    for key, rows in own.items():
+        name, score, paired = place_name(*key), scores[key], paired_rows(rows, study.baseline)
+        if len(paired):
+            yield Drawing(DIFFERENCE, name, difference_caption(paired, score, study.baseline),
+                          difference(paired, looks, score, name, study.baseline))
+    for (dataset, backbone), rows in models(study.rows).groupby(["dataset", "backbone"], sort=False, observed=True):
+        shown = select(rows, analysis="test", measure=study.measure[dataset], predictor="prediction",
+                       selection=study.selection)
+        used, score, name = strengths(shown), Score(study.measure[dataset]), f"{dataset}, {backbone}"
+        if len(used):
+            yield Drawing(STRENGTH, name, strength_caption(used, score), strength(used, looks, score, name))
+    for key, rows in tests.items():
+        name, score, found = place_name(*key), scores[key], models(rows)
+        if (found["predictor"] != "prediction").any():
+            yield Drawing(PREDICTOR, name, predictors_caption(found, score, study),
+                          predictors(found, score, name, study))
 
 
-def shift(rows: list[Row], looks: dict[str, Mark], score: Score, name: str) -> "Figure":
+def beside(axes: "Axes", at: float, rows: "DataFrame", field: str, looks: Mapping[str, Mark], score: Score) -> None:
+    """Dots for every value of a field that has a look, side by side around a tick."""
+    places, step = style.dodge(len(looks))
+    for offset, (name, mark) in zip(places, looks.items(), strict=True):
+        style.dots(axes, at + offset, score.values(select(rows, **{field: name})), mark, step)
+
+
+def shift(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> "Figure":
     """Score of every variant on every test split, one panel per backbone."""
     backbones, variants, splits = (ordered(rows, field) for field in ("backbone", "variant", "split"))
-    figure, grid = panels([""], backbones, 2.9)
-    places, step = dodge(len(variants))
+    shown, trivial = {variant: looks[variant] for variant in variants}, select(rows, variant=TRIVIAL)
+    figure, grid = style.panels([""], backbones, 2.9)
     for (_, backbone), axes in grid.items():
         for i, split in enumerate(splits):
-            for offset, variant in zip(places, variants, strict=True):
-                found = score.values(select(rows, backbone=backbone, split=split, variant=variant))
-                dots(axes, i + offset, found.values(), looks[variant], step)
-            for row in select(rows, variant=TRIVIAL, split=split)[:1]:
-                axes.plot([i - 0.45, i + 0.45], [next(iter(score.values([row]).values()))] * 2, **TRIVIAL_LINE)
-        categories(axes, [SPLIT_NAMES.get(split, split) for split in splits])
+            beside(axes, i, select(rows, backbone=backbone, split=split), "variant", shown, score)
+            for height in score.values(select(trivial, split=split)):
+                axes.plot([i - 0.45, i + 0.45], [height] * 2, **TRIVIAL_LINE)
+        style.categories(axes, [SPLIT_NAMES.get(split, split) for split in splits])
     grid["", backbones[0]].set_ylabel(score.label)
-    handles = mark_handles({variant: looks[variant] for variant in variants})
-    if select(rows, variant=TRIVIAL):
-        handles.append(line_handle("trivial predictor", **TRIVIAL_LINE))
-    finish(figure, f"{name}: {score.measure} by test split", behind(model_seeds(rows)), handles)
+    handles = style.mark_handles(shown) + [style.line_handle("trivial predictor", **TRIVIAL_LINE)] * bool(len(trivial))
+    style.finish(figure, f"{name}: {score.measure} by test split", behind(model_seeds(rows)), handles)
     return figure
 
 
-def shift_caption(rows: list[Row], score: Score) -> str:
+def shift_caption(rows: "DataFrame", score: Score) -> str:
     """What the figure of `shift` shows."""
     return (f"{score.label} on the test splits by variant, one panel per backbone. Mark: mean over "
             f"{behind(model_seeds(rows))}. Dashed grey: the trivial predictor, which looks at no input.")
 
 
-def paired_rows(rows: list[Row]) -> list[Row]:
-    """Rows that have a partner: of variants, the seeds the plain backbone has too; and those of the plain backbone."""
-    fields = ("backbone", "split", "seed")
-    plain = {tuple(row[field] for field in fields) for row in select(rows, variant=PLAIN)}
-    variants = [row for row in rows if row["variant"] not in (PLAIN, TRIVIAL)
-                and tuple(row[field] for field in fields) in plain]
-    return variants and [*select(rows, variant=PLAIN), *variants]
+def paired_rows(rows: "DataFrame", baseline: str) -> "DataFrame":
+    """Rows that have a partner: of variants, the seeds the baseline has too; and those of the baseline, if any has."""
+    fields = ["backbone", "split", "seed"]
+    plain = select(rows, variant=baseline)
+    found = models(rows[rows["variant"] != baseline])
+    found = found[found.set_index(fields).index.isin(plain.set_index(fields).index)]
+    return rows.loc[[*plain.index, *found.index]] if len(found) else found
 
 
-def difference(rows: list[Row], looks: dict[str, Mark], score: Score, name: str) -> "Figure":
-    """Paired difference of every variant to the plain backbone with its interval, from the rows of `paired_rows`."""
-    causal = [row for row in rows if row["variant"] != PLAIN]
-    backbones, variants, splits = (ordered(causal, field) for field in ("backbone", "variant", "split"))
-    figure, grid = panels(splits, backbones, 0.45 + 0.24 * len(variants), share_x=True, share_y=True)
+def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str, baseline: str) -> "Figure":
+    """Paired difference of every variant to the baseline with its intervals, from the rows of `paired_rows`."""
+    others, factor = rows[rows["variant"] != baseline], 100 if score.share else 1
+    backbones, variants, splits = (ordered(others, field) for field in ("backbone", "variant", "split"))
+    figure, grid = style.panels(splits, backbones, 0.45 + 0.24 * len(variants), share_x=True, share_y=True)
     for (split, backbone), axes in grid.items():
         axes.axvline(0, color="#000000", linewidth=1)
-        plain = score.values(select(rows, variant=PLAIN, split=split, backbone=backbone))
+        here = select(rows, split=split, backbone=backbone)
         for i, variant in enumerate(variants):
-            found = score.values(select(causal, variant=variant, split=split, backbone=backbone))
-            if not found:
+            own, mark = select(here, variant=variant), looks[variant]
+            if not len(own):
                 continue
-            estimate = paired_difference(list(found.values()), [plain[seed] for seed in found])
-            known, mark = math.isfinite(estimate.low), looks[variant]
-            if known:
-                axes.plot([estimate.low, estimate.high], [i, i], color=mark.colour, linewidth=1.8)
-            axes.plot(estimate.mean, i, marker=mark.marker, color=mark.colour, markersize=6.5,
-                      markerfacecolor=mark.colour if known else "white")
+            found = compared(own, select(here, variant=baseline))
+            for ends, at, width in (((found.low, found.high), i, 1.8), (found.samples, i + 0.22, 0.8)):
+                if math.isfinite(ends[0]):
+                    axes.plot([factor * end for end in ends], [at, at], color=mark.colour, linewidth=width)
+            axes.plot(factor * found.mean, i, marker=mark.marker, color=mark.colour, markersize=6.5,
+                      markerfacecolor=mark.colour if math.isfinite(found.low) else "white")
         axes.set_yticks(range(len(variants)), variants)
         axes.set_ylim(len(variants) - 0.5, -0.5)
         axes.grid(False, axis="y")
         if backbone == backbones[0]:
             axes.set_ylabel(SPLIT_NAMES.get(split, split), fontweight="bold")
         if split == splits[-1]:
-            axes.set_xlabel(f"{score.measure} minus plain{' (points)' if score.share else ''}")
-    finish(figure, f"{name}: difference to the plain backbone, {score.difference_label}",
-           behind(model_seeds(causal), "paired by seed; line: 95 % bootstrap interval of the mean"), [])
+            axes.set_xlabel(f"{score.measure} minus {baseline}{' (points)' if score.share else ''}")
+    style.finish(figure, f"{name}: difference to {baseline}, {score.difference_label}",
+                 behind(model_seeds(others), f"paired by seed; {INTERVAL}"), [])
     return figure
 
 
-def difference_caption(rows: list[Row], score: Score) -> str:
+def difference_caption(rows: "DataFrame", score: Score, baseline: str) -> str:
     """What the figure of `difference` shows."""
     better = "Left of zero the variant is better." if score.hint else "Right of zero the variant is better."
-    causal = [row for row in rows if row["variant"] != PLAIN]
-    interval = ("line: 95 % percentile bootstrap interval of the mean, which is narrow for its 95 % where seeds are "
-                "few; hollow mark: one seed only, no interval")
-    return (f"{score.difference_label}: variant minus plain backbone, seed by seed. Mark: mean over "
-            f"{behind(model_seeds(causal), interval)}. {better}")
+    others = model_seeds(rows[rows["variant"] != baseline])
+    return (f"{score.difference_label}: variant minus {baseline}, seed by seed. Mark: mean over "
+            f"{behind(others, f'{INTERVAL}; hollow mark: no interval over seeds')}. {better}")
 
 
-def strengths(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Modality -> rows of its conditions, each with its `strength`; only variants with three strengths or more."""
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        match = re.fullmatch(rf"({'|'.join((*MODALITIES, 'all'))}) (\d+(?:\.\d+)?)", row["condition"])
-        if match and row["split"] in ("test", "test_shifted"):
-            found.setdefault((match[1], row["variant"]), []).append(row | {"strength": float(match[2])})
-    kept: dict[str, list[Row]] = {}
-    for (modality, _), chosen in found.items():
-        if len({row["strength"] for row in chosen}) >= 3:
-            kept.setdefault(modality, []).extend(chosen)
-    return kept
+def strengths(rows: "DataFrame") -> "DataFrame":
+    """Rows of conditions of one shortcut, with its `modality` and `strength`; of variants with three strengths."""
+    found = rows["condition"].str.extract(rf"^(?P<modality>{'|'.join(MODALITIES)}|all) (?P<strength>\d+(?:\.\d+)?)$",
+                                          flags=re.ASCII)
+    used = select(rows.join(found), split=("test", "test_shifted")).dropna(subset="strength")
+    used = used.astype({"strength": float})
+    counts = used.groupby(["modality", "variant"], observed=True)["strength"].transform("nunique")
+    return used[counts >= 3]
 
 
-def strength(grid: dict[str, list[Row]], looks: dict[str, Mark], score: Score, name: str) -> "Figure":
+def strength(used: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> "Figure":
     """Score against the strength of the shortcut, one panel per modality that holds it; from `strengths`."""
-    used = [row for rows in grid.values() for row in rows]
-    variants = ordered(used, "variant")
-    figure, axes_of = panels([""], list(grid), 3.3, width=4.6)
+    shown = {variant: looks[variant] for variant in ordered(used, "variant")}
+    figure, grid = style.panels([""], list(used["modality"].unique()), 3.3, width=4.6)
     lines = {"test": ("-", True), "test_shifted": ("--", False)}
-    for (_, modality), axes in axes_of.items():
-        for variant in variants:
+    for (_, modality), axes in grid.items():
+        for variant, mark in shown.items():
             for split, (line, filled) in lines.items():
-                chosen = grouped(select(grid[modality], variant=variant, split=split), "strength")
-                points = {at: list(score.values(rows).values()) for (at,), rows in sorted(chosen.items())}
-                curve(axes, list(points), list(points.values()), looks[variant], line, filled)
+                chosen = select(used, modality=modality, variant=variant, split=split).groupby("strength")
+                points = {at: list(score.values(rows)) for at, rows in chosen}
+                style.curve(axes, list(points), list(points.values()), mark, line, filled)
         axes.set_xlabel(f"share of samples whose {'modalities show' if modality == 'all' else modality + ' shows'} "
                         "the emotion")
-    axes_of["", next(iter(grid))].set_ylabel(score.label)
-    handles = mark_handles({variant: looks[variant] for variant in variants})
-    handles += [line_handle("test (filled)", color="#444444", linestyle="-"),
-                line_handle("shifted (hollow)", color="#444444", linestyle="--")]
-    finish(figure, f"{name}: {score.measure} against the strength of the shortcut",
-           behind(model_seeds(used, "condition"), BARS), handles)
+    next(iter(grid.values())).set_ylabel(score.label)
+    handles = [*style.mark_handles(shown), style.line_handle("test (filled)", color="#444444", linestyle="-"),
+               style.line_handle("shifted (hollow)", color="#444444", linestyle="--")]
+    style.finish(figure, f"{name}: {score.measure} against the strength of the shortcut",
+                 behind(model_seeds(used, "condition"), BARS), handles)
     return figure
 
 
-def strength_caption(rows: list[Row], score: Score) -> str:
+def strength_caption(used: "DataFrame", score: Score) -> str:
     """What the figure of `strength` shows."""
     return (f"{score.label} against the share of samples whose modality shows the emotion directly, one panel per "
             "modality. Solid lines and filled marks: test, where the shortcut holds; dashed lines and hollow marks: "
-            f"shifted, where it is random. Means over {behind(model_seeds(rows, 'condition'), BARS)}.")
+            f"shifted, where it is random. Means over {behind(model_seeds(used, 'condition'), BARS)}.")
 
 
-def predictors(rows: list[Row], score: Score, name: str) -> "Figure":
-    """Score of TIE, F and z_m of the same networks, with the plain backbone's as a line."""
-    causal = [row for row in rows if row["variant"] != PLAIN]
-    backbones, variants, splits = (ordered(causal, field) for field in ("backbone", "variant", "split"))
-    looks = dict(zip(PREDICTORS, marks(list(PREDICTORS)).values(), strict=True))
-    if len(backbones) > 1:
-        figure, grid = panels(splits, backbones, 1.9, share_x=True)
-    else:  # a column of three panels would be mostly empty
-        figure, turned = panels(backbones, splits, 2.6, share_x=True)
+def predictors(rows: "DataFrame", score: Score, name: str, study: Study) -> "Figure":
+    """Score of the predictors of the same networks, with the baseline's as a line."""
+    others = rows[rows["variant"] != study.baseline]
+    backbones, variants, splits = (ordered(others, field) for field in ("backbone", "variant", "split"))
+    looks = style.marks(list(study.predictors))
+    one = len(backbones) == 1
+    if one:  # a column of three panels would be mostly empty
+        figure, turned = style.panels(backbones, splits, 2.6, share_x=True)
         grid = {(split, backbone): axes for (backbone, split), axes in turned.items()}
-    places, step = dodge(len(PREDICTORS))
+    else:
+        figure, grid = style.panels(splits, backbones, 1.9, share_x=True)
     plain_line = {"color": "#7F7F7F", "linestyle": "-", "linewidth": 1.4}
     for (split, backbone), axes in grid.items():
         here = select(rows, split=split, backbone=backbone)
         for i, variant in enumerate(variants):
-            for offset, (predictor, mark) in zip(places, looks.items(), strict=True):
-                found = score.values(select(here, variant=variant, predictor=predictor))
-                dots(axes, i + offset, found.values(), mark, step)
-        plain = summary(list(score.values(select(here, variant=PLAIN)).values()))
+            beside(axes, i, select(here, variant=variant), "predictor", looks, score)
+        plain = summary(score.values(select(here, variant=study.baseline, predictor="prediction")))
         if plain.n:
             axes.axhline(plain.mean, zorder=1, **plain_line)
-        categories(axes, variants)
-        if len(backbones) == 1:
+        style.categories(axes, variants)
+        if one:
             axes.set_title(f"{backbone}: {SPLIT_NAMES.get(split, split)}")
         if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel(f"{SPLIT_NAMES.get(split, split)}\n{score.label}" if len(backbones) > 1 else score.label)
-    handles = mark_handles({text: looks[name] for name, text in PREDICTORS.items()})
-    finish(figure, f"{name}: TIE, F and z_m of the same networks",
-           behind(model_seeds(rows)), [*handles, line_handle("plain backbone", **plain_line)])
+            axes.set_ylabel(score.label if one else f"{SPLIT_NAMES.get(split, split)}\n{score.label}")
+    handles = style.mark_handles({study.predictors[predictor]: mark for predictor, mark in looks.items()})
+    style.finish(figure, f"{name}: predictors of the same networks", behind(model_seeds(rows)),
+                 [*handles, style.line_handle(study.baseline, **plain_line)])
     return figure
 
 
-def predictors_caption(rows: list[Row], score: Score) -> str:
+def predictors_caption(rows: "DataFrame", score: Score, study: Study) -> str:
     """What the figure of `predictors` shows."""
-    return (f"{score.label} of three predictors of one trained network: TIE, from which the direct effects are "
-            "subtracted, the fused logits F, and the logits z_m of its backbone. Grey line: mean of the plain backbone "
-            f"trained alone. Mark: mean over {behind(model_seeds(rows))}.")
+    return (f"{score.label} of the predictors of one trained network: {', '.join(study.predictors.values())}. Grey "
+            f"line: mean of {study.baseline}. Mark: mean over {behind(model_seeds(rows))}.")

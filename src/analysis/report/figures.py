@@ -5,11 +5,15 @@ import re
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from src.analysis.records import TRIVIAL, Study, in_order
+from src.analysis.records import Study, ordered
 from src.analysis.report import charts_modalities, charts_models, charts_scores
 from src.analysis.report.style import STYLE, Drawing, marks
 from src.runtime import atomic_file
+
+if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
+    from matplotlib.figure import Figure
 
 DPI = 144  # one and a half times what the report shows them at, for sharp screens and paper
 
@@ -30,8 +34,8 @@ def save_figures(study: Study, folder: Path) -> list[FigureFile]:
     """Draw and save every figure that the study has data for, in the order of the report."""
     import matplotlib
 
-    models = [*(row["variant"] for row in study.rows), *(run.variant for run in study.runs)]
-    looks = marks([name for name in in_order("variant", models) if name != TRIVIAL])  # the same in every figure
+    variants = [*ordered(study.rows, "variant"), *(run.variant for run in study.runs)]
+    looks = marks(list(dict.fromkeys(variants)))  # the same in every figure
     files: list[FigureFile] = []
     with matplotlib.rc_context(STYLE):
         for drawing in chain(*(charts.drawings(study, looks)
@@ -46,6 +50,7 @@ def _save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
 
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
     buffer = io.BytesIO()
+    _settle(drawing.figure)
     drawing.figure.savefig(buffer, format="png", dpi=DPI)
     # The figures have few colours: a palette makes them a third as large, and the report embeds all of them.
     small = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
@@ -54,6 +59,14 @@ def _save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
     with atomic_file(svg) as file:
         drawing.figure.savefig(file, format="svg", metadata={"Date": None})
     return FigureFile(name, drawing.section, drawing.title, drawing.caption, png, svg)
+
+
+def _settle(figure: "Figure") -> None:
+    """Lay a figure out, and round the places of its panels: their last bits differ from one process to the next."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position([round(edge, 6) for edge in axes.get_position().bounds])
 
 
 def _plain(*words: str) -> str:

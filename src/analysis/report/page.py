@@ -85,7 +85,7 @@ def _what_was_run(study: Study) -> str:
                       _words(sorted({run.seed for run in found})), str(len(found)),
                       _duration(sum(run.seconds for run in found))])
     total = f"{len(runs)} runs, {_duration(sum(run.seconds for run in runs))} of training in all (one after the other)."
-    if len({row["selection"] for row in study.rows}) > 1:
+    if study.rows["selection"].nunique() > 1:
         total += f" Figures show the checkpoints of {study.selection}."
     facts = [("git revision", [run.versions.get("git") or "unknown" for run in runs])]
     names = dict.fromkeys(name for run in runs for name in run.versions if name != "git")

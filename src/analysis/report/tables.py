@@ -1,23 +1,28 @@
 """The tables of a study, as cells of text."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
-from src.analysis.records import PLAIN, TRIVIAL, Row, Score, Study, by_seed, grouped, ordered, place_name, select
-from src.analysis.statistics import Difference, holm, paired_difference, summary
-from src.datasets.synthetic import CLASSES
+from src.analysis.records import TRIVIAL, Study, models, ordered, place_name, select
+from src.analysis.report.cells import INTERVALS, defined_seeds, difference_cell, mean_cell
+from src.analysis.statistics import compared, holm
 from src.structures import MODALITIES
 from src.tasks import TASKS, Classes
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 Table = tuple[str, str, list[list[str]]]  # caption, footnote, rows of cells; the first row is the header
-Model = tuple[str, str]  # backbone, variant
+Column = Mapping[str, Any]  # fields that select a column's rows, and that mark
+ByModel = Mapping[tuple[str, str], "DataFrame"]  # (backbone, variant) -> rows, one per seed
 
 SCORES = "test scores"
+COMPARED = "compared"  # marks a column that is followed by its difference to the baseline
 # The paper's own figures, all that are known of it (its abstract): dataset, backbone -> metric, percent.
 PAPER = {("iemocap", "mult"): ("accuracy_mean", 83.4), ("mosei_senti", "mult"): ("acc7", 50.1),
          ("mosei_senti", "pmr"): ("acc7", 48.8), ("mosei_senti", "dmd"): ("acc7", 48.8)}
-NOTE = ("Mean +- standard deviation over n seeds; in brackets the 95 % bootstrap interval (over seeds) of the paired "
-        "difference to plain, then p of the paired t-test, adjusted by Holm within its column.")
+NOTE = f"{INTERVALS}; then p of the paired t-test over seeds, adjusted by Holm within its column."
 
 
 def study_tables(study: Study) -> list[Table]:
@@ -25,12 +30,15 @@ def study_tables(study: Study) -> list[Table]:
     found = []
     for (dataset, condition), rows in study.places().items():
         name, exact = place_name(dataset, condition), study.measure[dataset]
-        found.append(_scores(f"{name}: {exact}, {SCORES}", dataset, rows, _score_columns(rows, exact)))
-        found.append(_predictors(f"{name}: TIE, F and z_m of the same networks ({exact})", rows, exact))
-        found.append(_columns(f"{name}: missing modalities, zero fill, test ({exact})", rows, _missing_columns(exact)))
-        found.append(_columns(f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS))
+        if not ordered(rows, "variant"):
+            continue
+        found.append(_scores(study, f"{name}: {exact}, {SCORES}", dataset, rows))
+        found.append(_predictors(study, f"{name}: predictors of the same networks ({exact})", rows, exact))
+        found.append(_columns(study, f"{name}: missing modalities, zero fill, test ({exact})", rows,
+                              _missing_columns(rows, exact)))
+        found.append(_columns(study, f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS))
         if dataset == "synthetic":
-            found.append(_distances(f"{name}: distance to the known right answer, test", rows, exact))
+            found.append(_distances(study, f"{name}: distance to the known right answer, test", rows, exact))
     return [table for table in found if len(table[2]) > 1]
 
 
@@ -39,11 +47,7 @@ def score_tables(study: Study) -> list[Table]:
     return [table for table in study.tables if table[0].endswith(SCORES)]
 
 
-COMPARED = "compared"  # marks a column that is followed by its difference to plain
-Column = Mapping[str, object]  # fields that select a column's rows, and that mark
-
-
-def _score_columns(rows: list[Row], exact: str) -> dict[str, Column]:
+def _score_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
     """The main score on every test split, or where there is one split only, all headline metrics on it."""
     splits = ordered(rows, "split")
     if len(splits) > 1:
@@ -52,15 +56,16 @@ def _score_columns(rows: list[Row], exact: str) -> dict[str, Column]:
     return {metric: {"split": splits[0], "measure": metric} for metric in headline}
 
 
-def _missing_columns(exact: str) -> dict[str, Column]:
+def _missing_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
     place = {"split": "test", "analysis": "missing_zero"}
     spread = place | {"measure": "drop_std", COMPARED: True}
-    settings = {letters or "all present": place | {"setting": letters, "measure": exact}
+    settings = {f"without {letters}" if letters else "all present": place | {"setting": letters, "measure": exact}
                 for letters in ("", "t", "a", "v", "ta", "tv", "av")}
-    return {**{name if name == "all present" else f"without {name}": wanted for name, wanted in settings.items()},
-            "std of drops, single": spread | {"setting": "single"},
-            "std of drops, all six": spread | {"setting": "all"},
-            "random, area": place | {"analysis": "random_missing", "setting": "area", "measure": exact, COMPARED: True}}
+    realised = select(rows, analysis="random_missing", measure="realised_rate")["value"].max()
+    area = "random, area" + ("" if math.isnan(realised) else f" (to {100 * realised:.0f} % really missing)")
+    return settings | {
+        "std of drops, single": spread | {"setting": "single"}, "std of drops, all six": spread | {"setting": "all"},
+        area: place | {"analysis": "random_missing", "setting": "area", "measure": exact, COMPARED: True}}
 
 
 CONTRIBUTIONS = {
@@ -71,139 +76,104 @@ CONTRIBUTIONS = {
        for name in MODALITIES}}
 
 
-def _scores(caption: str, dataset: str, rows: list[Row], columns: Mapping[str, Column]) -> Table:
+def _scores(study: Study, caption: str, dataset: str, rows: "DataFrame") -> Table:
     """The table of test scores, with the trivial predictor above and the paper's figure beside."""
-    wanted = {name: {COMPARED: True, "analysis": "test", "setting": "", **column} for name, column in columns.items()}
-    caption, note, (head, *body) = _columns(caption, rows, wanted)
+    wanted = {name: {COMPARED: True, "analysis": "test", "setting": "", **column}
+              for name, column in _score_columns(rows, study.measure[dataset]).items()}
+    caption, note, (head, *body) = _columns(study, caption, rows, wanted)
     trivial = ["-", TRIVIAL, "-"]
-    for column in wanted.values():
-        found = by_seed(select(rows, variant=TRIVIAL, **_fields(column)))
-        trivial += [_mean(found, str(column["measure"])), "-"]
+    for name, column in wanted.items():
+        if name in head:
+            trivial += [mean_cell(select(rows, variant=TRIVIAL, **_fields(column)), column["measure"]), "-"]
     paper = ["paper", "-"]
     for line in body:
         metric, value = PAPER.get((dataset, line[0]), ("", None))
-        paper.append(f"{metric} {value}" if value and line[1] != PLAIN else "-")
-    lines = [head, trivial, *body]
-    return caption, note, [[*line, cell] for line, cell in zip(lines, paper, strict=True)]
+        paper.append(f"{metric} {value}" if value and line[1] != study.baseline else "-")
+    return caption, note, [[*line, cell] for line, cell in zip([head, trivial, *body], paper, strict=True)] * bool(body)
 
 
-def _fields(column: Column) -> dict[str, object]:
+def _fields(column: Column) -> dict[str, Any]:
     """The part of a column that selects rows."""
     return {name: value for name, value in column.items() if name != COMPARED}
 
 
-def _columns(caption: str, rows: list[Row], columns: Mapping[str, Column]) -> Table:
-    """One line per backbone and variant; marked columns are followed by their paired difference to plain."""
-    own = select(rows, predictor="prediction")
-    values = {name: {model: by_seed(select(found, **_fields(column))) for model, found in _models(own).items()}
+def _columns(study: Study, caption: str, rows: "DataFrame", columns: Mapping[str, Column]) -> Table:
+    """One line per backbone and variant; marked columns are followed by their paired difference to the baseline."""
+    own = _by_model(select(rows, predictor="prediction"))
+    picked = {name: {model: select(found, **_fields(column)) for model, found in own.items()}
               for name, column in columns.items()}
-    return _compared(caption, values, {name: str(column["measure"]) for name, column in columns.items()},
+    return _compared(study, caption, picked, {name: column["measure"] for name, column in columns.items()},
                      [name for name, column in columns.items() if COMPARED in column])
 
 
-def _compared(caption: str, values: Mapping[str, Mapping[Model, dict[int, float]]], measures: Mapping[str, str],
-              compared: Collection[str]) -> Table:
-    """Cells from column -> model -> seed -> value."""
-    values = {name: by_model for name, by_model in values.items() if any(by_model.values())}
-    if not values:
+def _compared(study: Study, caption: str, picked: Mapping[str, ByModel], measures: Mapping[str, str],
+              marked: Collection[str]) -> Table:
+    """Cells from column -> model -> rows."""
+    picked = {name: by_model for name, by_model in picked.items() if any(map(len, by_model.values()))}
+    if not picked:
         return caption, "", [[]]
-    models = list(next(iter(values.values())))
     head = ["backbone", "variant", "n"]
-    lines = {model: [*model, str(max(_seeds(by_model[model]) for by_model in values.values()))] for model in models}
-    for name, by_model in values.items():
-        head += [name, "difference to plain"] if name in compared else [name]
-        differences = {model: _difference(by_model[model], by_model.get((model[0], PLAIN), {}))
-                       for model in models if model[1] != PLAIN}
-        adjusted = dict(zip(differences, holm([d.p if d else math.nan for d in differences.values()]), strict=True))
+    lines = {model: [*model, str(max(defined_seeds(by_model[model]) for by_model in picked.values()))]
+             for model in next(iter(picked.values()))}
+    for name, by_model in picked.items():
+        head += [name, f"difference to {study.baseline}"] if name in marked else [name]
+        differences = {model: compared(own, by_model[model[0], study.baseline]) for model, own in by_model.items()
+                       if model[1] != study.baseline and (model[0], study.baseline) in by_model}
+        adjusted = dict(zip(differences, holm([found.p for found in differences.values()]), strict=True))
         for model, line in lines.items():
-            line.append(_mean(by_model[model], measures[name]))
-            if name in compared:
-                line.append(_difference_cell(differences.get(model), adjusted.get(model, math.nan), measures[name],
+            line.append(mean_cell(by_model[model], measures[name]))
+            if name in marked:
+                line.append(difference_cell(differences.get(model), adjusted.get(model, math.nan), measures[name],
                                              len(by_model[model])))
     return caption, NOTE, [head, *lines.values()]
 
 
-def _predictors(caption: str, rows: list[Row], exact: str) -> Table:
-    """TIE against F and z_m inside each causal model, seed by seed."""
-    lines = [["backbone", "variant", "split", "n", "TIE", "F", "z_m", "TIE - F", "TIE - z_m", "decisions unlike z_m"]]
-    for model, own in _models(select(rows, analysis="test", method="causal")).items():
-        for split in ordered(own, "split"):
-            tie, fused, alone = (by_seed(select(own, split=split, measure=exact, predictor=predictor))
-                                 for predictor in ("prediction", "fused", "backbone"))
-            if not fused:
-                continue  # a checkpoint of another selection, of which only the prediction is known
-            unlike = by_seed(select(own, split=split, measure="differs_from_backbone", predictor="prediction"))
-            lines.append([*model, split, str(_seeds(tie)), *(_mean(values, exact) for values in (tie, fused, alone)),
-                          *(_difference_cell(_difference(tie, other), math.nan, exact, len(tie))
-                            for other in (fused, alone)),
-                          _mean(unlike, exact)])
-    note = ("Mean +- standard deviation over n seeds, and the paired differences with their 95 % bootstrap interval. "
-            "An additive fusion (tanh) makes TIE and z_m differ by a constant, so they never decide unlike.")
-    return caption, note, lines
+def _predictors(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table:
+    """The prediction against the other predictors inside each model that has them, seed by seed."""
+    tests = models(select(rows, analysis="test"))
+    present = tests["predictor"].unique()
+    names = list(dict.fromkeys([*(name for name in study.predictors if name in present), *present]))
+    words = [study.predictors.get(name, name).partition(" (")[0] for name in names]
+    lines = [["backbone", "variant", "split", "n", *words, *(f"{words[0]} - {word}" for word in words[1:]),
+              "decisions unlike z_m"]] if words else []
+    for model, found in _by_model(tests).items():
+        for split in ordered(found, "split"):
+            own = select(found, split=split, measure=exact)
+            if own["predictor"].nunique() < 2:
+                continue  # nothing to compare, as in a model that is its backbone
+            first, *others = (select(own, predictor=name) for name in names)
+            unlike = select(found, split=split, measure="differs_from_backbone", predictor="prediction")
+            means = [mean_cell(one, exact) for one in (first, *others)]
+            differences = [difference_cell(compared(first, other), math.nan, exact, len(first)) for other in others]
+            lines.append([*model, split, str(defined_seeds(first)), *means, *differences, mean_cell(unlike, exact)])
+    return caption, (f"{INTERVALS}. An additive fusion (tanh) makes TIE and z_m differ by a constant, so they never "
+                     "decide unlike."), lines
 
 
-def _distances(caption: str, rows: list[Row], exact: str) -> Table:
+def _distances(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table:
     """How far a model is from the one that uses all modalities together and nothing else.
 
-    No proper subset of the modalities tells anything about the emotion, so without any of them accuracy should be
-    chance; and each modality should contribute a third of the worth of 3 that a right answer has.
+    No proper subset of the modalities tells anything about the emotion, so without any of them accuracy should be that
+    of the trivial predictor; and each modality should contribute a third of the worth of 3 that a right answer has.
     """
-    own = select(rows, predictor="prediction", split="test")
-    chance: dict[Model, dict[int, float]] = {}
-    shapley: dict[Model, dict[int, float]] = {}
-    for model, found in _models(own).items():
-        removed = select(found, analysis="missing_zero", setting=("t", "a", "v", "ta", "tv", "av"), measure=exact)
-        values = select(found, analysis="contribution", measure="shapley")
-        chance[model] = {seed: sum(abs(row["value"] - 1 / CLASSES) for row in same) / len(same)
-                         for (seed,), same in grouped(removed, "seed").items()}
-        shapley[model] = {seed: sum(abs(row["value"] - 1) for row in same)
-                          for (seed,), same in grouped(values, "seed").items()}
-    names = {"accuracy with modalities missing to chance, mean": chance, "Shapley values to 1, sum": shapley}
-    return _compared(caption, names, dict(zip(names, (exact, "shapley"), strict=True)), names)
+    trivial = select(rows, variant=TRIVIAL, split="test", measure=exact)["value"]
+    own = _by_model(select(rows, predictor="prediction", split="test"))
+    removed = {model: select(found, analysis="missing_zero", setting=("t", "a", "v", "ta", "tv", "av"), measure=exact)
+               for model, found in own.items()}
+    worth = {model: select(found, analysis="contribution", measure="shapley") for model, found in own.items()}
+    chance = float(trivial.iloc[0]) if len(trivial) else math.nan
+    picked = {"accuracy with modalities missing to the trivial one, mean":
+              {model: _distance(found, chance, "mean") for model, found in removed.items()},
+              "Shapley values to 1, sum": {model: _distance(found, 1, "sum") for model, found in worth.items()}}
+    return _compared(study, caption, picked, dict(zip(picked, (exact, "shapley"), strict=True)), picked)
 
 
-def _models(rows: Iterable[Row]) -> dict[Model, list[Row]]:
+def _distance(rows: "DataFrame", to: float, how: str) -> "DataFrame":
+    """Mean or sum of the distances of values to a number, by seed."""
+    found = rows.assign(value=(rows["value"] - to).abs()).groupby("seed", as_index=False)["value"].agg(how)
+    return found.assign(bits="")
+
+
+def _by_model(rows: "DataFrame") -> ByModel:
     """(backbone, variant) -> rows, in the order of all tables."""
-    rows = [row for row in rows if row["variant"] != TRIVIAL]
-    found = grouped(rows, "backbone", "variant")
-    backbones, variants = ordered(rows, "backbone"), ordered(rows, "variant")
-    return {key: found[key] for key in sorted(found, key=lambda k: (backbones.index(k[0]), variants.index(k[1])))}
-
-
-def _difference(values: dict[int, float], plain: dict[int, float]) -> Difference | None:
-    """Paired over the seeds that both have."""
-    seeds = sorted(values.keys() & plain.keys())
-    return paired_difference([values[s] for s in seeds], [plain[s] for s in seeds]) if seeds else None
-
-
-def _seeds(values: dict[int, float]) -> int:
-    """How many seeds have a value that is defined."""
-    return summary(list(values.values())).n
-
-
-def _mean(values: dict[int, float], measure: str) -> str:
-    """Mean and deviation; says how many seeds are behind it where some have no value."""
-    found = summary(list(values.values()))
-    number = _number(found.mean, measure)
-    cell = number if found.n < 2 else f"{number} +- {_number(found.std, measure)}"
-    return cell if found.n in (0, len(values)) else f"{cell} (n {found.n})"
-
-
-def _difference_cell(found: Difference | None, adjusted: float, measure: str, seeds: int) -> str:
-    """A difference over at most `seeds` seeds, and its interval and p where there are any."""
-    if found is None or not found.n:
-        return "-"
-    if found.n == 1:
-        return f"{_number(found.mean, measure, '+')} (one seed, no interval)"
-    mean, low, high = (_number(value, measure, "+") for value in (found.mean, found.low, found.high))
-    cell = f"{mean} [{low}, {high}]" + (f" (n {found.n})" if found.n < seeds else "")
-    if math.isnan(adjusted):
-        return cell
-    return f"{cell} p {adjusted:.3f}" if adjusted >= 0.001 else f"{cell} p < 0.001"
-
-
-def _number(value: float, measure: str, sign: str = "") -> str:
-    """Shares in percent."""
-    if math.isnan(value):
-        return "-"
-    return f"{value:{sign}.3f}" if measure == "shapley" or not Score(measure).share else f"{100 * value:{sign}.1f}"
+    return dict(iter(models(rows).groupby(["backbone", "variant"], observed=True)))

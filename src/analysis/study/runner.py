@@ -1,35 +1,25 @@
-"""The runs of a study: training and measuring them, several at a time."""
+"""The runs of a study that have to be trained, several at a time."""
 
-import hashlib
-import json
-import multiprocessing
 import os
 import shlex
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from multiprocessing import resource_tracker
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from src.analysis.measures import VERSION, measure, samples
 from src.analysis.study.grid import Job
-from src.analysis.study.stored import find_finished as find_finished
 from src.analysis.study.stored import finished
-from src.analysis.trained import load_trained
 from src.build import build_data
-from src.checkpoint import LAST, RESULTS, number, read_json, run_folder, without_nan, write_json
+from src.checkpoint import LAST, RESULTS, run_folder
 from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
-from src.process import LIFELINE, blocked
-from src.runtime import ROOT, resolve_device, sweep
-from src.streams import safe
+from src.process import LIFELINE
+from src.runtime import ROOT
 from src.structures import InputError
+
+THREADS = "OMP_NUM_THREADS"  # environment variable
 
 
 def say(text: str) -> None:
@@ -40,8 +30,8 @@ def say(text: str) -> None:
 class Progress:
     """Prints a line per finished piece of work, with the time that is left at the pace so far."""
 
-    def __init__(self, what: str, total: int, workers: int) -> None:
-        self.what, self.total, self.workers = what, total, workers
+    def __init__(self, what: str, total: int) -> None:
+        self.what, self.total = what, total
         self.done, self.began = 0, time.monotonic()
 
     def step(self, text: str) -> None:
@@ -55,8 +45,8 @@ class Progress:
 class Runner:
     """Brings every job of a study to a finished run."""
 
-    def __init__(self, options: StudyOptions, extra: Iterable[str]) -> None:
-        self.options, self.extra = options, tuple(extra)
+    def __init__(self, options: StudyOptions) -> None:
+        self.options = options
         self._sha256: dict[str, str] = {}
         self._stopping = threading.Event()
         self._lifeline = -1  # the end of a pipe that every run inherits
@@ -69,17 +59,26 @@ class Runner:
         return self._sha256[key]
 
     def command(self, job: Job) -> list[str]:
-        """The words of the main.py command of a run; its name tells the settings and the data apart."""
-        digest = job.fingerprint(self.sha256(job))[:8]
-        return ["main.py", *job.arguments, f"--device={self.options.device}", f"--name={self.options.name}-{digest}",
+        """The words of the main.py command of a run."""
+        return ["main.py", *job.arguments, f"--device={self.options.device}", f"--name={self.name(job)}",
                 f"--checkpoint_path={self.options.checkpoint_path}"]
+
+    def name(self, job: Job) -> str:
+        """A name that tells the settings and the data of a run apart."""
+        return f"{self.options.name}-{job.fingerprint(self.sha256(job))[:8]}"
+
+    def folder(self, job: Job) -> Path:
+        """Where main.py puts the run of a job."""
+        place = InferenceOptions(dataset=job.config.run.dataset, name=self.name(job), seed=job.seed,
+                                 checkpoint_path=self.options.checkpoint_path)
+        return run_folder(place, job.backbone, job.config.run.method)
 
     def train(self, missing: list[Job]) -> None:
         """Train all jobs, `--jobs` at a time; a run that was cut off continues. No run outlives this process.
 
         Raises InputError with the first message of a failed run once all others are done.
         """
-        progress = Progress("run", len(missing), self.options.jobs)
+        progress = Progress("run", len(missing))
         failed = []
         self._stopping.clear()
         self._lifeline, ours = os.pipe()
@@ -133,100 +132,10 @@ class Runner:
         say(f"python {shlex.join(words)}")
         done = subprocess.run([sys.executable, ROOT / words[0], *words[1:]], cwd=Path.cwd(), text=True,
                               capture_output=True, errors="replace", pass_fds=(self._lifeline,),
-                              env=os.environ | {"OMP_NUM_THREADS": str(threads(self.options)),
-                                                LIFELINE: str(self._lifeline)})
+                              env=os.environ | {LIFELINE: str(self._lifeline)} | threads(self.options))
         return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no message"])[-1]
 
-    def folder(self, job: Job) -> Path:
-        """Where main.py puts the run of a job."""
-        name = next(word.partition("=")[2] for word in self.command(job) if word.startswith("--name="))
-        place = InferenceOptions(dataset=job.config.run.dataset, name=name, seed=job.seed,
-                                 checkpoint_path=self.options.checkpoint_path)
-        return run_folder(place, job.backbone, job.config.run.method)
 
-
-def threads(options: StudyOptions) -> int:
-    """Processor threads of each of `--jobs` processes."""
-    return max(1, len(os.sched_getaffinity(0)) // options.jobs)
-
-
-def measure_all(places: Mapping[Path, InferenceOptions], with_samples: set[Path],
-                options: StudyOptions) -> dict[Path, dict[str, Any]]:
-    """Rows (and, where wanted, samples) of every run's selected checkpoint; measured once and kept in its folder.
-
-    `places` says for every folder where its data lies now.
-    """
-    progress = Progress("measured", len(places), options.jobs)
-    found = {}
-    context = multiprocessing.get_context("spawn")
-    if not sys.warnoptions:
-        os.environ["PYTHONWARNINGS"] = "ignore"  # also of the processes that are started here
-    resource_tracker.ensure_running()  # it would let signals through again
-    with ProcessPoolExecutor(options.jobs, context, _worker, (threads(options),)) as pool:
-        try:
-            with blocked():  # inherited by the workers, which are started here
-                futures: dict[Future, Path] = {
-                    pool.submit(measured, folder, folder in with_samples, options, place): folder
-                    for folder, place in places.items()}
-            for future in as_completed(futures):
-                found[futures[future]] = future.result()
-                progress.step(str(futures[future]))
-        except KeyboardInterrupt:
-            for worker in multiprocessing.active_children():
-                worker.kill()
-            raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    return found
-
-
-def _worker(count: int) -> None:
-    """Make a new process one that measures: silent, and gone when the study is."""
-    torch.set_num_threads(count)
-    sys.stdout, sys.stderr = safe(sys.stdout), safe(sys.stderr)
-    threading.Thread(target=_end_with_study, daemon=True).start()
-
-
-def _end_with_study() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def measured(folder: Path, with_samples: bool, options: StudyOptions, place: InferenceOptions) -> dict[str, Any]:
-    """What `measure` finds for one checkpoint, from the file beside it where that was made from the same checkpoint."""
-    checkpoint, stored = (folder / name.format(options.selection) for name in ("{}.pt", "measures_{}.json"))
-    with checkpoint.open("rb") as file:
-        key = {"version": VERSION, "checkpoint": hashlib.sha256(file.read()).hexdigest()}
-    sweep(folder)
-    content = _stored(stored)
-    asked = content.get("key") == key and all(set(getattr(options, name)) <= set(content[name]) for name in
-                                              ("analyses", "fills"))
-    if asked and (content["samples"] or not with_samples):
-        return content
-    _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
-    content = {"key": key, "analyses": options.analyses, "fills": options.fills,
-               "rows": measure(trained, options.analyses, options.fills),
-               "samples": samples(trained) if with_samples else []}
-    write_json(stored, content | {"sha256": _digest(content)})
-    return _stored(stored)  # as the next study will find it, so that both say the same
-
-
-def _stored(path: Path) -> dict[str, Any]:
-    """Earlier measurements, or nothing where they are missing or were changed since: they can be made again."""
-    try:
-        content = read_json(path)
-        if type(content) is not dict or content.pop("sha256", "") != _digest(content):
-            return {}
-        for row in content["rows"]:
-            row["value"] = number(row["value"])
-        for sample in content["samples"]:
-            sample["effects"] = {name: [list(map(number, values)) for values in effects]
-                                 for name, effects in sample["effects"].items()}
-    except (InputError, RecursionError, AttributeError, KeyError, TypeError, ValueError, OverflowError):
-        return {}
-    return content
-
-
-def _digest(content: dict[str, Any]) -> str:
-    """sha256 of measurements, the same before and after saving."""
-    return hashlib.sha256(json.dumps(without_nan(content), sort_keys=True).encode()).hexdigest()
+def threads(options: StudyOptions) -> dict[str, str]:
+    """The environment variable that shares the cores out among `--jobs` processes; none where the user has set it."""
+    return {} if os.environ.get(THREADS) else {THREADS: str(max(1, len(os.sched_getaffinity(0)) // options.jobs))}

@@ -2,9 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from src.analysis.statistics import holm, paired_difference, summary
+from src.analysis.statistics import (
+    FEWEST_SAMPLES,
+    holm,
+    packed,
+    paired_difference,
+    sample_interval,
+    summary,
+    unpacked,
+)
 
 
 def test_summary_by_hand():
@@ -12,32 +21,63 @@ def test_summary_by_hand():
     assert (found.mean, found.n) == (3, 3) and found.std == pytest.approx(7 ** 0.5)  # (4 + 1 + 9) / 2
 
 
-def test_one_seed_has_no_spread_no_interval_and_no_test():
-    assert math.isnan(summary([0.5]).std)
-    found = paired_difference([0.7], [0.5])
-    assert found.mean == pytest.approx(0.2) and found.n == 1
+@pytest.mark.parametrize("differences", [[0.2], [0.1, 0.3]])
+def test_fewer_than_three_seeds_have_no_interval_and_no_test(differences):
+    found = paired_difference(differences)
+    assert found.mean == pytest.approx(0.2) and found.n == len(differences)
     assert math.isnan(found.low) and math.isnan(found.high) and math.isnan(found.p)
+    assert math.isnan(summary([0.5]).std)
 
 
-def test_the_interval_of_two_seeds_spans_their_two_differences():
-    # Resampled means are 1, 2 or 3 with chances 1/4, 1/2, 1/4, so both tails of 2.5 % lie inside the outer values.
-    found = paired_difference([11, 23], [10, 20])
-    assert (found.mean, found.low, found.high) == (2, 1, 3)
-
-
-def test_the_p_value_is_that_of_the_paired_t_test():
-    # Differences 1, 2, 3: t = 2 / (1 / sqrt 3) = 3.4641 with two degrees of freedom, where p = 1 - t / sqrt(t^2 + 2).
-    found = paired_difference([1, 2, 3], [0, 0, 0])
+def test_interval_and_p_are_those_of_the_paired_t_test():
+    # 1, 2, 3 have mean 2 and standard error 1 / sqrt 3; t is 4.3027 at 97.5 % with two degrees of freedom, and
+    # t = 2 sqrt 3 has p = 1 - t / sqrt(t^2 + 2).
+    found = paired_difference([1, 2, 3])
+    assert (found.low, found.high) == pytest.approx((2 - 4.302653 / 3 ** 0.5, 2 + 4.302653 / 3 ** 0.5))
     assert found.p == pytest.approx(1 - 12 ** 0.5 / 14 ** 0.5)
 
 
-def test_pairing_takes_away_what_the_seeds_share():
-    found = paired_difference([10.5, 90.6, 50.4], [10, 90, 50])
-    assert found.low > 0.3 and found.high < 0.7
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_the_interval_of_normal_differences_covers_their_mean_as_often_as_it_says(n):
+    draws = np.random.default_rng(n).normal(0.3, 1.0, size=(1000, n))
+    found = [paired_difference(row) for row in draws]
+    # The standard error of a share of 0.95 among 1000 is 0.007.
+    assert np.mean([one.low <= 0.3 <= one.high for one in found]) == pytest.approx(0.95, abs=0.02)
 
 
-def test_equal_differences_allow_no_t_test_and_no_difference_is_no_evidence():
-    assert math.isnan(paired_difference([2, 3], [1, 2]).p) and paired_difference([1, 2], [1, 2]).p == 1
+def test_equal_differences_allow_no_interval_and_no_difference_is_no_evidence():
+    found, none = paired_difference([1, 1, 1]), paired_difference([0, 0, 0])
+    assert math.isnan(found.low) and math.isnan(found.p) and math.isnan(none.low) and none.p == 1
+
+
+def test_the_interval_over_samples_is_that_of_a_share():
+    # 60 of 100 samples gain 1: the standard error is sqrt(0.6 * 0.4 / 100) = 0.049, and 1.96 of it 0.096.
+    low, high = sample_interval(np.repeat([1.0, 0.0], [60, 40]))
+    assert (low, high) == pytest.approx((0.6 - 0.096, 0.6 + 0.096), abs=0.006)
+    assert sample_interval(np.repeat([1.0, 0.0], [60, 40])) == (low, high)
+
+
+def test_the_interval_over_samples_covers_as_often_as_it_says():
+    draws = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], size=(500, 200), p=(0.1, 0.7, 0.2))
+    found = [sample_interval(row) for row in draws]
+    assert np.mean([low <= 0.1 <= high for low, high in found]) == pytest.approx(0.95, abs=0.03)
+
+
+def test_few_samples_have_no_interval():
+    assert math.isnan(sample_interval(np.ones(FEWEST_SAMPLES - 1))[0])
+    assert sample_interval(np.ones(FEWEST_SAMPLES)) == (1, 1)
+
+
+def test_correctness_is_packed_into_hexadecimal_digits_and_back():
+    correct = [True, False, False, True, False, True, False, False, True]
+    assert packed(correct) == "9x9480"  # 1001 0100 1
+    assert unpacked("9x9480").tolist() == correct and unpacked("0x").size == 0
+
+
+@pytest.mark.parametrize("text", ["", "x", "9x94", "9x948", "ax94", "-1x", "9xzz00"])
+def test_text_that_is_no_correctness_is_refused(text):
+    with pytest.raises(ValueError):
+        unpacked(text)
 
 
 def test_holm_by_hand():
@@ -50,10 +90,9 @@ def test_holm_by_hand():
 def test_seeds_without_a_value_do_not_count():
     found = summary([1.0, math.nan, 3.0])
     assert (found.mean, found.n) == (2, 2)
-    found = paired_difference([1, math.nan, 3], [0, 1, math.nan])
-    assert (found.mean, found.n) == (1, 1) and math.isnan(found.low)
+    assert paired_difference([1, math.nan, math.nan]).n == 1
 
 
 def test_no_value_at_all_has_no_mean():
     assert math.isnan(summary([math.nan]).mean) and summary([]).n == 0
-    assert math.isnan(paired_difference([math.nan], [1]).mean)
+    assert math.isnan(paired_difference([math.nan]).mean)

@@ -1,0 +1,108 @@
+"""What is measured on the runs of a study, several at a time; measured once, and kept beside each checkpoint."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from src.analysis.measures import VERSION, measure, samples
+from src.analysis.study.runner import Progress, threads
+from src.analysis.trained import load_trained
+from src.checkpoint import number, read_json, without_nan, write_json
+from src.options import InferenceOptions, StudyOptions
+from src.process import blocked
+from src.runtime import resolve_device, sweep
+from src.streams import safe
+from src.structures import InputError
+
+
+def measure_all(places: Mapping[Path, InferenceOptions], with_samples: set[Path],
+                options: StudyOptions) -> dict[Path, dict[str, Any]]:
+    """Rows (and, where wanted, samples) of every run's selected checkpoint; measured once and kept in its folder.
+
+    `places` says for every folder where its data lies now.
+    """
+    progress = Progress("measured", len(places))
+    found = {}
+    context = multiprocessing.get_context("spawn")
+    if not sys.warnoptions:
+        os.environ["PYTHONWARNINGS"] = "ignore"  # also of the processes that are started here
+    resource_tracker.ensure_running()  # it would let signals through again
+    with ProcessPoolExecutor(options.jobs, context, _worker, tuple(threads(options).values())) as pool:
+        try:
+            with blocked():  # inherited by the workers, which are started here
+                futures: dict[Future, Path] = {
+                    pool.submit(measured, folder, folder in with_samples, options, place): folder
+                    for folder, place in places.items()}
+            for future in as_completed(futures):
+                found[futures[future]] = future.result()
+                progress.step(str(futures[future]))
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return found
+
+
+def _worker(count: str = "") -> None:
+    """Make a new process one that measures, with a count of threads: silent, and gone when the study is."""
+    if count:
+        torch.set_num_threads(int(count))
+    sys.stdout, sys.stderr = safe(sys.stdout), safe(sys.stderr)
+    threading.Thread(target=_end_with_study, daemon=True).start()
+
+
+def _end_with_study() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def measured(folder: Path, with_samples: bool, options: StudyOptions, place: InferenceOptions) -> dict[str, Any]:
+    """What `measure` finds for one checkpoint, from the file beside it where that was made from the same checkpoint."""
+    checkpoint, stored = (folder / name.format(options.selection) for name in ("{}.pt", "measures_{}.json"))
+    with checkpoint.open("rb") as file:
+        key = {"version": VERSION, "checkpoint": hashlib.sha256(file.read()).hexdigest()}
+    sweep(folder)
+    content = _stored(stored)
+    asked = content.get("key") == key and all(set(getattr(options, name)) <= set(content[name]) for name in
+                                              ("analyses", "fills"))
+    if asked and (content["samples"] or not with_samples):
+        return content
+    _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
+    content = {"key": key, "analyses": options.analyses, "fills": options.fills,
+               "rows": measure(trained, options.analyses, options.fills),
+               "samples": samples(trained) if with_samples else []}
+    write_json(stored, content | {"sha256": _digest(content)})
+    return _stored(stored)  # as the next study will find it, so that both say the same
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """Earlier measurements, or nothing where they are missing or were changed since: they can be made again."""
+    try:
+        content = read_json(path)
+        if type(content) is not dict or content.pop("sha256", "") != _digest(content):
+            return {}
+        for row in content["rows"]:
+            row["value"] = number(row["value"])
+        for sample in content["samples"]:
+            sample["effects"] = {name: [list(map(number, values)) for values in effects]
+                                 for name, effects in sample["effects"].items()}
+    except (InputError, RecursionError, AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return {}
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """sha256 of measurements, the same before and after saving."""
+    return hashlib.sha256(json.dumps(without_nan(content), sort_keys=True).encode()).hexdigest()

@@ -161,7 +161,7 @@ def test_the_tables_of_missing_modalities_and_contributions(trained, tmp_path, c
     whole = next(line.split()[-1] for line in out.splitlines() if line.startswith("test accuracy_4class"))
     missing = next(part for part in out.split("\n\n") if part.startswith("mult-causal valid_loss, test\nmissing"))
     assert missing.splitlines()[2].split()[:2] == ["all", "present"] and missing.splitlines()[2].split()[-1] == whole
-    assert missing.count("without ") == 6 and missing.count("random, rate ") == 9 and missing.count(" removals") == 2
+    assert missing.count("without ") == 6 and missing.count("random, rate ") == 10 and missing.count(" removals") == 2
     given = next(part for part in out.split("\n\n") if part.startswith("mult-causal valid_loss, test\ncontributions"))
     assert given.splitlines()[1].split()[-3:] == ["prediction", "fused", "backbone"]
     values = [float(line.split()[-3]) for line in given.splitlines() if line.startswith("shapley")]
@@ -355,7 +355,7 @@ def test_two_files_of_one_name_have_runs_of_their_own(tmp_path, capsys):
         assert evaluated(tmp_path, "--dataset", str(path)) == 0
         found = table(capsys.readouterr().out)
         assert [row for row in found if row in trained] == trained
-    assert [path.name for path in tmp_path.glob("checkpoint(*)/*/*")] == ["mult-plain"] * 2
+    assert [path.name for path in tmp_path.glob("checkpoint(*)/*/*-*")] == ["mult-plain"] * 2
 
 
 def test_a_run_on_a_moved_file_is_continued(tmp_path, capsys):

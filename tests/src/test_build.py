@@ -56,7 +56,7 @@ def run(monkeypatch, tiny):
 
 def test_an_own_backbone_trains_alone_and_inside_causalmer(run, tmp_path):
     assert run(Own, "--method", "paired") == 0
-    names = sorted(path.name for path in (tmp_path / "checkpoint(synthetic)" / "demo_seed1111").iterdir())
+    names = sorted(path.name for path in (tmp_path / "checkpoint(synthetic)" / "demo_seed1111").glob("*-*"))
     assert names == ["own.Class-causal", "own.Class-plain"]
 
 

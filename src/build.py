@@ -33,16 +33,16 @@ def task_name(config: Config) -> str:
 
 def warnings(configs: Sequence[Config]) -> list[str]:
     """What a user should know about the configurations of a command before it runs."""
-    found = [text for config in configs
+    texts = [text for config in configs
              for text in named_class(METHODS, config.run.method).remarks(make_task(task_name(config)))]
     name, dataset = configs[0].run.backbone, configs[0].run.dataset
     if name in BACKBONES and dataset in DATASETS and dataset not in BACKBONES[name].PRESETS:
-        found.append(f"{name} has no published settings for {dataset}; its defaults and those of the dataset are used")
+        texts.append(f"{name} has no published settings for {dataset}; its defaults and those of the dataset are used")
     unused = sorted(frozenset.intersection(*(config.unused for config in configs)))
     if unused:
-        found.append(f"{', '.join(f'--{name}' for name in unused)} {'has' if len(unused) == 1 else 'have'} no part in "
+        texts.append(f"{', '.join(f'--{name}' for name in unused)} {'has' if len(unused) == 1 else 'have'} no part in "
                      f"{' and '.join(config.run.method for config in configs)} with these branches and this fusion")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(texts))
 
 
 def build_data(config: Config, file: Path | None = None) -> Dataset:

@@ -163,9 +163,9 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         raise InputError(f"{path} is not a checkpoint of this code ({error}); a file of the published code is "
                          "converted by inference.py --import_published, a damaged one has to be trained again") \
             from error
-    found = content.get("format") if isinstance(content, dict) else type(content).__name__
-    if type(found) is not int or found != FORMAT:
-        raise InputError(f"{path} has the checkpoint format {quoted(found)}, this code reads {FORMAT}; train it again")
+    version = content.get("format") if isinstance(content, dict) else type(content).__name__
+    if type(version) is not int or version != FORMAT:
+        raise InputError(f"{path} has the checkpoint format {quoted(version)}, this code reads {FORMAT}; train it again")
     missing = {"config", "info", "model", "epoch"} - content.keys()
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}; it is no whole checkpoint, train it again")

@@ -92,9 +92,9 @@ def trivial_scores(dataset: Dataset) -> Scores:
     """Metrics of the predictor that looks at no input."""
     task = make_task(dataset.info.task)
     logits = task.trivial_logits(dataset.splits["train"].labels)
-    labels = {name: dataset.splits[name].labels for name in dataset.test_splits}
-    return {name: task.metrics(logits.repeat(len(found), 1), found) for name, found in labels.items()
-            if found is not None}
+    splits = {name: dataset.splits[name].labels for name in dataset.test_splits}
+    return {name: task.metrics(logits.repeat(len(labels), 1), labels) for name, labels in splits.items()
+            if labels is not None}
 
 
 def _clip(model: nn.Module, options: TrainingOptions) -> None:

@@ -17,14 +17,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError; words of the command line in the message are shortened."""
-        raise UsageError(re.sub(r"\S{100,}", lambda found: f"{found[0][:40]}...{found[0][-40:]}", message))
+        raise UsageError(re.sub(r"\S{100,}", lambda word: f"{word[0][:40]}...{word[0][-40:]}", message))
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         """Parse a whole command line."""
-        found, unknown = self.parse_known_args(argv)
+        values, unknown = self.parse_known_args(argv)
         if unknown:
             self.unknown(unknown[0].partition("=")[0], "argument")
-        return found
+        return values
 
     def flags(self) -> set[str]:
         """The names of all values that parsing gives."""

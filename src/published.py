@@ -167,8 +167,8 @@ def read_published(path: Path) -> "_Part":
         raise InputError(f"{path} is not a checkpoint of the published code ({error}); expected a whole model saved by "
                          "torch.save") from error
     if not isinstance(model, _Part) or model.name != "CAUSALMER":
-        found = model.name if isinstance(model, _Part) else type(model).__name__
-        raise InputError(f"{path} holds a {found}, not the published model, the class CAUSALMER")
+        name = model.name if isinstance(model, _Part) else type(model).__name__
+        raise InputError(f"{path} holds a {name}, not the published model, the class CAUSALMER")
     return model
 
 
@@ -192,10 +192,10 @@ class _Part(Record):
 
     def tables(self, kind: str) -> Iterator[tuple[str, Any]]:
         """Names and values of `_parameters`, `_buffers` or `_modules`; raises InputError where these are none."""
-        found = self.state.get(kind) or {}
-        if type(found) is not dict or any(type(name) is not str for name in found):
+        content = self.state.get(kind) or {}
+        if type(content) is not dict or any(type(name) is not str for name in content):
             raise InputError(f"a {quoted(self.name)} in the file has {kind} that are no table of names; it is damaged")
-        yield from found.items()
+        yield from content.items()
 
 
 class _Class(Marker):

@@ -126,11 +126,11 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
 
 def chosen_task(dataset: str, task: str) -> str:
     """The task that was asked for, or the dataset's own; UsageError where a user's own file leaves it open."""
-    found = task or dataset_spec(dataset).task
-    if not found:
+    chosen = task or dataset_spec(dataset).task
+    if not chosen:
         raise UsageError(f"--dataset {dataset} is a file of your own, so --task has to say what its labels are; choose "
                          "from emotion4, sentiment7, sentiment, classes:N")
-    return found
+    return chosen
 
 
 def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
@@ -197,11 +197,11 @@ def file_hash(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _hash(path: Path, *state: int) -> str:
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(2**20):
-            found.update(piece)
-    return found.hexdigest()
+            hasher.update(piece)
+    return hasher.hexdigest()
 
 
 def _split(raw: dict, task: str) -> Split:

@@ -149,7 +149,8 @@ def test_a_method_registered_at_run_time_is_trained_saved_and_evaluated(monkeypa
                            "cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "mult-scaled" in lines[0]
-    assert {tuple(line.split()) for line in trained if line.startswith("test")} <= {tuple(line.split()) for line in lines}
+    printed = {tuple(line.split()) for line in lines}
+    assert {tuple(line.split()) for line in trained if line.startswith("test")} <= printed
 
 
 def test_a_method_in_a_file_of_its_own_goes_through_a_study_to_the_report(monkeypatch, tiny, tmp_path):

@@ -165,7 +165,8 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
             from error
     version = content.get("format") if isinstance(content, dict) else type(content).__name__
     if type(version) is not int or version != FORMAT:
-        raise InputError(f"{path} has the checkpoint format {quoted(version)}, this code reads {FORMAT}; train it again")
+        raise InputError(f"{path} has the checkpoint format {quoted(version)}, this code reads {FORMAT}; train it "
+                         "again")
     missing = {"config", "info", "model", "epoch"} - content.keys()
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}; it is no whole checkpoint, train it again")

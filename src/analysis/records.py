@@ -140,7 +140,7 @@ def frame(rows: "DataFrame | Iterable[Mapping[str, Any]]", baseline: str = PLAIN
 
     rows = rows.reset_index(drop=True) if isinstance(rows, pd.DataFrame) else list(rows)
     made = pd.DataFrame(rows, columns=list(COLUMNS))
-    made["bits"] = made["bits"].fillna("")
+    made["bits"] = made["bits"].astype(object).where(made["bits"].notna(), "")
     for name in ORDER:
         made[name] = pd.Categorical(made[name], in_order(name, made[name], baseline), ordered=True)
     return made
@@ -160,7 +160,10 @@ def models(rows: "DataFrame") -> "DataFrame":
 
 def by_seed(rows: "DataFrame") -> "Series":
     """Seed -> value, by seed; ValueError where two rows claim one seed, since a mean over them would be wrong."""
-    return rows.set_index("seed", verify_integrity=True)["value"].sort_index()
+    found = rows.set_index("seed")["value"].sort_index()
+    if not found.index.is_unique:
+        raise ValueError(f"two values for one seed; one more field has to be selected: {found}")
+    return found
 
 
 def ordered(rows: "DataFrame", name: str) -> list[Any]:

@@ -75,8 +75,8 @@ def _cells(path: Path) -> "DataFrame":
     """The file as text, its columns and its runs checked."""
     import pandas as pd
 
-    if path.stat().st_size > LARGEST_FILE:
-        raise InputError(f"it is larger than {LARGEST_FILE:,} bytes")
+    if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+        raise InputError(f"it is larger than {LARGEST_FILE:,} bytes" if path.is_file() else "there is no such file")
     before = csv.field_size_limit(LARGEST_CELL)
     try:
         with path.open(newline="", encoding="utf-8") as file:

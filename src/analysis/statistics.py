@@ -84,8 +84,8 @@ def sample_interval(differences: np.ndarray) -> tuple[float, float]:
 
 def compared(rows: "DataFrame", baseline: "DataFrame") -> Difference:
     """Both differences of a measure to its baseline, over the seeds that both have; from one row per seed each."""
-    both = rows.set_index("seed", verify_integrity=True).join(
-        baseline.set_index("seed", verify_integrity=True), how="inner", rsuffix="_baseline")
+    both, other = (found[["seed", "value", "bits"]] for found in (rows, baseline))
+    both = both.merge(other, on="seed", suffixes=("", "_baseline"), validate="one_to_one")
     found = paired_difference(both["value"] - both["value_baseline"])
     known = both[(both["bits"] != "") & (both["bits_baseline"] != "")]
     own, other = (list(map(unpacked, known[name])) for name in ("bits", "bits_baseline"))

@@ -24,8 +24,8 @@ def run(argv: Sequence[str] | None) -> None:
                                                                    "the file, with its name and no ending)")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of an earlier report")
     options = parser.parse(argv)
-    folder = options.out or options.results.with_suffix("")
     study = load_study(options.results)
+    folder = options.out or options.results.with_suffix("")
     with report_folder(folder, {*TABLES, FIGURES}, TABLES[-1], options.overwrite, "--out"):
         with replacing(folder, TABLES[-1]) as new:
             write_scores(study, new)

@@ -12,6 +12,7 @@ from src.analysis.records import (
     Score,
     Study,
     by_seed,
+    frame,
     model_seeds,
     seeds_text,
     select,
@@ -56,18 +57,19 @@ def points(axes: object) -> set[tuple[float, float]]:
 
 
 def test_select_takes_one_value_or_several():
-    rows = [row(seed=seed) for seed in (1, 2, 3)]
-    assert [found["seed"] for found in select(rows, seed=(1, 3), variant="plain")] == [1, 3]
+    rows = frame([row(seed=seed) for seed in (1, 2, 3)])
+    assert list(select(rows, seed=(1, 3), variant="plain")["seed"]) == [1, 3]
 
 
 def test_two_values_for_a_seed_are_refused():
-    with pytest.raises(ValueError, match="two values for seed 1"):
-        by_seed([row(), row(selection="best_valid_loss")])
+    with pytest.raises(ValueError, match="two values for one seed"):
+        by_seed(frame([row(), row(selection="best_valid_loss")]))
 
 
 def test_models_with_other_seeds_are_named():
     rows = [row(seed=1), row(seed=2), row("sum"), row("sum", seed=2), row("tanh"), row("trivial", seed=-1)]
-    assert seeds_text(model_seeds(rows)) == "2 seeds (1, 2); mult tanh: one seed only (1): no spread, no interval"
+    found = seeds_text(model_seeds(frame(rows)))
+    assert found == "2 seeds (1, 2); mult tanh: one seed only (1): no spread, no interval"
 
 
 def test_error_bars_are_mentioned_only_where_there_are_any():
@@ -82,44 +84,55 @@ def test_pairs_of_colour_and_marker_repeat_late():
 
 def test_shift_draws_means_seeds_and_the_trivial_line_in_percent():
     rows = [row(value=0.4), row(seed=2, value=0.6), row("trivial", seed=-1, value=0.25, backbone="")]
-    figure = charts_scores.shift(rows, LOOKS, SCORE, "name")
+    figure = charts_scores.shift(frame(rows), LOOKS, SCORE, "name").figure
     heights = {y for _, y in points(figure.axes[0])}
     assert {40, 50, 60, 25} <= heights
     assert len(figure.axes) == 1  # the trivial predictor is no backbone
 
 
 def test_one_seed_is_hollow_and_said_to_be_alone():
-    figure = charts_scores.shift([row(value=0.4)], LOOKS, SCORE, "name")
+    figure = charts_scores.shift(frame([row(value=0.4)]), LOOKS, SCORE, "name").figure
     assert [line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() == "o"] == ["white"]
     assert any("one seed only (1)" in text.get_text() for text in figure.texts)
 
 
+def difference(rows: list[dict]) -> set[tuple[float, float]]:
+    """Places that the figure of differences draws on, without the line at zero."""
+    paired = charts_scores.paired_rows(frame(rows), "plain")
+    figure = charts_scores.difference(paired, LOOKS, SCORE, "name", "plain").figure
+    return {at for at in points(figure.axes[0]) if at[0] != 0}
+
+
 def test_difference_is_taken_seed_by_seed_over_common_seeds():
-    rows = [row(seed=0, value=0.9), row(seed=1, value=0.1), row(seed=2, value=0.5), row("tanh", 2, 0.6),
-            row("tanh", 1, 0.3), row("tanh", 3, 0.9)]
-    figure = charts_scores.difference(charts_scores.paired_rows(rows), LOOKS, SCORE, "name")
-    drawn = points(figure.axes[0])
-    assert (15.0, 0.0) in drawn  # the mean of 20 and 10
-    assert {(10.0, 0.0), (20.0, 0.0)} <= drawn  # the interval of two seeds reaches both
+    rows = [row(seed=seed, value=value) for seed, value in enumerate((0.9, 0.1, 0.5, 0.2))]
+    rows += [row("tanh", seed, value) for seed, value in ((2, 0.6), (1, 0.3), (3, 0.5), (4, 0.9))]
+    # 20, 10 and 30 have mean 20 and standard error 10 / sqrt 3, and t is 4.3027 with two degrees of freedom.
+    reach = 4.302653 * 10 / 3 ** 0.5
+    found = sorted(difference(rows))
+    assert [at for at, _ in found] == pytest.approx([20 - reach, 20, 20 + reach]) and {y for _, y in found} == {0}
 
 
 def test_difference_of_one_seed_has_no_interval():
-    rows = charts_scores.paired_rows([row(value=0.1), row("tanh", value=0.3)])
-    figure = charts_scores.difference(rows, LOOKS, SCORE, "name")
-    assert {at for at in points(figure.axes[0]) if at[0] != 0} == {(20.0, 0.0)}
+    assert difference([row(value=0.1), row("tanh", value=0.3)]) == {(20.0, 0.0)}
+
+
+def test_the_interval_over_samples_stands_below_that_over_seeds():
+    # All 40 samples are right instead of wrong: no resample can differ.
+    rows = [row(value=0, bits="40x0000000000"), row("tanh", value=1, bits="40xffffffffff")]
+    assert difference(rows) == {(100.0, 0.0), (100.0, 0.22)}
 
 
 def test_strength_needs_three_strengths_of_one_modality():
     rows = [row(condition=f"{modality} {value}") for modality, values in
             (("text", (0.3, 0.5, 0.9)), ("audio", (0.3, 0.5))) for value in values]
-    found = charts_scores.strengths([*rows, row(condition="aligned"), row("tanh", condition="text 0.5")])
-    assert {name: [item["strength"] for item in items] for name, items in found.items()} == {"text": [0.3, 0.5, 0.9]}
+    found = charts_scores.strengths(frame([*rows, row(condition="aligned"), row("tanh", condition="text 0.5")]))
+    assert list(zip(found["modality"], found["strength"], strict=True)) == [("text", 0.3), ("text", 0.5), ("text", 0.9)]
 
 
 def test_strength_draws_shifted_scores_dashed():
     rows = [row(condition=f"text {at}", split=split, value=at) for at in (0.3, 0.5, 0.9)
             for split in ("test", "test_shifted")]
-    figure = charts_scores.strength(charts_scores.strengths(rows), LOOKS, SCORE, "name")
+    figure = charts_scores.strength(charts_scores.strengths(frame(rows)), LOOKS, SCORE, "name").figure
     assert [line.get_linestyle() for line in figure.axes[0].lines] == ["-", "--"]
     assert points(figure.axes[0]) == {(0.3, 30), (0.5, 50), (0.9, 90)}
 
@@ -127,7 +140,8 @@ def test_strength_draws_shifted_scores_dashed():
 def test_predictors_of_one_network_stand_beside_each_other():
     rows = [row(value=0.1), *(row("tanh", value=value, predictor=name) for name, value in
                               (("prediction", 0.2), ("fused", 0.3), ("backbone", 0.4)))]
-    heights = {y for _, y in points(charts_scores.predictors(rows, SCORE, "name").axes[0])}
+    figure = charts_scores.predictors(frame(rows), SCORE, "name", study(rows)).figure
+    heights = {y for _, y in points(figure.axes[0])}
     assert heights == {10, 20, 30, 40}
 
 
@@ -138,9 +152,16 @@ def test_the_area_is_no_point_of_the_curve():
     assert points(drawing.figure.axes[0]) == {(0.0, 90), (0.5, 40)}
 
 
+def test_random_missing_is_drawn_at_what_is_really_missing():
+    rows = [row(analysis="random_missing", setting="0.9", measure=measure, value=value) for measure, value in
+            (("accuracy", 0.4), ("realised_rate", 0.657))]
+    (drawing,) = charts_modalities.drawings(study(rows), LOOKS)
+    assert points(drawing.figure.axes[0]) == {(0.657, 40)} and "0.9, leaves out 0.657" in drawing.caption
+
+
 def test_missing_modalities_stand_in_order():
     rows = [row(analysis="missing_zero", setting=setting) for setting in ("av", "t", "")]
-    figure = charts_modalities.missing(rows, LOOKS, SCORE, "name")
+    figure = charts_modalities.missing(frame(rows), LOOKS, SCORE, "name", "zeros").figure
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["none", "T", "A+V"]
 
 
@@ -148,7 +169,7 @@ def test_the_plain_model_stands_among_backbones_too():
     rows = [row(variant, analysis="contribution", setting=modality, measure="share", value=value, predictor=predictor)
             for variant, predictor, value in (("plain", "prediction", 0.2), ("tanh", "prediction", 0.3),
                                               ("tanh", "backbone", 0.4)) for modality in ("text", "audio", "vision")]
-    _, below = charts_modalities.contributions(rows, "name").axes
+    _, below = charts_modalities.contributions(frame(rows), "name", "plain").figure.axes
     heights = {round(y) for _, y in points(below)}
     assert {20, 40} <= heights and 30 not in heights
 
@@ -176,17 +197,24 @@ def test_sections_without_data_are_left_out():
     assert sections(study([row("trivial", seed=-1, backbone="")])) == []
 
 
+def test_the_baseline_is_what_the_study_names():
+    rows = [row("tanh", value=0.4), row(value=0.5)]
+    found = Study("Title", rows, [], [], [], [], {"synthetic": "accuracy"}, baseline="tanh")
+    _, drawing = charts_scores.drawings(found, LOOKS)
+    assert (10, 0) in points(drawing.figure.axes[0]) and "minus tanh" in drawing.caption
+
+
 def test_the_other_selection_is_not_drawn():
     (drawing,) = charts_scores.drawings(study([row(value=0.4), row(value=0.9, selection="best_valid_loss")]), LOOKS)
     assert {y for _, y in points(drawing.figure.axes[0])} == {40}
 
 
 def test_a_measure_that_is_no_share_keeps_its_unit():
-    assert Score("mae").values([row(value=0.8)]) == {1: 0.8} and "lower is better" in Score("mae").label
+    assert dict(Score("mae").values(frame([row(value=0.8)]))) == {1: 0.8} and "lower is better" in Score("mae").label
 
 
 def test_a_value_that_is_not_defined_does_not_stop_the_figure():
-    figure = charts_scores.shift([row(value=math.nan), row(seed=2, value=0.5)], LOOKS, SCORE, "name")
+    figure = charts_scores.shift(frame([row(value=math.nan), row(seed=2, value=0.5)]), LOOKS, SCORE, "name").figure
     assert 50 in {y for _, y in points(figure.axes[0])}
 
 

@@ -6,7 +6,7 @@ from src.analysis.records import Study
 from src.analysis.report.formats import to_markdown, to_tex
 from src.analysis.report.tables import score_tables, study_tables
 
-SCORES = {"plain": {1: 0.50, 2: 0.60}, "tanh": {1: 0.70, 2: 0.90}}
+SCORES = {"plain": {1: 0.50, 2: 0.60, 3: 0.40}, "tanh": {1: 0.60, 2: 0.80, 3: 0.70}}
 
 
 def row(variant, seed, value, measure="accuracy_4class", dataset="synthetic", **more):
@@ -16,8 +16,8 @@ def row(variant, seed, value, measure="accuracy_4class", dataset="synthetic", **
             "value": value, "run": ""} | more
 
 
-def made(rows, measure="accuracy_4class", dataset="synthetic"):
-    study = Study("made", rows, [], [], ["a note"], [], {dataset: measure}, "best_valid_acc")
+def made(rows, measure="accuracy_4class", dataset="synthetic", baseline="plain"):
+    study = Study("made", rows, [], [], ["a note"], [], {dataset: measure}, "best_valid_acc", baseline)
     study.tables += study_tables(study)
     return study
 
@@ -28,16 +28,34 @@ def scored(**more):
 
 
 def test_mean_deviation_difference_and_interval_by_hand():
-    head, plain, tanh = score_tables(made(scored()))[0][2][:1] + score_tables(made(scored()))[0][2][2:]
+    head, trivial, plain, tanh = score_tables(made(scored()))[0][2]
     assert head[:4] == ["backbone", "variant", "n", "test"]
-    assert plain[:5] == ["mult", "plain", "2", "55.0 +- 7.1", "-"]  # 0.1 / sqrt 2
-    # Differences 0.2 and 0.3; t = 0.25 / 0.05 = 5 with one degree of freedom: p = 1 - 2 / pi * atan 5 = 0.126.
-    assert tanh[3:5] == ["80.0 +- 14.1", "+25.0 [+20.0, +30.0] p 0.126"]
+    assert plain[:5] == ["mult", "plain", "3", "50.0 +- 10.0", "-"]
+    # Differences 0.1, 0.2 and 0.3: 0.2 +- 4.3027 * 0.1 / sqrt 3; t = sqrt 12 has p = 1 - t / sqrt(t^2 + 2) = 0.074.
+    assert tanh[3:5] == ["70.0 +- 10.0", "+20.0 seeds [-4.8, +44.8] p 0.074"]
 
 
-def test_one_seed_says_that_it_has_no_interval():
-    rows = [one for one in scored() if one["seed"] == 1]
-    assert score_tables(made(rows))[0][2][3][3:5] == ["70.0", "+20.0 (one seed, no interval)"]
+def test_two_seeds_are_too_few_for_an_interval():
+    rows = [one for one in scored() if one["seed"] < 3]
+    assert score_tables(made(rows))[0][2][3][3:5] == ["70.0 +- 14.1", "+15.0 seeds (n too small)"]
+
+
+def test_equal_differences_have_no_interval():
+    rows = [row(variant, seed, value) for variant, value in (("plain", 0.5), ("tanh", 0.6)) for seed in (1, 2, 3)]
+    assert score_tables(made(rows))[0][2][3][4] == "+10.0 seeds (all equal)"
+
+
+def test_the_interval_over_samples_stands_beside_that_over_seeds():
+    # Wrong everywhere against right everywhere, on 32 samples.
+    rows = [row(variant, 1, value, bits=bits) for variant, value, bits in
+            (("plain", 0.0, "32x00000000"), ("tanh", 1.0, "32xffffffff"))]
+    assert score_tables(made(rows))[0][2][3][4] == "+100.0 seeds (n too small) samples [+100.0, +100.0]"
+
+
+def test_another_baseline_stands_first_and_is_what_others_are_compared_with():
+    head, _, first, second = score_tables(made(scored(), baseline="tanh"))[0][2]
+    assert head[4] == "difference to tanh" and first[1] == "tanh" and first[4] == "-"
+    assert second[1] == "plain" and second[4].startswith("-20.0 seeds [-44.8, +4.8]")
 
 
 def test_the_trivial_predictor_has_its_line_and_the_paper_its_column():
@@ -53,9 +71,23 @@ def test_tie_is_compared_with_f_and_z_m_of_the_same_networks():
             {"prediction": (0.5, 0.7), "fused": (0.4, 0.5), "backbone": (0.5, 0.8)}.items()
             for seed, value in zip((1, 2), values, strict=True)]
     rows += [row("mask", seed, 0.25, "differs_from_backbone") for seed in (1, 2)]
-    table = next(table for table in made(rows).tables if "TIE, F and z_m" in table[0])
-    assert table[2][1][2:] == ["test", "2", "60.0 +- 14.1", "45.0 +- 7.1", "65.0 +- 21.2", "+15.0 [+10.0, +20.0]",
-                               "-5.0 [-10.0, +0.0]", "25.0 +- 0.0"]
+    head, line = next(table for table in made(rows).tables if "predictors" in table[0])[2]
+    assert head[4:9] == ["TIE", "F", "z_m", "TIE - F", "TIE - z_m"]
+    assert line[2:] == ["test", "2", "60.0 +- 14.1", "45.0 +- 7.1", "65.0 +- 21.2", "+15.0 seeds (n too small)",
+                        "-5.0 seeds (n too small)", "25.0 +- 0.0"]
+
+
+def test_a_predictor_without_words_has_its_name():
+    rows = [row("mask", 1, value, predictor=name) for name, value in (("prediction", 0.5), ("debiased", 0.25))]
+    head, line = next(table for table in made(rows).tables if "predictors" in table[0])[2]
+    assert head[4:7] == ["TIE", "debiased", "TIE - debiased"] and line[4:6] == ["50.0", "25.0"]
+
+
+def test_the_table_says_what_share_is_really_missing():
+    rows = [row("plain", 1, value, measure, analysis="random_missing", setting=setting) for measure, setting, value in
+            (("accuracy_4class", "area", 0.5), ("realised_rate", "0.9", 0.657))]
+    head, line = next(table for table in made([row("plain", 1, 0.5), *rows]).tables if "missing" in table[0])[2]
+    assert head[3] == "random, area (to 66 % really missing)" and line[3] == "50.0"
 
 
 def test_distance_to_the_known_right_answer():
@@ -64,15 +96,16 @@ def test_distance_to_the_known_right_answer():
                                          strict=True)]
     values = [row("plain", 1, value, "shapley", analysis="contribution", setting=name)
               for name, value in (("text", 1.5), ("audio", 0.75), ("vision", 1.0))]
-    table = next(table for table in made(removed + values).tables if "right answer" in table[0])
-    assert table[2][1][3::2] == ["13.3", "0.750"]  # (0.1 + 0.1 + 0.6) / 6; 0.5 + 0.25
+    trivial = row("trivial", -1, 0.35, backbone="", selection="")
+    table = next(table for table in made([trivial, *removed, *values]).tables if "right answer" in table[0])
+    assert table[2][1][3::2] == ["16.7", "0.750"]  # (3 * 0.1 + 0.2 + 0.5) / 6; 0.5 + 0.25
 
 
 def test_markdown_and_latex_hold_every_cell_and_escape_what_latex_reserves():
     study = made(scored())
-    assert "| mult | tanh | 2 | 80.0 +- 14.1 | +25.0 [+20.0, +30.0] p 0.126 |" in to_markdown(study)
+    assert "| mult | tanh | 3 | 70.0 +- 10.0 | +20.0 seeds [-4.8, +44.8] p 0.074 |" in to_markdown(study)
     tex = to_tex(study)
-    assert r"accuracy\_4class, test scores" in tex and r"80.0 $\pm$ 14.1" in tex and tex.count(r"\begin{table}") == 1
+    assert r"accuracy\_4class, test scores" in tex and r"70.0 $\pm$ 10.0" in tex and tex.count(r"\begin{table}") == 1
     assert r"95 \% bootstrap" in tex
 
 

@@ -9,10 +9,14 @@ import time
 
 import pytest
 
+from src.analysis.records import select
+from src.analysis.report import __main__ as report
+from src.analysis.results import read_study
 from src.analysis.study import __main__ as study
-from src.analysis.study import runner as runs
+from src.analysis.study import measured, runner
 from src.analysis.study.grid import jobs, plans
-from src.analysis.study.runner import Runner, find_finished
+from src.analysis.study.runner import Runner
+from src.analysis.study.stored import find_finished
 from src.config import parse_study
 from src.locks import FolderLock, busy
 from src.options import InferenceOptions
@@ -24,7 +28,7 @@ from tests.conftest import TINY, sentiment_content, write
 def finished(tmp_path_factory):
     """A study of two variants and two seeds, reported once: its folder and its arguments."""
     folder = tmp_path_factory.mktemp("study")
-    argv = ["--fusions", "tanh", "--seeds", "1,2", "--jobs", "2", "--batch_size", "64", "--report",
+    argv = ["--fusions", "tanh", "--seeds", "1,2", "--jobs", "2", "--measure_batch_size", "64", "--report",
             str(folder / "report"), "--checkpoint_path", str(folder), "--data_path", str(folder / "data"), *TINY,
             "--num_epochs", "1"]
     assert study.main(argv) == 0
@@ -54,24 +58,57 @@ def test_every_file_of_the_report_is_there_and_the_page_needs_no_network(finishe
 
 
 def test_scores_are_those_that_training_wrote(finished):
-    for row in rows(finished[0] / "report"):
-        if row["variant"] != "trivial" and row["analysis"] == "test" and row["predictor"] == "prediction" \
-                and row["measure"] == "accuracy_mean":
-            results = json.loads(open(f"{row['run']}/results.json").read())
-            expected = results["selections"][row["selection"]][row["split"]]["accuracy_mean"]
-            assert float(row["value"]) == pytest.approx(expected, abs=1e-12)
+    runs = [json.loads(path.read_text()) for path in finished[0].glob("checkpoint(*)/*/*/results.json")]
+    found = {(run["config"]["method"], str(run["config"]["seed"])): run for run in runs}
+    for row in rows(finished[0] / "report")[:4]:
+        results = found[row["method"], row["seed"]]
+        for selection, name in (("best_valid_acc", ""), ("best_valid_loss", "@best_valid_loss")):
+            expected = results["selections"][selection]["test_shifted"]["accuracy_mean"]
+            assert float(row[f"test_shifted/prediction/accuracy_mean{name}"]) == pytest.approx(expected, abs=1e-12)
+            valid = results["selections"][selection]["valid"]["accuracy_mean"]
+            assert float(row[f"valid/prediction/accuracy_mean{name}"]) == valid
+
+
+def test_there_is_one_row_per_run_and_one_for_the_trivial_predictor(finished):
+    found = rows(finished[0] / "report")
+    assert [(row["variant"], row["seed"]) for row in found] == [
+        ("plain", "1"), ("tanh", "1"), ("plain", "2"), ("tanh", "2"), ("trivial", "")]
+    assert len({row["fingerprint"] for row in found}) == 5 and not found[0]["test/fused/accuracy_mean"]
+    assert "num_epochs=1" in found[0]["settings"].split("; ")
+
+
+def test_results_tell_no_place_of_a_machine(finished):
+    assert str(finished[0]) not in (finished[0] / "report" / "results.csv").read_text()
+
+
+def test_the_stored_correctness_of_samples_gives_the_accuracy(finished):
+    for row in rows(finished[0] / "report")[:4]:
+        count, digits = row["test/prediction/correct"].split("x")
+        right = bin(int(digits, 16)).count("1")
+        assert count == "24" and right / 24 == pytest.approx(float(row["test/prediction/accuracy_4class"]))
+
+
+def test_tables_and_figures_of_scores_are_made_again_byte_for_byte(finished, tmp_path):
+    folder = finished[0] / "report"
+    shutil.copy(folder / "results.csv", tmp_path / "mine.csv")
+    assert report.main([str(tmp_path / "mine.csv")]) == 0
+    made = sorted(path for path in (tmp_path / "mine").rglob("*.*"))
+    assert {path.name for path in made} >= {"tables.md", "tables.tex"} and len(made) == 2 + 2 * 8
+    for path in made:
+        assert path.read_bytes() == (folder / path.relative_to(tmp_path / "mine")).read_bytes(), path.name
 
 
 def test_every_analysis_has_its_rows(finished):
-    found = {(row["analysis"], row["predictor"]) for row in rows(finished[0] / "report") if row["variant"] == "tanh"}
-    assert found == {(analysis, predictor) for predictor in ("prediction", "fused", "backbone") for analysis in (
-        "test", "missing_zero", "missing_mean", "missing_shuffle", "random_missing", "contribution", "perceptual")}
+    found = select(read_study(finished[0] / "report" / "results.csv").rows, variant="tanh")
+    assert set(zip(found["analysis"], found["predictor"], strict=True)) == {("valid", "prediction")} | {
+        (analysis, predictor) for predictor in ("prediction", "fused", "backbone") for analysis in (
+            "test", "missing_zero", "missing_mean", "missing_shuffle", "random_missing", "contribution", "perceptual")}
 
 
 def test_an_additive_fusion_never_decides_unlike_the_backbone(finished):
-    found = [float(row["value"]) for row in rows(finished[0] / "report") if row["variant"] == "tanh"
-             and row["measure"] == "differs_from_backbone" and row["predictor"] == "prediction"]
-    assert len(found) == 2 * 3 and set(found) == {0.0}
+    found = [float(row[f"{split}/prediction/differs_from_backbone"]) for row in rows(finished[0] / "report")
+             if row["variant"] == "tanh" for split in ("test", "test_shifted", "test_reversed")]
+    assert found == [0.0] * 6
 
 
 def test_an_existing_report_is_kept_unless_it_may_be_overwritten(finished, capsys):
@@ -97,8 +134,8 @@ def unfinished(argv, capsys):
     """Jobs that the study would train, and what it says about the runs it cannot use."""
     options, extra = parse_study(argv)
     found, notes = find_finished(options.checkpoint_path)
-    runner = Runner(options, extra)
-    return [job for job in jobs(plans(options), extra) if job.fingerprint(runner.sha256(job)) not in found], notes
+    trainer = Runner(options)
+    return [job for job in jobs(plans(options), extra) if job.fingerprint(trainer.sha256(job)) not in found], notes
 
 
 def test_runs_of_another_format_or_without_checkpoints_are_named_and_not_used(finished, tmp_path, capsys):
@@ -124,7 +161,7 @@ def test_an_interrupted_run_is_continued(finished, tmp_path, capsys, monkeypatch
     (cut / "results.json").unlink()
     called = []
     original = subprocess.run
-    monkeypatch.setattr(runs.subprocess, "run", lambda words, **k: called.append(words) or original(words, **k))
+    monkeypatch.setattr(runner.subprocess, "run", lambda words, **k: called.append(words) or original(words, **k))
     assert study.main([*argv, "--analyses="]) == 0
     assert len(called) == 1 and called[0][-1] == "--resume" and (cut / "results.json").exists()
 
@@ -193,7 +230,7 @@ def test_damaged_measurements_are_made_again(finished, tmp_path):
     place = InferenceOptions(data_path=tmp_path / "data")
     for damage in ("null", whole[:-100], json.dumps(json.loads(whole) | {"rows": "x"})):
         path.write_text(damage)
-        assert isinstance(runs.measured(folder, False, options, place)["rows"], list)
+        assert isinstance(measured.measured(folder, False, options, place)["rows"], list)
 
 
 def test_two_studies_of_one_report_are_not_mixed(finished, tmp_path, capsys):
@@ -251,8 +288,9 @@ def test_a_study_of_undefined_measures_and_constant_features_says_the_same_twice
     texts = [{path.name: path.read_text() for path in (tmp_path / name).iterdir() if path.suffix in (".csv", ".md")}
              for name in ("first", "second")]
     assert texts[0] == texts[1]
-    values = {row["measure"]: row["value"] for row in rows(tmp_path / "first") if row["variant"] == "plain"}
-    assert values["acc2_neg_pos"] == "" and values["acc7"] != ""
+    first, _ = rows(tmp_path / "first")
+    assert first["test/prediction/acc2_neg_pos"] == "" and first["test/prediction/acc7"] != ""
+    assert first["dataset"] == "mine" and str(tmp_path) not in texts[0]["results.csv"]
 
 
 def test_finished_runs_of_an_own_backbone_are_found_if_the_study_names_it(finished, tmp_path, monkeypatch):
@@ -265,3 +303,29 @@ def test_finished_runs_of_an_own_backbone_are_found_if_the_study_names_it(finish
     path.write_text(json.dumps(results))
     assert path.parent not in find_finished(tmp_path)[0].values()
     assert path.parent in find_finished(tmp_path, ("own:Own",))[0].values()
+
+
+def test_batch_size_reaches_the_runs_and_not_the_measurements():
+    options, extra = parse_study(["--batch_size", "16", "--measure_batch_size", "64", "--seeds", "1"])
+    assert options.measure_batch_size == 64
+    assert {job.config.training.batch_size for job in jobs(plans(options), extra)} == {16}
+
+
+def test_the_users_count_of_threads_wins(monkeypatch):
+    options, _ = parse_study(["--jobs", "256"])
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert runner.threads(options) == {"OMP_NUM_THREADS": "1"}
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert runner.threads(options) == {}
+
+
+def test_the_folder_of_a_run_is_that_of_its_command(finished):
+    options, extra = parse_study(finished[1])
+    trainer = Runner(options)
+    assert all((trainer.folder(job) / "results.json").exists() for job in jobs(plans(options), extra))
+
+
+def test_help_needs_no_pandas():
+    code = ("import sys; from src.analysis.study.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+            "assert not {'pandas', 'matplotlib', 'scipy.stats', 'sklearn'} & sys.modules.keys()")
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

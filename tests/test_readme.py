@@ -14,8 +14,11 @@ from src.analysis.study import __main__ as study
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 
 
+GUIDE = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
+
+
 def section(title: str) -> str:
-    return TEXT.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return (TEXT + GUIDE).split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
 def python_block(title: str) -> str:
@@ -52,10 +55,10 @@ def test_the_example_of_own_data_trains_and_predicts(tmp_path):
 
 
 def test_the_example_of_an_own_backbone_trains_inside_causalmer(tmp_path):
-    block = python_block("Own backbone")
+    block = python_block("A backbone, whole")
     assert len(block.splitlines()) < 25
     (tmp_path / "own_backbone.py").write_text(block)
-    (command,) = commands("Own backbone")
+    (command,) = commands("A backbone, whole")
     assert run([*command, "--synthetic_sizes", "64,16,16"], tmp_path) == 0
 
 
@@ -79,10 +82,13 @@ def test_every_flag_the_readme_names_exists(capsys):
 
 def test_the_method_of_the_guide_is_one_file_and_trains(tmp_path, monkeypatch):
     from src.registry import METHODS
-    text = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
-    (tmp_path / "smoothed.py").write_text(re.search(r"```python\n(.*?)```", text, re.S)[1])
+    (tmp_path / "smoothed.py").write_text(python_block("A method, whole"))
     monkeypatch.setattr(METHODS, "_items", dict(METHODS._items))
     importlib.import_module("smoothed")
     assert main.main(["--method", "smoothed", "--smoothing", "0.2", "--device", "cpu", "--num_epochs", "1",
                       "--synthetic_sizes", "64,16,16"]) == 0
     assert (tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-smoothed" / "results.json").exists()
+
+
+def test_the_readme_is_read_to_the_end():
+    assert len(TEXT.splitlines()) <= 150

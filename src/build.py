@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from src.checkpoint import check_weights
-from src.config import Config, named_class
+from src.config import Config
 from src.datasets.base import Dataset, chosen_task, data_file, dataset_spec, load
 from src.datasets.checks import REQUIRED
 from src.methods.base import Method, Parts
+from src.parts import named_class
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
 from src.runtime import atomic_file, sweep
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError

@@ -5,10 +5,9 @@ Precedence: defaults < preset of the dataset < preset of the backbone for that d
 """
 
 import argparse
-import importlib
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from src.datasets.base import NoOptions, dataset_spec
 from src.flags import Parser, add_group, make
 from src.flags import path as file_path
 from src.methods import PLANS
-from src.methods.base import BranchOptions, Method, MethodOptions
+from src.methods.base import BranchOptions, MethodOptions
 from src.options import DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
-from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS, Registry
+from src.parts import chosen_part
+from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS
 from src.settings import read_settings
 from src.structures import LETTER, MODALITIES, PLACE, UsageError, quoted
 
@@ -101,25 +101,6 @@ def config_from(flat: Mapping[str, Any], own: Collection[str] = ()) -> Config:
     return _resolve([], flat, own)
 
 
-def named_class(registry: Registry, name: str) -> type:
-    """A registered backbone or method, or a user's own class written as package.module:Class."""
-    kind = registry.kind
-    if ":" not in name:
-        if name not in registry:
-            raise UsageError(f"unknown {kind} {quoted(name)}; choose from {', '.join(registry)}, or give your own "
-                             "class as package.module:Class")
-        return registry[name]
-    module, _, attribute = name.partition(":")
-    if not (attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))):
-        raise UsageError(f"the {kind} {quoted(name)} is no class; expected package.module:Class")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # a user's module can fail in any way
-        reason = " ".join(str(error).split())
-        raise UsageError(f"the {kind} {name!r} cannot be imported ({reason[:300]}); expected package.module:Class, "
-                         "importable from this folder") from error
-
-
 def _given(argv: Sequence[str]) -> dict[str, Any]:
     """What the YAML file of a command line sets."""
     first = Parser(add_help=False, allow_abbrev=False)
@@ -133,8 +114,8 @@ def _resolve(argv: Sequence[str], given: Mapping[str, Any], own: Collection[str]
     chosen = _peek(RunOptions, ("dataset", "backbone", "method"), given, argv, {})
     spec = dataset_spec(chosen.dataset)
     named = {*own, *(word.rpartition("=")[2] for word in argv)}
-    backbone = _part(BACKBONES, chosen.backbone, named, object)
-    method = _part(METHODS, chosen.method, named, MethodOptions)
+    backbone = chosen_part(BACKBONES, chosen.backbone, named, object)
+    method = chosen_part(METHODS, chosen.method, named, MethodOptions)
     presets = {**spec.preset, **method.presets.get(chosen.dataset, {}), **backbone.presets.get(chosen.dataset, {})}
     part_names = [f"{name}_branch" for name in MODALITIES] * issubclass(method.options, BranchOptions)
     part_names += ["fusion_mode"] * any(item.name == "fusion_mode" for item in fields(method.options))
@@ -187,33 +168,6 @@ def _other_flags(parser: Parser) -> Parser:
             add_group(others, options, {item.name for item in fields(options)} - parser.flags() - others.flags(),
                       defaults=False)
     return others
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What a backbone or a method brings to the command line."""
-
-    options: type
-    presets: Mapping[str, Mapping[str, Any]]
-
-
-def _part(registry: Registry, name: str, named: Collection[str], base: type) -> _Part:
-    """A part's Options and PRESETS; UsageError where a user's own are of another kind, or only a file names it."""
-    kind = registry.kind
-    if ":" in name and name not in named:
-        raise UsageError(f"the file was made with a {kind} of your own; to import and run its code, name it: "
-                         f"--{kind} {quoted(name)}")
-    cls = named_class(registry, name)
-    options, presets = getattr(cls, "Options", NoOptions), getattr(cls, "PRESETS", {})
-    if not is_dataclass(options) or not all({"help", "choices", "names"} <= f.metadata.keys() for f in fields(options)):
-        raise UsageError(f"the {kind} {name!r}: Options is not a dataclass of src.structures.option fields")
-    if registry is METHODS and not (isinstance(cls, type) and issubclass(cls, Method)):
-        raise UsageError(f"the {kind} {name!r} is no subclass of src.methods.base.Method")
-    if not issubclass(options, base):
-        raise UsageError(f"the {kind} {name!r}: Options does not inherit from src.methods.base.{base.__name__}")
-    if not isinstance(presets, Mapping) or not all(isinstance(preset, Mapping) for preset in presets.values()):
-        raise UsageError(f"the {kind} {name!r}: PRESETS is not a dictionary of dictionaries, dataset to flags")
-    return _Part(options, presets)
 
 
 def _peek(options: type, names: Iterable[str], given: Mapping[str, Any], argv: Sequence[str],

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from src.config import PLACES, Config, named_class, parse_config
+from src.config import PLACES, Config, parse_config
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
 from src.options import StudyOptions
+from src.parts import named_class
 from src.registry import METHODS
 from src.structures import UsageError
 

@@ -21,8 +21,7 @@ PLACE = ("dataset", "condition", "backbone", "variant", "method", "fusion", "see
 SCORE = ("predictor", "split", "analysis", "setting", "measure")
 COLUMNS = (*PLACE, *SCORE, "value", "bits")  # bits: which samples are right, `packed`, beside the share that they are
 ORDER = {  # values that stand first, in this order; others follow as they appear
-    "backbone": ("mult", "pmr", "dmd"),
-    "variant": (PLAIN, "mask", "sum", "hm", "tanh"),
+    "backbone": ("mult", "pmr", "dmd"), "variant": (PLAIN, "mask", "sum", "hm", "tanh"),
     "split": ("test", *SHIFTS), "setting": ("", "t", "a", "v", "ta", "tv", "av"),
 }
 
@@ -134,12 +133,11 @@ class Score:
         return by_seed(rows) * (100 if self.share else 1)
 
 
-def frame(rows: "DataFrame | Iterable[Mapping[str, Any]]", baseline: str = PLAIN) -> "DataFrame":
+def frame(rows: "DataFrame | Sequence[Mapping[str, Any]]", baseline: str = PLAIN) -> "DataFrame":
     """Rows as a table whose fields with an ORDER are sorted by it, the baseline before all other variants."""
     import pandas as pd
 
-    rows = rows.reset_index(drop=True) if isinstance(rows, pd.DataFrame) else list(rows)
-    made = pd.DataFrame(rows, columns=list(COLUMNS))
+    made = pd.DataFrame(rows, columns=list(COLUMNS)).reset_index(drop=True)
     made["bits"] = made["bits"].astype(object).where(made["bits"].notna(), "")
     for name in ORDER:
         made[name] = pd.Categorical(made[name], in_order(name, made[name], baseline), ordered=True)
@@ -190,16 +188,13 @@ def seeds_text(models: Iterable[tuple[str, int]]) -> str:
     sets: dict[tuple[int, ...], list[str]] = {}
     for model, found in seeds.items():
         sets.setdefault(tuple(sorted(found)), []).append(model)
+    words = {found: f"{len(found)} seeds ({', '.join(map(str, found))})" if len(found) > 1
+             else f"one seed only ({found[0]}): no spread, no interval" for found in sets}
     (common, _), *others = sorted(sets.items(), key=lambda item: -len(item[1]))
-    return "; ".join([_count(common), *(f"{', '.join(names)}: {_count(found)}" for found, names in others)])
+    return "; ".join([words[common], *(f"{', '.join(names)}: {words[found]}" for found, names in others)])
 
 
 def model_seeds(rows: "DataFrame", *names: str) -> list[tuple[str, int]]:
     """(model, seed) behind rows for `seeds_text`; a model is told by its backbone, its variant and further fields."""
     found = models(rows)[["backbone", "variant", *names, "seed"]].drop_duplicates()
     return [(" ".join(map(str, model)), seed) for *model, seed in found.itertuples(index=False)]
-
-
-def _count(seeds: Sequence[int]) -> str:
-    shown = f"{len(seeds)} seeds ({', '.join(map(str, seeds))})"
-    return shown if len(seeds) > 1 else f"one seed only ({seeds[0]}): no spread, no interval"

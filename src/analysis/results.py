@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 OF_STUDY = ("study", "baseline")  # the same in every row: its title, and the variant that others are compared with
+VALID = "valid"  # the split, and the analysis, of the scores by which checkpoints were selected
 RUN = ("fingerprint", "task", *PLACE, "settings", "epoch", "parameters", "seconds", "sha256", "versions", "git")
 LARGEST_FILE, LARGEST_CELL = 2**28, 2**24  # bytes; a bit per sample takes a quarter of one
 LONGEST, MOST = 300, 100  # characters of a name, and names of one kind, that a figure has room for
@@ -27,9 +28,9 @@ LARGEST = 1e40  # no float32 is as large
 def score_name(row: Mapping[str, Any], shown: str) -> str:
     """The column of a score: split/predictor/measure, with analysis/setting between where it is no plain score.
 
-    Scores of another selection than the one shown carry its name behind an @.
+    Scores on valid are plain ones, too. Scores of another selection than the one shown have its name behind an @.
     """
-    between = () if row["analysis"] == "test" else (row["analysis"], row["setting"])
+    between = () if row["analysis"] in ("test", VALID) else (row["analysis"], row["setting"])
     words = (row["split"], row["predictor"], *between, row["measure"])
     return "/".join(quote(word, safe=" ", errors="surrogatepass") for word in words) + (
         f"@{row['selection']}" if row["selection"] not in ("", shown) else "")
@@ -42,7 +43,7 @@ def _score(name: str, shown: str) -> dict[str, str]:
     if not (split and predictor and measure):
         raise InputError(f"the column {quoted(name)} is none of results.csv, whose scores are called "
                          "split/predictor/measure; remove it")
-    analysis, setting = between or ("test", "")
+    analysis, setting = between or (VALID if split == VALID else "test", "")
     found = {"predictor": predictor, "split": split, "analysis": analysis, "setting": setting, "measure": measure}
     return {key: printable(word) for key, word in found.items()} | {"of": selection or shown}
 

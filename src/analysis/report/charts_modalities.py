@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from src.analysis.records import Score, Study, model_seeds, ordered, place_name, select
 from src.analysis.report import style
 from src.analysis.report.charts_scores import beside
@@ -12,7 +10,6 @@ from src.analysis.report.style import BARS, TRIVIAL_LINE, Drawing, Mark, behind
 from src.structures import MODALITIES
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 FILLS = {"missing_zero": "zeros", "missing_mean": "the training mean", "missing_shuffle": "another sample's"}
@@ -28,15 +25,14 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
         for fill, text in FILLS.items():
             chosen = select(rows, analysis=fill, measure=score.measure)
             if len(chosen):
-                yield Drawing(MISSING, f"{name}, replaced by {text}", missing_caption(chosen, score, text),
-                              missing(chosen, looks, score, f"{name}, replaced by {text}"))
+                yield missing(chosen, looks, score, name, text)
     for name, rows, score in _splits(study, analysis="random_missing", predictor="prediction"):
         chosen = with_rates(select(rows, measure=(score.measure, REALISED)))
         if len(chosen):
-            yield Drawing(RANDOM, name, random_caption(chosen, score), random_missing(chosen, looks, score, name))
+            yield random_missing(chosen, looks, score, name)
     for name, rows, _ in _splits(study, analysis="contribution", measure="share", predictor=tuple(SHARES_OF),
                                  setting=MODALITIES):
-        yield Drawing(CONTRIBUTION, name, contributions_caption(rows), contributions(rows, name, study.baseline))
+        yield contributions(rows, name, study.baseline)
 
 
 def _splits(study: Study, **wanted: object) -> Iterator[tuple[str, "DataFrame", Score]]:
@@ -48,7 +44,7 @@ def _splits(study: Study, **wanted: object) -> Iterator[tuple[str, "DataFrame", 
                    Score(study.measure[dataset]))
 
 
-def missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> "Figure":
+def missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str, fill: str) -> Drawing:
     """Score of every variant with modalities removed in one way, one panel per backbone."""
     backbones, variants, settings = (ordered(rows, field) for field in ("backbone", "variant", "setting"))
     shown = {variant: looks[variant] for variant in variants}
@@ -59,15 +55,10 @@ def missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) 
         style.categories(axes, [SETTINGS[setting] for setting in settings])
         axes.set_ylabel(f"{backbone}\n{score.label}")
     axes.set_xlabel("removed modalities (T text, A audio, V vision)")
-    style.finish(figure, f"{name}: {score.measure} with modalities removed", behind(model_seeds(rows)),
-                 style.mark_handles(shown))
-    return figure
-
-
-def missing_caption(rows: "DataFrame", score: Score, fill: str) -> str:
-    """What the figure of `missing` shows."""
-    return (f"{score.label} with none, one or two modalities removed from the inputs of {_split(rows)} and replaced by "
-            f"{fill}, one panel per backbone. Mark: mean over {behind(model_seeds(rows))}.")
+    name, seeds = f"{name}, replaced by {fill}", behind(model_seeds(rows))
+    style.finish(figure, f"{name}: {score.measure} with modalities removed", seeds, style.mark_handles(shown))
+    return Drawing(MISSING, name, f"{score.label} with none, one or two modalities removed from the inputs of "
+                   f"{_split(rows)} and replaced by {fill}, one panel per backbone. Mark: mean over {seeds}.", figure)
 
 
 def with_rates(rows: "DataFrame") -> "DataFrame":
@@ -81,7 +72,7 @@ def with_rates(rows: "DataFrame") -> "DataFrame":
     return scores.assign(rate=rates)[nominal.between(0, 1)]
 
 
-def random_missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> "Figure":
+def random_missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> Drawing:
     """Score against the share of modalities that is missing, one panel per backbone; from `with_rates`."""
     backbones, shown = ordered(rows, "backbone"), {variant: looks[variant] for variant in ordered(rows, "variant")}
     figure, grid = style.panels([""], backbones, 2.8)
@@ -95,19 +86,14 @@ def random_missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name
     grid["", backbones[0]].set_ylabel(score.label)
     handles = [style.line_handle(variant, color=mark.colour, marker=mark.marker, markersize=5, linestyle=mark.line)
                for variant, mark in shown.items()]
-    style.finish(figure, f"{name}: {score.measure} with randomly missing inputs", behind(model_seeds(rows), BARS),
-                 handles)
-    return figure
+    seeds = behind(model_seeds(rows), BARS)
+    style.finish(figure, f"{name}: {score.measure} with randomly missing inputs", seeds, handles)
+    return Drawing(RANDOM, name, f"{score.label} on the {_split(rows)} split against the share of modalities that is "
+                   f"missing at random; since every sample keeps one, the highest rate asked for, "
+                   f"{max(rows['setting'])}, leaves out {rows['rate'].max():.3f}. Means over {seeds}.", figure)
 
 
-def random_caption(rows: "DataFrame", score: Score) -> str:
-    """What the figure of `random_missing` shows."""
-    return (f"{score.label} on the {_split(rows)} split against the share of modalities that is missing at random; "
-            f"since every sample keeps one, the highest rate asked for, {max(rows['setting'])}, leaves out "
-            f"{rows['rate'].max():.3f}. Means over {behind(model_seeds(rows), BARS)}.")
-
-
-def contributions(rows: "DataFrame", name: str, baseline: str) -> "Figure":
+def contributions(rows: "DataFrame", name: str, baseline: str) -> Drawing:
     """Shapley shares of the modalities, one row per predictor, one column per backbone."""
     backbones, variants = ordered(rows, "backbone"), ordered(rows, "variant")
     predictors = [name for name in SHARES_OF if name in set(rows["predictor"])]
@@ -122,19 +108,14 @@ def contributions(rows: "DataFrame", name: str, baseline: str) -> "Figure":
         style.categories(axes, variants)
         if backbone == backbones[0]:
             axes.set_ylabel(f"{SHARES_OF[predictor]}\nshare (%)")
-    style.finish(figure, f"{name}: share of every modality", behind(model_seeds(rows)),
-                 [*style.mark_handles(looks), style.line_handle("equal shares", **TRIVIAL_LINE)])
-    return figure
-
-
-def contributions_caption(rows: "DataFrame") -> str:
-    """What the figure of `contributions` shows."""
-    undefined = int(np.isnan(rows["value"]).sum())
+    seeds, undefined = behind(model_seeds(rows)), int(rows["value"].isna().sum())
     left_out = f" {undefined} of {len(rows)} shares are not shown: where no answer is right, nothing is shared."
-    return (f"Share (%) of every modality in the score on the {_split(rows)} split, from Shapley values, of the "
-            "prediction and of the backbone inside the same network; a model that is its backbone alone stands in "
-            f"both rows. Dashed: equal shares. Mark: mean over {behind(model_seeds(rows))}."
-            f"{left_out if undefined else ''}")
+    style.finish(figure, f"{name}: share of every modality", seeds,
+                 [*style.mark_handles(looks), style.line_handle("equal shares", **TRIVIAL_LINE)])
+    return Drawing(CONTRIBUTION, name, f"Share (%) of every modality in the score on the {_split(rows)} split, from "
+                   "Shapley values, of the prediction and of the backbone inside the same network; a model that is its "
+                   "backbone alone stands in both rows. Dashed: equal shares. Mark: mean over "
+                   f"{seeds}.{left_out if undefined else ''}", figure)
 
 
 def _split(rows: "DataFrame") -> str:

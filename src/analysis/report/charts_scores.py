@@ -13,7 +13,6 @@ from src.structures import MODALITIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 SPLIT_NAMES = {"test": "test", "test_shifted": "shifted", "test_reversed": "reversed"}
@@ -25,29 +24,24 @@ INTERVAL = (f"thick line: 95 % t-interval over seeds (from {FEWEST_SEEDS} on); t
 
 def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
     """All figures of test scores, section by section."""
-    exact = {key: select(rows, measure=study.measure[key[0]]) for key, rows in study.places(analysis="test").items()}
-    tests = {key: rows for key, rows in exact.items() if ordered(rows, "variant")}
+    tests = {key: rows for key, found in study.places(analysis="test").items()
+             if ordered(rows := select(found, measure=study.measure[key[0]]), "variant")}
     scores = {key: Score(study.measure[key[0]]) for key in tests}
     own = {key: select(rows, predictor="prediction") for key, rows in tests.items()}
     for key, rows in own.items():
-        name, score = place_name(*key), scores[key]
-        yield Drawing(SHIFT, name, shift_caption(rows, score), shift(rows, looks, score, name))
+        yield shift(rows, looks, scores[key], place_name(*key))
     for key, rows in own.items():
-        name, score, paired = place_name(*key), scores[key], paired_rows(rows, study.baseline)
+        paired = paired_rows(rows, study.baseline)
         if len(paired):
-            yield Drawing(DIFFERENCE, name, difference_caption(paired, score, study.baseline),
-                          difference(paired, looks, score, name, study.baseline))
+            yield difference(paired, looks, scores[key], place_name(*key), study.baseline)
     for (dataset, backbone), rows in models(study.rows).groupby(["dataset", "backbone"], sort=False, observed=True):
-        shown = select(rows, analysis="test", measure=study.measure[dataset], predictor="prediction",
-                       selection=study.selection)
-        used, score, name = strengths(shown), Score(study.measure[dataset]), f"{dataset}, {backbone}"
+        used = strengths(select(rows, analysis="test", measure=study.measure[dataset], predictor="prediction",
+                                selection=study.selection))
         if len(used):
-            yield Drawing(STRENGTH, name, strength_caption(used, score), strength(used, looks, score, name))
+            yield strength(used, looks, Score(study.measure[dataset]), f"{dataset}, {backbone}")
     for key, rows in tests.items():
-        name, score, found = place_name(*key), scores[key], models(rows)
-        if (found["predictor"] != "prediction").any():
-            yield Drawing(PREDICTOR, name, predictors_caption(found, score, study),
-                          predictors(found, score, name, study))
+        if (models(rows)["predictor"] != "prediction").any():
+            yield predictors(models(rows), scores[key], place_name(*key), study)
 
 
 def beside(axes: "Axes", at: float, rows: "DataFrame", field: str, looks: Mapping[str, Mark], score: Score) -> None:
@@ -57,7 +51,7 @@ def beside(axes: "Axes", at: float, rows: "DataFrame", field: str, looks: Mappin
         style.dots(axes, at + offset, score.values(select(rows, **{field: name})), mark, step)
 
 
-def shift(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> "Figure":
+def shift(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> Drawing:
     """Score of every variant on every test split, one panel per backbone."""
     backbones, variants, splits = (ordered(rows, field) for field in ("backbone", "variant", "split"))
     shown, trivial = {variant: looks[variant] for variant in variants}, select(rows, variant=TRIVIAL)
@@ -70,14 +64,10 @@ def shift(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) ->
         style.categories(axes, [SPLIT_NAMES.get(split, split) for split in splits])
     grid["", backbones[0]].set_ylabel(score.label)
     handles = style.mark_handles(shown) + [style.line_handle("trivial predictor", **TRIVIAL_LINE)] * bool(len(trivial))
-    style.finish(figure, f"{name}: {score.measure} by test split", behind(model_seeds(rows)), handles)
-    return figure
-
-
-def shift_caption(rows: "DataFrame", score: Score) -> str:
-    """What the figure of `shift` shows."""
-    return (f"{score.label} on the test splits by variant, one panel per backbone. Mark: mean over "
-            f"{behind(model_seeds(rows))}. Dashed grey: the trivial predictor, which looks at no input.")
+    seeds = behind(model_seeds(rows))
+    style.finish(figure, f"{name}: {score.measure} by test split", seeds, handles)
+    return Drawing(SHIFT, name, f"{score.label} on the test splits by variant, one panel per backbone. Mark: mean over "
+                   f"{seeds}. Dashed grey: the trivial predictor, which looks at no input.", figure)
 
 
 def paired_rows(rows: "DataFrame", baseline: str) -> "DataFrame":
@@ -89,7 +79,7 @@ def paired_rows(rows: "DataFrame", baseline: str) -> "DataFrame":
     return rows.loc[[*plain.index, *found.index]] if len(found) else found
 
 
-def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str, baseline: str) -> "Figure":
+def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str, baseline: str) -> Drawing:
     """Paired difference of every variant to the baseline with its intervals, from the rows of `paired_rows`."""
     others, factor = rows[rows["variant"] != baseline], 100 if score.share else 1
     backbones, variants, splits = (ordered(others, field) for field in ("backbone", "variant", "split"))
@@ -114,17 +104,10 @@ def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
             axes.set_ylabel(SPLIT_NAMES.get(split, split), fontweight="bold")
         if split == splits[-1]:
             axes.set_xlabel(f"{score.measure} minus {baseline}{' (points)' if score.share else ''}")
-    style.finish(figure, f"{name}: difference to {baseline}, {score.difference_label}",
-                 behind(model_seeds(others), f"paired by seed; {INTERVAL}"), [])
-    return figure
-
-
-def difference_caption(rows: "DataFrame", score: Score, baseline: str) -> str:
-    """What the figure of `difference` shows."""
-    better = "Left of zero the variant is better." if score.hint else "Right of zero the variant is better."
-    others = model_seeds(rows[rows["variant"] != baseline])
-    return (f"{score.difference_label}: variant minus {baseline}, seed by seed. Mark: mean over "
-            f"{behind(others, f'{INTERVAL}; hollow mark: no interval over seeds')}. {better}")
+    seeds, better = behind(model_seeds(others), f"paired by seed; {INTERVAL}"), "Left" if score.hint else "Right"
+    style.finish(figure, f"{name}: difference to {baseline}, {score.difference_label}", seeds, [])
+    return Drawing(DIFFERENCE, name, f"{score.difference_label}: variant minus {baseline}, seed by seed. Mark: mean "
+                   f"over {seeds}; hollow mark: none over seeds. {better} of zero the variant is better.", figure)
 
 
 def strengths(rows: "DataFrame") -> "DataFrame":
@@ -137,7 +120,7 @@ def strengths(rows: "DataFrame") -> "DataFrame":
     return used[counts >= 3]
 
 
-def strength(used: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> "Figure":
+def strength(used: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> Drawing:
     """Score against the strength of the shortcut, one panel per modality that holds it; from `strengths`."""
     shown = {variant: looks[variant] for variant in ordered(used, "variant")}
     figure, grid = style.panels([""], list(used["modality"].unique()), 3.3, width=4.6)
@@ -153,19 +136,14 @@ def strength(used: "DataFrame", looks: dict[str, Mark], score: Score, name: str)
     next(iter(grid.values())).set_ylabel(score.label)
     handles = [*style.mark_handles(shown), style.line_handle("test (filled)", color="#444444", linestyle="-"),
                style.line_handle("shifted (hollow)", color="#444444", linestyle="--")]
-    style.finish(figure, f"{name}: {score.measure} against the strength of the shortcut",
-                 behind(model_seeds(used, "condition"), BARS), handles)
-    return figure
+    seeds = behind(model_seeds(used, "condition"), BARS)
+    style.finish(figure, f"{name}: {score.measure} against the strength of the shortcut", seeds, handles)
+    return Drawing(STRENGTH, name, f"{score.label} against the share of samples whose modality shows the emotion "
+                   "directly, one panel per modality. Solid lines and filled marks: test, where the shortcut holds; "
+                   f"dashed lines and hollow marks: shifted, where it is random. Means over {seeds}.", figure)
 
 
-def strength_caption(used: "DataFrame", score: Score) -> str:
-    """What the figure of `strength` shows."""
-    return (f"{score.label} against the share of samples whose modality shows the emotion directly, one panel per "
-            "modality. Solid lines and filled marks: test, where the shortcut holds; dashed lines and hollow marks: "
-            f"shifted, where it is random. Means over {behind(model_seeds(used, 'condition'), BARS)}.")
-
-
-def predictors(rows: "DataFrame", score: Score, name: str, study: Study) -> "Figure":
+def predictors(rows: "DataFrame", score: Score, name: str, study: Study) -> Drawing:
     """Score of the predictors of the same networks, with the baseline's as a line."""
     others = rows[rows["variant"] != study.baseline]
     backbones, variants, splits = (ordered(others, field) for field in ("backbone", "variant", "split"))
@@ -190,12 +168,9 @@ def predictors(rows: "DataFrame", score: Score, name: str, study: Study) -> "Fig
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel(score.label if one else f"{SPLIT_NAMES.get(split, split)}\n{score.label}")
     handles = style.mark_handles({study.predictors[predictor]: mark for predictor, mark in looks.items()})
-    style.finish(figure, f"{name}: predictors of the same networks", behind(model_seeds(rows)),
-                 [*handles, style.line_handle(study.baseline, **plain_line)])
-    return figure
-
-
-def predictors_caption(rows: "DataFrame", score: Score, study: Study) -> str:
-    """What the figure of `predictors` shows."""
-    return (f"{score.label} of the predictors of one trained network: {', '.join(study.predictors.values())}. Grey "
-            f"line: mean of {study.baseline}. Mark: mean over {behind(model_seeds(rows))}.")
+    handles.append(style.line_handle(study.baseline, **plain_line))
+    seeds = behind(model_seeds(rows))
+    style.finish(figure, f"{name}: predictors of the same networks", seeds, handles)
+    return Drawing(PREDICTOR, name, f"{score.label} of the predictors of one trained network: "
+                   f"{', '.join(study.predictors.values())}. Grey line: mean of {study.baseline}. Mark: mean over "
+                   f"{seeds}.", figure)

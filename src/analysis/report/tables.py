@@ -49,11 +49,11 @@ def score_tables(study: Study) -> list[Table]:
 
 def _score_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
     """The main score on every test split, or where there is one split only, all headline metrics on it."""
-    splits = ordered(rows, "split")
+    splits = ordered(select(rows, analysis="test"), "split")
     if len(splits) > 1:
         return {split: {"split": split, "measure": exact} for split in splits}
     headline = next(task.headline for task in (*TASKS.values(), Classes) if exact in task.headline)
-    return {metric: {"split": splits[0], "measure": metric} for metric in headline}
+    return {metric: {"split": split, "measure": metric} for split in splits for metric in headline}
 
 
 def _missing_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:

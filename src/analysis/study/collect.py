@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from src.analysis.records import PLAIN, TRIVIAL, RunRecord, SampleRecord
+from src.analysis.results import VALID
 from src.analysis.study.grid import PLACE, Job
 from src.analysis.study.measured import measure_all
 from src.analysis.study.stored import history, read_results
@@ -29,7 +30,7 @@ def collect(options: StudyOptions, folders: Mapping[Job, Path], commands: Mappin
         results = read_results(folder)
         name = _dataset_name(job.condition.dataset, results["data"]["sha256"], names)
         line = _line(options, job, name, results)
-        lines.append((line, content[folder]["rows"] + _other_selections(options.selection, results)))
+        lines.append((line, content[folder]["rows"] + _not_measured(options.selection, results)))
         place = {key: line[key] for key in ("dataset", "condition", "backbone", "variant", "seed")}
         runs.append(RunRecord(**place, method=line["method"], fusion=line["fusion"], folder=folder,
                               command=commands[job], history=history(folder), seconds=results["seconds"],
@@ -78,10 +79,11 @@ def _without_folder(value: Any) -> str:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else str(value)
 
 
-def _other_selections(selection: str, results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Test scores of the checkpoints that are not analysed further."""
-    return [row for name, found in results["selections"].items() if name != selection
-            for row in _scores({split: found[split] for split in found if split not in ("epoch", "valid")}, name)]
+def _not_measured(selection: str, results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Validation scores, and the test scores of the checkpoints that are not analysed further."""
+    return [row for name, found in results["selections"].items()
+            for row in _scores({split: found[split] for split in found if split != "epoch"}, name)
+            if row["split"] == VALID or name != selection]
 
 
 def _trivial(line: Mapping[str, Any], scores: Mapping[str, Mapping[str, float]]) -> Line:
@@ -92,6 +94,6 @@ def _trivial(line: Mapping[str, Any], scores: Mapping[str, Mapping[str, float]])
 
 def _scores(scores: Mapping[str, Mapping[str, float]], selection: str) -> list[dict[str, Any]]:
     """Rows of the metrics of every split."""
-    return [{"selection": selection, "predictor": "prediction", "split": split, "analysis": "test", "setting": "",
-             "measure": measure, "value": value}
+    return [{"selection": selection, "predictor": "prediction", "split": split, "setting": "", "measure": measure,
+             "analysis": VALID if split == VALID else "test", "value": value}
             for split, metrics in scores.items() for measure, value in metrics.items()]

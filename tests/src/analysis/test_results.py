@@ -48,13 +48,15 @@ def test_one_row_per_run_has_a_column_for_every_score_and_empty_cells_for_what_i
 
 def test_what_was_written_is_read_again(tmp_path):
     rows = [score(1 / 3), score(math.nan, measure="correct", bits="3x80"), score(math.nan, measure="recall"),
-            score(0.1, analysis="contribution", setting="text", measure="share"), score(0.25, selection="best_loss")]
+            score(0.1, analysis="contribution", setting="text", measure="share"), score(0.25, selection="best_loss"),
+            score(0.75, split="valid", analysis="valid")]
     study = read_study(written(tmp_path / "r.csv", ({"condition": "=1+1"}, rows)))
     assert (study.title, study.baseline, study.measure) == ("A study", "plain", {"made": "accuracy"})
     found = study.rows.set_index(["selection", "analysis", "measure"])
     assert found.loc[("best_valid_acc", "test", "accuracy"), ["value", "bits"]].tolist() == [1 / 3, "3x80"]
     assert math.isnan(found.loc[("best_valid_acc", "test", "recall"), "value"])
-    assert found.loc[("best_loss", "test", "accuracy"), "value"] == 0.25 and len(found) == 4
+    assert found.loc[("best_loss", "test", "accuracy"), "value"] == 0.25 and len(found) == 5
+    assert found.loc[("best_valid_acc", "valid", "accuracy"), "value"] == 0.75
     assert set(study.rows["condition"]) == {"=1+1"}
 
 

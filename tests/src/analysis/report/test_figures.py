@@ -84,14 +84,14 @@ def test_pairs_of_colour_and_marker_repeat_late():
 
 def test_shift_draws_means_seeds_and_the_trivial_line_in_percent():
     rows = [row(value=0.4), row(seed=2, value=0.6), row("trivial", seed=-1, value=0.25, backbone="")]
-    figure = charts_scores.shift(frame(rows), LOOKS, SCORE, "name")
+    figure = charts_scores.shift(frame(rows), LOOKS, SCORE, "name").figure
     heights = {y for _, y in points(figure.axes[0])}
     assert {40, 50, 60, 25} <= heights
     assert len(figure.axes) == 1  # the trivial predictor is no backbone
 
 
 def test_one_seed_is_hollow_and_said_to_be_alone():
-    figure = charts_scores.shift(frame([row(value=0.4)]), LOOKS, SCORE, "name")
+    figure = charts_scores.shift(frame([row(value=0.4)]), LOOKS, SCORE, "name").figure
     assert [line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() == "o"] == ["white"]
     assert any("one seed only (1)" in text.get_text() for text in figure.texts)
 
@@ -99,7 +99,8 @@ def test_one_seed_is_hollow_and_said_to_be_alone():
 def difference(rows: list[dict]) -> set[tuple[float, float]]:
     """Places that the figure of differences draws on, without the line at zero."""
     paired = charts_scores.paired_rows(frame(rows), "plain")
-    return {at for at in points(charts_scores.difference(paired, LOOKS, SCORE, "name", "plain").axes[0]) if at[0] != 0}
+    figure = charts_scores.difference(paired, LOOKS, SCORE, "name", "plain").figure
+    return {at for at in points(figure.axes[0]) if at[0] != 0}
 
 
 def test_difference_is_taken_seed_by_seed_over_common_seeds():
@@ -131,7 +132,7 @@ def test_strength_needs_three_strengths_of_one_modality():
 def test_strength_draws_shifted_scores_dashed():
     rows = [row(condition=f"text {at}", split=split, value=at) for at in (0.3, 0.5, 0.9)
             for split in ("test", "test_shifted")]
-    figure = charts_scores.strength(charts_scores.strengths(frame(rows)), LOOKS, SCORE, "name")
+    figure = charts_scores.strength(charts_scores.strengths(frame(rows)), LOOKS, SCORE, "name").figure
     assert [line.get_linestyle() for line in figure.axes[0].lines] == ["-", "--"]
     assert points(figure.axes[0]) == {(0.3, 30), (0.5, 50), (0.9, 90)}
 
@@ -139,7 +140,7 @@ def test_strength_draws_shifted_scores_dashed():
 def test_predictors_of_one_network_stand_beside_each_other():
     rows = [row(value=0.1), *(row("tanh", value=value, predictor=name) for name, value in
                               (("prediction", 0.2), ("fused", 0.3), ("backbone", 0.4)))]
-    figure = charts_scores.predictors(frame(rows), SCORE, "name", study(rows))
+    figure = charts_scores.predictors(frame(rows), SCORE, "name", study(rows)).figure
     heights = {y for _, y in points(figure.axes[0])}
     assert heights == {10, 20, 30, 40}
 
@@ -160,7 +161,7 @@ def test_random_missing_is_drawn_at_what_is_really_missing():
 
 def test_missing_modalities_stand_in_order():
     rows = [row(analysis="missing_zero", setting=setting) for setting in ("av", "t", "")]
-    figure = charts_modalities.missing(frame(rows), LOOKS, SCORE, "name")
+    figure = charts_modalities.missing(frame(rows), LOOKS, SCORE, "name", "zeros").figure
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["none", "T", "A+V"]
 
 
@@ -168,7 +169,7 @@ def test_the_plain_model_stands_among_backbones_too():
     rows = [row(variant, analysis="contribution", setting=modality, measure="share", value=value, predictor=predictor)
             for variant, predictor, value in (("plain", "prediction", 0.2), ("tanh", "prediction", 0.3),
                                               ("tanh", "backbone", 0.4)) for modality in ("text", "audio", "vision")]
-    _, below = charts_modalities.contributions(frame(rows), "name", "plain").axes
+    _, below = charts_modalities.contributions(frame(rows), "name", "plain").figure.axes
     heights = {round(y) for _, y in points(below)}
     assert {20, 40} <= heights and 30 not in heights
 
@@ -213,7 +214,7 @@ def test_a_measure_that_is_no_share_keeps_its_unit():
 
 
 def test_a_value_that_is_not_defined_does_not_stop_the_figure():
-    figure = charts_scores.shift(frame([row(value=math.nan), row(seed=2, value=0.5)]), LOOKS, SCORE, "name")
+    figure = charts_scores.shift(frame([row(value=math.nan), row(seed=2, value=0.5)]), LOOKS, SCORE, "name").figure
     assert 50 in {y for _, y in points(figure.axes[0])}
 
 

@@ -65,6 +65,8 @@ def test_scores_are_those_that_training_wrote(finished):
         for selection, name in (("best_valid_acc", ""), ("best_valid_loss", "@best_valid_loss")):
             expected = results["selections"][selection]["test_shifted"]["accuracy_mean"]
             assert float(row[f"test_shifted/prediction/accuracy_mean{name}"]) == pytest.approx(expected, abs=1e-12)
+            valid = results["selections"][selection]["valid"]["accuracy_mean"]
+            assert float(row[f"valid/prediction/accuracy_mean{name}"]) == valid
 
 
 def test_there_is_one_row_per_run_and_one_for_the_trivial_predictor(finished):
@@ -98,7 +100,7 @@ def test_tables_and_figures_of_scores_are_made_again_byte_for_byte(finished, tmp
 
 def test_every_analysis_has_its_rows(finished):
     found = select(read_study(finished[0] / "report" / "results.csv").rows, variant="tanh")
-    assert set(zip(found["analysis"], found["predictor"], strict=True)) == {
+    assert set(zip(found["analysis"], found["predictor"], strict=True)) == {("valid", "prediction")} | {
         (analysis, predictor) for predictor in ("prediction", "fused", "backbone") for analysis in (
             "test", "missing_zero", "missing_mean", "missing_shuffle", "random_missing", "contribution", "perceptual")}
 

@@ -65,7 +65,7 @@ def test_scores_are_those_that_training_wrote(finished):
         for selection, name in (("best_valid_acc", ""), ("best_valid_loss", "@best_valid_loss")):
             expected = results["selections"][selection]["test_shifted"]["accuracy_mean"]
             assert float(row[f"test_shifted/prediction/accuracy_mean{name}"]) == pytest.approx(expected, abs=1e-12)
-            valid = results["selections"][selection]["valid"]["accuracy_mean"]
+            valid = results["selections"][selection]["valid"]["valid_accuracy_mean"]
             assert float(row[f"valid/prediction/accuracy_mean{name}"]) == valid
 
 

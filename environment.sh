@@ -1,5 +1,6 @@
-# Sourced by main.sh, inference.sh and tests/run.sh: sets PYTHON to an interpreter that has requirements.txt.
-# The environment that is active is taken if it satisfies the list; otherwise .venv is made here, once.
+# Sourced by main.sh, inference.sh and tests/run.sh: sets PYTHON to an interpreter that has requirements.txt, and with
+# TESTING set, what the tests need too. An active environment in which every package lies in its range is taken;
+# otherwise .venv is made here, once, with the versions of requirements.lock.
 
 here="${BASH_SOURCE[0]}"
 while [[ -L "$here" ]]; do
@@ -11,9 +12,14 @@ done
 ROOT="$(CDPATH='' builtin cd -- "$(dirname "$here")" >/dev/null && pwd -P)"
 PYTHON=""
 
-# Does the interpreter "$1" have every line of requirements.txt?
+NEEDED=("$ROOT/requirements.txt")
+if [[ -n "${TESTING:-}" ]]; then
+    NEEDED+=("$ROOT/tests/requirements.txt")
+fi
+
+# Does the interpreter "$1" have every line of the lists?
 satisfies() {
-    "$1" - "$ROOT/requirements.txt" 2>/dev/null <<'PY'
+    "$1" - "${NEEDED[@]}" 2>/dev/null <<'PY'
 import sys
 from importlib.metadata import version
 
@@ -21,11 +27,11 @@ try:
     from packaging.requirements import Requirement
 except ImportError:
     from pip._vendor.packaging.requirements import Requirement
-with open(sys.argv[1]) as file:
-    wanted = [Requirement(line.strip()) for line in file if line.strip()]
-for item in wanted:
-    if (item.marker is None or item.marker.evaluate()) and not item.specifier.contains(version(item.name)):
-        sys.exit(1)
+for path in sys.argv[1:]:
+    with open(path) as file:
+        for item in (Requirement(line.strip()) for line in file if line.strip()):
+            if not item.specifier.contains(version(item.name), prereleases=True):
+                sys.exit(1)
 PY
 }
 
@@ -35,22 +41,24 @@ find_environment() {
         PYTHON="$active/bin/python"
         return
     fi
-    if [[ ! -x "$venv/bin/python" ]] || ! cmp -s "$ROOT/requirements.txt" "$venv/installed.txt"; then
+    if [[ ! -x "$venv/bin/python" ]] || ! cmp -s "$ROOT/requirements.lock" "$venv/installed.lock" ||
+        ! satisfies "$venv/bin/python"; then
         base="$(command -v python3 || command -v python || true)"
         if [[ -z "$base" ]] || ! "$base" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
             echo "error: no Python of version 3.10 or newer was found as python3; install one" >&2
             exit 1
         fi
-        echo "installing the packages of requirements.txt into $venv (once; torch is large)" >&2
+        echo "installing the packages of requirements.lock into $venv (once; torch is large)" >&2
         if ! "$base" -m venv "$venv"; then
             echo "error: $base could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2
             exit 1
         fi
-        if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$ROOT/requirements.txt"; then
+        if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c "$ROOT/requirements.lock" \
+            "${NEEDED[@]/#/--requirement=}"; then
             echo "error: the packages could not be installed; see pip's message above, then run the command again" >&2
             exit 1
         fi
-        cp "$ROOT/requirements.txt" "$venv/installed.txt"
+        cp "$ROOT/requirements.lock" "$venv/installed.lock"
     fi
     PYTHON="$venv/bin/python"
 }

@@ -1,4 +1,4 @@
-"""Train a backbone alone, inside CausalMER, or both, and print the test scores.
+"""Train a backbone with one method or several, and print the test scores.
 
     python main.py                                  CausalMER on synthetic data; --method paired trains both
     python main.py --dataset iemocap --name NAME    the published configuration; --help lists every flag
@@ -15,8 +15,9 @@ if __name__ == "__main__":
     watch()  # before the imports that take seconds
 
 from src.build import build_data, warnings  # noqa: E402
-from src.config import parse_config  # noqa: E402
-from src.console import results_table, selection_columns  # noqa: E402
+from src.checkpoint import TABLE, write_text  # noqa: E402
+from src.config import parse_configs  # noqa: E402
+from src.console import headline_table, results_table, selection_columns  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
 from src.tasks import make_task  # noqa: E402
 from src.train import train  # noqa: E402
@@ -24,19 +25,21 @@ from src.train import train  # noqa: E402
 
 def run(argv: Sequence[str] | None) -> None:
     """Parse, build, train, report."""
-    config = parse_config(argv)
-    device = resolve_device(config.run.device)
-    dataset = build_data(config)
+    configs = parse_configs(argv)
+    device = resolve_device(configs[0].run.device)
+    dataset = build_data(configs[0])
     print(f"{dataset.info.dataset} on {device}: "
           + ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items()))
-    for text in (*dataset.notes, *warnings(config)):
+    for text in (*dataset.notes, *warnings(configs)):
         print(f"note: {text}")
     columns = []
-    for result in train(config, dataset, device):
+    for result in train(configs, dataset, device):
         print(f"saved in {result.folder}")
         columns += selection_columns(result.folder.name, result.selections)
-    print("\n" + results_table([("trivial", result.trivial), *columns], make_task(dataset.info.task)))
-    if config.run.dataset == "synthetic":
+    columns, task = [("trivial", result.trivial), *columns], make_task(dataset.info.task)
+    write_text(result.folder.parent / TABLE, results_table(columns, task) + "\n")
+    print(f"\n{headline_table(columns, task)}\nall metrics: {result.folder.parent / TABLE}")
+    if configs[0].run.dataset == "synthetic":
         print("synthetic data: these scores are no result on any real dataset")
 
 

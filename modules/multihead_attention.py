@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 LARGE = 2**21  # attention weights of one layer above which they are not kept, 16 MiB
-
-MULTIPLE = {"cuda": 4}  # of head widths that the memory-efficient kernel takes in float32
+HEAD_WIDTH_STEP = {"cuda": 4}  # the memory-efficient kernel in float32 takes head widths that are multiples of this
 
 
 class MultiheadAttention(nn.Module):
@@ -42,8 +41,8 @@ class MultiheadAttention(nn.Module):
         q, k, v = (self._split(x) for x in self._project(query, key, value))
         # Scaling the queries first is the published order; with torch's plain kernel the rounding then is the same.
         q = q * q.size(-1) ** -0.5
-        # The fused kernel takes head widths of its own multiples only; zeros change neither products nor values.
-        spare = -q.size(-1) % MULTIPLE.get(q.device.type, 1)
+        # Zeros that fill up the head width change neither products nor values.
+        spare = -q.size(-1) % HEAD_WIDTH_STEP.get(q.device.type, 1)
         if spare:
             q, k, v = (F.pad(x, (0, spare)) for x in (q, k, v))
         mixed = self._attend(q, k, v, allowed)

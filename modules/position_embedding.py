@@ -32,11 +32,11 @@ class SinusoidalPositions(nn.Module):
             raise ValueError(f"sinusoidal positions need a width of at least 4, got {width}")
         self.register_buffer("table", sinusoid_table(64, width), persistent=False)
 
-    def forward(self, frames: Tensor, true: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, unpadded: Tensor | None = None) -> Tensor:
         """frames (B, T, D), true boolean (B, T) or None -> positions (B, T, D)."""
         _, length, width = frames.shape
         if length > self.table.size(0):
             self.table = sinusoid_table(2 * length, width).to(self.table)
-        if true is None:
+        if unpadded is None:
             return self.table[:length].to(frames.dtype) * (frames[..., :1] != 0)
-        return self.table[true.cumsum(1).sub(1).clamp(min=0)].to(frames.dtype) * true.unsqueeze(-1)
+        return self.table[unpadded.cumsum(1).sub(1).clamp(min=0)].to(frames.dtype) * unpadded.unsqueeze(-1)

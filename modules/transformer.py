@@ -27,15 +27,16 @@ def future_mask(queries: int, keys: int, device: torch.device) -> Tensor:
     return everything.tril(abs(keys - queries))
 
 
-def true_frames_mask(queries: Tensor, keys: Tensor, mask_future: bool) -> Tensor:
+def unpadded_mask(queries: Tensor, keys: Tensor, mask_future: bool) -> Tensor:
     """Attention of padded sequences as if each stood alone without its leading padding.
 
-    queries (B, Tq) and keys (B, Tk) are True at true frames; indices and lengths of the future mask count those only.
-    -> boolean (B, 1, Tq, Tk). A padded query may look anywhere, since an empty row has no softmax; nobody reads it.
+    queries (B, Tq) and keys (B, Tk) are True where a frame is no padding; indices and lengths of the future mask count
+    those only. -> boolean (B, 1, Tq, Tk). A query that is padding may look anywhere, since the softmax of an empty row
+    is not defined; its result is used by no later layer, where it is a hidden key.
     """
     allowed = keys.unsqueeze(1)
     if mask_future:
-        i, j = (true.cumsum(1) for true in (queries, keys))
+        i, j = (unpadded.cumsum(1) for unpadded in (queries, keys))
         shift = (i[:, -1] - j[:, -1]).abs().view(-1, 1, 1)
         allowed = allowed & (j.unsqueeze(1) <= i.unsqueeze(2) + shift)
     return (allowed | ~queries.unsqueeze(2)).unsqueeze(1)
@@ -92,31 +93,31 @@ class TransformerEncoder(nn.Module):
         self.layers = nn.ModuleList(TransformerLayer(width, heads, dropouts) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, frames: Tensor, source: Tensor | None = None, true: Tensor | None = None,
-                source_true: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, source: Tensor | None = None, unpadded: Tensor | None = None,
+                source_unpadded: Tensor | None = None) -> Tensor:
         """Encode `frames`, attending to `source` (crossmodal) or to themselves.
 
-        frames (B, Tq, D), source (B, Tk, D) -> (B, Tq, D). `true` (B, Tq) and `source_true` (B, Tk) mark the true
-        frames, and then padding is ignored; without them it takes part, as published.
+        frames (B, Tq, D), source (B, Tk, D) -> (B, Tq, D). `unpadded` (B, Tq) and `source_unpadded` (B, Tk) mark the
+        frames that are no padding, which then is ignored; without them it takes part, as published.
         """
-        x = self._drop(self._embed(frames, true))
+        x = self._drop(self._embed(frames, unpadded))
         keys_values = None
         if source is not None:
-            embedded = self._embed(source, source_true)
+            embedded = self._embed(source, source_unpadded)
             # Two draws in training, as published; one shared tensor otherwise saves half of the projections.
             keys = self._drop(embedded)
             keys_values = keys, self._drop(embedded) if self.training and self.dropouts.embedding else keys
         allowed = None
-        if true is not None:
-            allowed = true_frames_mask(true, true if source is None else source_true, self.mask_future)
+        if unpadded is not None:
+            allowed = unpadded_mask(unpadded, unpadded if source is None else source_unpadded, self.mask_future)
         elif self.mask_future:
             allowed = future_mask(frames.size(1), (frames if source is None else source).size(1), frames.device)
         for layer in self.layers:
             x = layer(x, keys_values, allowed)
         return self.norm(x)
 
-    def _embed(self, frames: Tensor, true: Tensor | None) -> Tensor:
-        return self.scale * frames + self.positions(frames, true)
+    def _embed(self, frames: Tensor, unpadded: Tensor | None) -> Tensor:
+        return self.scale * frames + self.positions(frames, unpadded)
 
     def _drop(self, x: Tensor) -> Tensor:
         return dropout(x, self.dropouts.embedding, self.training)

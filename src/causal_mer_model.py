@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from src.structures import MODALITIES, Batch, CausalOutput, Effects
 
@@ -33,9 +34,9 @@ def effects(fusion: Fusion, logits: Mapping[str, Tensor], constants: Mapping[str
     return Effects(fused, fused - nothing, direct)
 
 
-def total_indirect_effect(found: Effects, weights: Mapping[str, float]) -> Tensor:
+def total_indirect_effect(measured: Effects, weights: Mapping[str, float]) -> Tensor:
     """TIE = TE - sum_x w_x NDE_x, the debiased prediction. -> (B, C)."""
-    return found.total - sum(weights[name] * found.direct[name] for name in MODALITIES)
+    return measured.total - sum(weights[name] * measured.direct[name] for name in MODALITIES)
 
 
 class CausalMER(nn.Module):
@@ -57,10 +58,16 @@ class CausalMER(nn.Module):
         branch_logits = {name: self.branches[name](batch.inputs[name]) for name in MODALITIES}
         logits = {FUSED: backbone.logits, **branch_logits}
         constants = dict(self.constants.items())
-        found = effects(self.fusion, logits, _detached(constants))
-        alignment = effects(self.fusion, _detached(logits), constants)
-        tie = total_indirect_effect(found, self.direct_weights)
-        return CausalOutput(tie, found, alignment, branch_logits, backbone)
+        task_effects = effects(self.fusion, logits, _detached(constants))
+        alignment = effects(_fixed(self.fusion), _detached(logits), constants)
+        tie = total_indirect_effect(task_effects, self.direct_weights)
+        return CausalOutput(tie, task_effects, alignment, branch_logits, backbone)
+
+
+def _fixed(fusion: Fusion) -> Fusion:
+    """A fusion whose own parameters, if it has any, get no gradient."""
+    own = dict(fusion.named_parameters()) if isinstance(fusion, nn.Module) else {}
+    return (lambda *logits: functional_call(fusion, _detached(own), logits)) if own else fusion
 
 
 def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

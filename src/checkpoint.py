@@ -18,6 +18,7 @@ import yaml
 from torch import Tensor, nn
 
 from src.datasets.base import dataset_spec, file_hash
+from src.methods import BASELINE, PLANS
 from src.options import PlaceOptions
 from src.reading.records import Damaged, Refused
 from src.reading.tensors import read_note, read_torch
@@ -25,9 +26,10 @@ from src.runtime import atomic_file
 from src.saved import check_content, digest
 from src.structures import DataInfo, InputError, quoted
 
-FORMAT = 1
+FORMAT = 2
 CHECKSUM = "sha256"  # entry of a checkpoint's archive that holds the digest of its content
 RESULTS = "results.json"  # written last: a run that has it is finished
+TABLE = "scores.txt"  # of the runs that one command trained, beside their folders
 LAST = "last"  # the state after the last finished epoch, for --resume
 DIGEST = 8  # hexadecimal digits of a sha256 in the name of a folder
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # what a spreadsheet computes
@@ -52,25 +54,30 @@ def _stem(place: PlaceOptions) -> str:
 
 def run_folder(place: PlaceOptions, backbone: str, method: str) -> Path:
     """The folder of one run."""
-    return runs_folder(place) / f"{_plain_name(backbone)}-{method}"
+    return runs_folder(place) / f"{_plain_name(backbone)}-{_plain_name(method)}"
 
 
-def _plain_name(backbone: str) -> str:
+def _plain_name(part: str) -> str:
     """package.module:Class as part of a file name."""
-    return backbone.replace(":", ".")
+    return part.replace(":", ".")
 
 
-def find_runs(place: PlaceOptions, method: str, backbone: str = "") -> list[Path]:
-    """Folders of the trained runs of a name, plain before causal; InputError where there is none."""
-    wanted = ("plain", "causal") if method == "paired" else (method,)
+def find_runs(place: PlaceOptions, method: str = "", backbone: str = "") -> list[Path]:
+    """Folders of the trained runs of a name, those of the baseline first; InputError where there is none.
+
+    `method` may name a plan of several; empty stands for all.
+    """
     folder = runs_folder(place)
-    runs = [path for kind in wanted for path in sorted(folder.glob(f"*-{kind}"))
-            if (not backbone or path.name == f"{_plain_name(backbone)}-{kind}") and any(path.glob("best_*.pt"))]
+    wanted = {_plain_name(name) for name in PLANS.get(method, (method,)) if name}
+    runs = [path for path in folder.glob("*-*") if not path.suffix[1:].isdigit()  # one that was put aside
+            and (not wanted or path.name.partition("-")[2] in wanted)
+            and (not backbone or path.name.partition("-")[0] == _plain_name(backbone)) and any(path.glob("best_*.pt"))]
+    runs.sort(key=lambda path: (path.name.partition("-")[2] != BASELINE, path.name.partition("-")[::-1]))
     own = dataset_spec(place.dataset).file
     if not runs and own and not own.is_file():
         raise InputError(f"no data file at {own.absolute()}; check the path")
     if not runs:
-        asked = " ".join(word for word in (backbone, "" if method == "paired" else method, "checkpoint") if word)
+        asked = " ".join(word for word in (backbone, "" if method in PLANS else method, "checkpoint") if word)
         train = f"bash main.sh {shlex.join([place.device, place.name, str(place.seed), place.dataset])}"
         raise InputError(f"no {asked} in {folder.absolute()}; {_other_contents(place)}train it first with: {train}")
     return runs
@@ -156,9 +163,10 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         raise InputError(f"{path} is not a checkpoint of this code ({error}); a file of the published code is "
                          "converted by inference.py --import_published, a damaged one has to be trained again") \
             from error
-    found = content.get("format") if isinstance(content, dict) else type(content).__name__
-    if type(found) is not int or found != FORMAT:
-        raise InputError(f"{path} has the checkpoint format {quoted(found)}, this code reads {FORMAT}; train it again")
+    version = content.get("format") if isinstance(content, dict) else type(content).__name__
+    if type(version) is not int or version != FORMAT:
+        raise InputError(f"{path} has the checkpoint format {quoted(version)}, this code reads {FORMAT}; train it "
+                         "again")
     missing = {"config", "info", "model", "epoch"} - content.keys()
     if missing:
         raise InputError(f"{path} lacks {', '.join(sorted(missing))}; it is no whole checkpoint, train it again")

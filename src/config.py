@@ -15,10 +15,15 @@ from typing import Any
 from src.datasets.base import NoOptions, dataset_spec
 from src.flags import Parser, add_group, make
 from src.flags import path as file_path
-from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
-from src.registry import BACKBONES, BRANCHES
+from src.methods import PLANS
+from src.methods.base import BranchOptions, Method, MethodOptions
+from src.options import DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
+from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS, Registry
 from src.settings import read_settings
-from src.structures import MODALITIES, UsageError, quoted
+from src.structures import LETTER, MODALITIES, PLACE, UsageError, quoted
+
+PLACES = tuple(item.name for options in (RunOptions, DataOptions) for item in fields(options)
+               if item.metadata["scope"] == PLACE)
 
 
 @dataclass(frozen=True)
@@ -27,25 +32,48 @@ class Config:
 
     run: RunOptions
     data: DataOptions
-    causal: CausalOptions
     training: TrainingOptions
+    method: Any  # the method's Options
     dataset: Any  # the dataset's Options
     backbone: Any  # the backbone's Options
     branches: Mapping[str, Any] = field(default_factory=dict)  # name of a branch in use -> its Options
+    fusion: Any = NoOptions()  # the Options of the method's fusion
+    unused: frozenset[str] = field(default=frozenset(), compare=False)  # flags given that have no part in this run
 
     def flat(self) -> dict[str, Any]:
         """Every option by its flag, as plain data."""
-        groups = (self.run, self.data, self.causal, self.training, self.dataset, self.backbone, *self.branches.values())
+        groups = (self.run, self.data, self.training, self.method, self.dataset, self.backbone,
+                  *self.branches.values(), self.fusion)
         return {f.name: _plain(getattr(group, f.name)) for group in groups for f in fields(group)}
 
     def branch_name(self, modality: str) -> str:
-        """The branch in use for a modality."""
-        return getattr(self.causal, f"{modality}_branch")
+        """The branch in use for a modality; empty where the method has no branches."""
+        return getattr(self.method, f"{modality}_branch", "")
+
+    @property
+    def fusion_name(self) -> str:
+        """The fusion in use; empty where the method has none."""
+        return getattr(self.method, "fusion_mode", "")
 
 
 def parse_config(argv: Sequence[str] | None) -> Config:
-    """The configuration a command line of main.py asks for; raises UsageError where it cannot be had."""
-    return _resolve(sys.argv[1:] if argv is None else argv)
+    """The configuration of one run that a command line of main.py asks for; UsageError where it cannot be had."""
+    configs = parse_configs(argv)
+    if len(configs) > 1:
+        raise UsageError(f"--method {configs[0].run.method} and {configs[1].run.method} are two runs; choose one")
+    return configs[0]
+
+
+def parse_configs(argv: Sequence[str] | None) -> list[Config]:
+    """The configurations of all runs that a command line of main.py asks for, in their order.
+
+    Raises UsageError where they cannot be had.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    given = _given(words)
+    asked = _peek(RunOptions, ("method",), given, words, {}).method
+    plan = PLANS.get(asked)
+    return [_resolve([*words, f"--method={method}"], given) for method in plan] if plan else [_resolve(words, given)]
 
 
 def parse_inference(argv: Sequence[str] | None) -> InferenceOptions:
@@ -67,75 +95,125 @@ def parse_study(argv: Sequence[str] | None) -> tuple[StudyOptions, list[str]]:
 def config_from(flat: Mapping[str, Any], own: Collection[str] = ()) -> Config:
     """The configuration that `Config.flat` saved; raises UsageError for keys or values that are none.
 
-    A backbone package.module:Class is imported only if it is in `own`, what the command line names: a file alone never
+    A class package.module:Class is imported only if it is in `own`, what the command line names: a file alone never
     decides which code is run.
     """
     return _resolve([], flat, own)
 
 
-def backbone_class(name: str) -> type:
-    """A registered backbone, or a user's own class written as package.module:Class."""
+def named_class(registry: Registry, name: str) -> type:
+    """A registered backbone or method, or a user's own class written as package.module:Class."""
+    kind = registry.kind
     if ":" not in name:
-        if name not in BACKBONES:
-            raise UsageError(f"unknown backbone {quoted(name)}; choose from {', '.join(BACKBONES)}, or give your own "
+        if name not in registry:
+            raise UsageError(f"unknown {kind} {quoted(name)}; choose from {', '.join(registry)}, or give your own "
                              "class as package.module:Class")
-        return BACKBONES[name]
+        return registry[name]
     module, _, attribute = name.partition(":")
     if not (attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))):
-        raise UsageError(f"the backbone {quoted(name)} is no class; expected package.module:Class")
+        raise UsageError(f"the {kind} {quoted(name)} is no class; expected package.module:Class")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # a user's module can fail in any way
         reason = " ".join(str(error).split())
-        raise UsageError(f"the backbone {name!r} cannot be imported ({reason[:300]}); expected package.module:Class, "
+        raise UsageError(f"the {kind} {name!r} cannot be imported ({reason[:300]}); expected package.module:Class, "
                          "importable from this folder") from error
 
 
-def _resolve(argv: Sequence[str], flat: Mapping[str, Any] | None = None, own: Collection[str] = ()) -> Config:
-    """Find the parts first, since they bring flags and presets; then parse everything once."""
+def _given(argv: Sequence[str]) -> dict[str, Any]:
+    """What the YAML file of a command line sets."""
     first = Parser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=file_path)
     path = first.parse_known_args(argv)[0].config
-    given = dict(flat) if flat is not None else read_settings(path) if path else {}
-    chosen = _peek(RunOptions, ("dataset", "backbone"), given, argv, {})
-    spec = dataset_spec(chosen.dataset)
-    if ":" in chosen.backbone and chosen.backbone not in (*own, *(word.rpartition("=")[2] for word in argv)):
-        raise UsageError("the file was made with a backbone of your own; to import and run its code, name it: "
-                         f"--backbone {quoted(chosen.backbone)}")
-    backbone_options, backbone_presets = _backbone_flags(chosen.backbone)
-    presets = {**spec.preset, **backbone_presets.get(chosen.dataset, {})}
-    named = _peek(CausalOptions, tuple(f"{name}_branch" for name in MODALITIES), given, argv, presets)
-    in_use = {getattr(named, f"{name}_branch"): None for name in MODALITIES}
-    presets |= BRANCHES[named.text_branch].PRESET
+    return read_settings(path) if path else {}
 
-    parts = {"run": RunOptions, "data": DataOptions, "causal": CausalOptions, "training": TrainingOptions,
-             "dataset": spec.Options, "backbone": backbone_options}
-    branches = {name: BRANCHES[name].Options for name in in_use}
-    parser = Parser(prog="main.py", allow_abbrev=False, description="Train a backbone alone or inside CausalMER.",
-                     epilog="Flags of datasets, backbones and branches appear when those are chosen.")
+
+def _resolve(argv: Sequence[str], given: Mapping[str, Any], own: Collection[str] = ()) -> Config:
+    """Find the parts first, since they bring flags and presets; then parse everything once."""
+    chosen = _peek(RunOptions, ("dataset", "backbone", "method"), given, argv, {})
+    spec = dataset_spec(chosen.dataset)
+    named = {*own, *(word.rpartition("=")[2] for word in argv)}
+    backbone = _part(BACKBONES, chosen.backbone, named, object)
+    method = _part(METHODS, chosen.method, named, MethodOptions)
+    presets = {**spec.preset, **method.presets.get(chosen.dataset, {}), **backbone.presets.get(chosen.dataset, {})}
+    part_names = [f"{name}_branch" for name in MODALITIES] * issubclass(method.options, BranchOptions)
+    part_names += ["fusion_mode"] * any(item.name == "fusion_mode" for item in fields(method.options))
+    inner = vars(_peek(method.options, part_names, given, argv, presets))
+    fusion = FUSIONS[inner["fusion_mode"]] if "fusion_mode" in inner else None
+
+    parts = {"run": RunOptions, "data": DataOptions, "training": TrainingOptions, "method": method.options,
+             "dataset": spec.Options, "backbone": backbone.options, "fusion": getattr(fusion, "Options", NoOptions)}
+    branches = {inner[name]: BRANCHES[inner[name]] for name in part_names if name.endswith("_branch")}
+    parser = _parser([*parts.values(), *(branch.Options for branch in branches.values())], chosen.backbone)
+    others = _other_flags(parser)
+    for key in presets.keys() - parser.flags() - others.flags():
+        raise UsageError(f"a preset sets {key!r}, which is no flag of {chosen.dataset} with {chosen.backbone}")
+    parser.set_defaults(**{key: value for key, value in presets.items() if key in parser.flags()})
+    unused, rest = others.parse_known_args(
+        [*_arguments({key: value for key, value in given.items() if key in others.by_word()}, others), *argv])
+    words = [*_arguments({key: value for key, value in given.items() if key not in others.by_word()}, parser), *rest]
+    values = parser.parse(words)
+    rates = {f"{letter}_lr": branches[inner[f"{name}_branch"]].rate(values)
+             for letter, name in LETTER.items() if branches}
+    parser.set_defaults(**{flag: rate for flag, rate in rates.items() if rate is not None})
+    values = parser.parse(words)
+    return Config(**{key: make(options, values) for key, options in parts.items()},
+                  branches={name: make(branch.Options, values) for name, branch in branches.items()},
+                  unused=frozenset(vars(unused)))
+
+
+def _parser(groups: Iterable[type], backbone: str) -> Parser:
+    """The parser of a run's parts."""
+    parser = Parser(prog="main.py", allow_abbrev=False, description="Train a multimodal emotion recognition model.",
+                    epilog="Flags of datasets, backbones, methods, branches and fusions appear when those are chosen.")
     parser.add_argument("--config", type=file_path, help="YAML file of flag: value; the command line wins over it")
-    for options in (*parts.values(), *branches.values()):
+    for options in groups:
         try:
             add_group(parser, options)
         except argparse.ArgumentError as error:
-            raise UsageError(f"two flags of {chosen.backbone} have one name: {error}") from error
-    for key in presets.keys() - {action.dest for action in parser._actions}:
-        raise UsageError(f"a preset sets {key!r}, which is no flag of {chosen.dataset} with {chosen.backbone}")
-    parser.set_defaults(**presets)
-    values = parser.parse([*_arguments(given, parser), *argv])
-    return Config(**{key: make(options, values) for key, options in parts.items()},
-                  branches={name: make(options, values) for name, options in branches.items()})
+            raise UsageError(f"two flags of {backbone} have one name: {error}") from error
+    return parser
 
 
-def _backbone_flags(name: str) -> tuple[type, Mapping[str, Mapping[str, Any]]]:
-    """A backbone's Options and PRESETS; UsageError where a user's own are of another kind."""
-    cls = backbone_class(name)
+def _other_flags(parser: Parser) -> Parser:
+    """The flags of methods, branches and fusions that a run does not use: they may stand in its command all the same.
+
+    So one command line or file can speak of several methods; `Config.unused` says what was left out.
+    """
+    others = Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for registry in (METHODS, BRANCHES, FUSIONS):
+        for name in registry:
+            options = getattr(registry[name], "Options", NoOptions)
+            add_group(others, options, {item.name for item in fields(options)} - parser.flags() - others.flags(),
+                      defaults=False)
+    return others
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a backbone or a method brings to the command line."""
+
+    options: type
+    presets: Mapping[str, Mapping[str, Any]]
+
+
+def _part(registry: Registry, name: str, named: Collection[str], base: type) -> _Part:
+    """A part's Options and PRESETS; UsageError where a user's own are of another kind, or only a file names it."""
+    kind = registry.kind
+    if ":" in name and name not in named:
+        raise UsageError(f"the file was made with a {kind} of your own; to import and run its code, name it: "
+                         f"--{kind} {quoted(name)}")
+    cls = named_class(registry, name)
     options, presets = getattr(cls, "Options", NoOptions), getattr(cls, "PRESETS", {})
     if not is_dataclass(options) or not all({"help", "choices", "names"} <= f.metadata.keys() for f in fields(options)):
-        raise UsageError(f"the backbone {name!r}: Options is not a dataclass of src.structures.option fields")
-    if not isinstance(presets, dict) or not all(isinstance(preset, dict) for preset in presets.values()):
-        raise UsageError(f"the backbone {name!r}: PRESETS is not a dictionary of dictionaries, dataset to flags")
-    return options, presets
+        raise UsageError(f"the {kind} {name!r}: Options is not a dataclass of src.structures.option fields")
+    if registry is METHODS and not (isinstance(cls, type) and issubclass(cls, Method)):
+        raise UsageError(f"the {kind} {name!r} is no subclass of src.methods.base.Method")
+    if not issubclass(options, base):
+        raise UsageError(f"the {kind} {name!r}: Options does not inherit from src.methods.base.{base.__name__}")
+    if not isinstance(presets, Mapping) or not all(isinstance(preset, Mapping) for preset in presets.values()):
+        raise UsageError(f"the {kind} {name!r}: PRESETS is not a dictionary of dictionaries, dataset to flags")
+    return _Part(options, presets)
 
 
 def _peek(options: type, names: Iterable[str], given: Mapping[str, Any], argv: Sequence[str],

@@ -1,22 +1,26 @@
 """One pass over a split: training with an optimizer, evaluation without."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from src.build import Objective
 from src.config import Config
 from src.datasets.base import Dataset, Split
 from src.datasets.loader import Loader
+from src.losses import Terms
+from src.methods.base import Output
 from src.metrics import Metrics
 from src.options import TrainingOptions
 from src.runtime import storage_device
-from src.structures import InputError
+from src.structures import Batch, InputError
 from src.tasks import make_task
 
+Objective = Callable[[Output, Batch], Terms]
+Hook = Callable[[Output, Batch], None]
 Scores = dict[str, Metrics]  # test split -> its metrics
 
 
@@ -30,8 +34,11 @@ class EpochResult:
 
 
 def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str,
-              optimizer: torch.optim.Optimizer | None = None, options: TrainingOptions | None = None) -> EpochResult:
+              optimizer: torch.optim.Optimizer | None = None, options: TrainingOptions | None = None,
+              before_step: Hook | None = None) -> EpochResult:
     """Pass over a split once; the model changes only if an optimizer and its options are given.
+
+    `before_step` sees the gradients of every step before they are clipped and used.
 
     Every `options.accumulate` batches make one step, the last ones fewer; weighted by their samples they give the
     gradient of one large batch, for losses that are means over samples. Raises InputError where a loss is not finite;
@@ -43,17 +50,19 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     with torch.set_grad_enabled(training):
         for number, batch in enumerate(tqdm(loader, desc=title, leave=False, disable=not sys.stderr.isatty())):
             output = model(batch)
-            found = {} if batch.labels is None else objective(output, batch)
+            losses = {} if batch.labels is None else objective(output, batch)
             if training:
                 first = number - number % options.accumulate
                 together = sum(loader.sizes[first:first + options.accumulate])
                 if number == first:
                     optimizer.zero_grad()
-                (found["loss"] * (loader.sizes[number] / together)).backward()
+                (losses["loss"] * (loader.sizes[number] / together)).backward()
                 if number + 1 in (first + options.accumulate, len(loader)):
+                    if before_step:
+                        before_step(output, batch)
                     _clip(model, options)
                     optimizer.step()
-            terms.append({name: term.detach() for name, term in found.items()})
+            terms.append({name: term.detach() for name, term in losses.items()})
             values.append({name: value.detach() for name, value in output.per_sample().items()})
             labels.append(batch.labels)
     return EpochResult(_mean_terms(terms, loader.sizes, title),
@@ -62,7 +71,7 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
 
 
 def predict(config: Config, model: nn.Module, device: torch.device, split: Split, title: str) -> EpochResult:
-    """Pass over a split without training and without losses: DMD's cost more than its answers."""
+    """Pass over a split without training and without losses, which can take longer than the predictions (DMD)."""
     storage = storage_device(config.data.data_device, device, split.nbytes)
     return run_epoch(model, Loader(split, config.training.batch_size, device, storage), lambda *_: {}, title)
 
@@ -83,9 +92,9 @@ def trivial_scores(dataset: Dataset) -> Scores:
     """Metrics of the predictor that looks at no input."""
     task = make_task(dataset.info.task)
     logits = task.trivial_logits(dataset.splits["train"].labels)
-    labels = {name: dataset.splits[name].labels for name in dataset.test_splits}
-    return {name: task.metrics(logits.repeat(len(found), 1), found) for name, found in labels.items()
-            if found is not None}
+    splits = {name: dataset.splits[name].labels for name in dataset.test_splits}
+    return {name: task.metrics(logits.repeat(len(labels), 1), labels) for name, labels in splits.items()
+            if labels is not None}
 
 
 def _clip(model: nn.Module, options: TrainingOptions) -> None:

@@ -5,9 +5,9 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import Field, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn, get_args, get_origin
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from src.structures import InputError, UsageError, check_bounds, quoted
 
@@ -17,14 +17,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError; words of the command line in the message are shortened."""
-        raise UsageError(re.sub(r"\S{100,}", lambda found: f"{found[0][:40]}...{found[0][-40:]}", message))
+        raise UsageError(re.sub(r"\S{100,}", lambda word: f"{word[0][:40]}...{word[0][-40:]}", message))
 
     def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
         """Parse a whole command line."""
-        found, unknown = self.parse_known_args(argv)
+        values, unknown = self.parse_known_args(argv)
         if unknown:
             self.unknown(unknown[0].partition("=")[0], "argument")
-        return found
+        return values
+
+    def flags(self) -> set[str]:
+        """The names of all values that parsing gives."""
+        return {action.dest for action in self._actions}
 
     def by_word(self) -> dict[str, argparse.Action]:
         """What a YAML file may set, under every spelling."""
@@ -50,19 +54,23 @@ class Parser(argparse.ArgumentParser):
                                                  f"{', '.join(map(repr, action.choices))})")
 
 
-def add_group(parser: argparse.ArgumentParser, options: type, only: Iterable[str] | None = None) -> None:
-    """One flag per field of an options class."""
+def add_group(parser: argparse.ArgumentParser, options: type, only: Iterable[str] | None = None,
+              defaults: bool = True) -> None:
+    """One flag per field of an options class, or of some; without `defaults`, only what is given becomes a value."""
     group = parser.add_argument_group((options.__doc__ or options.__name__).strip().splitlines()[0].rstrip("."))
+    types = get_type_hints(options)  # with `from __future__ import annotations` a field holds the name of its type
     for item in fields(options):
         if only is not None and item.name not in only:
             continue
         names = (f"--{item.name}", *item.metadata["names"])
         text = f"{item.metadata['help']} (default: %(default)s)".replace(" (default: None)", "")
-        if item.type is bool:
-            group.add_argument(*names, action=argparse.BooleanOptionalAction, default=item.default, help=text)
+        default = item.default if defaults else argparse.SUPPRESS
+        kind = types[item.name]
+        if kind is bool:
+            group.add_argument(*names, action=argparse.BooleanOptionalAction, default=default, help=text)
         else:
             choices = item.metadata["choices"]
-            group.add_argument(*names, type=_converter(item), default=item.default, help=text, choices=choices,
+            group.add_argument(*names, type=_converter(kind), default=default, help=text, choices=choices,
                                metavar=None if choices else "X")
 
 
@@ -79,11 +87,11 @@ def make(options: type, values: argparse.Namespace) -> Any:
         raise UsageError(str(error)) from error
 
 
-def _converter(item: Field) -> Callable[[str], Any]:
-    """What turns a word of the command line into a field's value."""
-    if get_origin(item.type) is tuple:
-        return _integers if int in get_args(item.type) else _words
-    kind = next((k for k in (int, Path) if item.type in (k, k | None)), item.type)
+def _converter(hint: Any) -> Callable[[str], Any]:
+    """What turns a word of the command line into a value of a field's type."""
+    if get_origin(hint) is tuple:
+        return _integers if int in get_args(hint) else _words
+    kind = next((k for k in (int, Path) if hint in (k, k | None)), hint)
     return {int: _integer, float: _finite, Path: path, str: text}.get(kind, kind)
 
 

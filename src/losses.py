@@ -16,12 +16,12 @@ def soft_cross_entropy(target_logits: Tensor, logits: Tensor) -> Tensor:
     return -(target_logits.softmax(-1) * F.log_softmax(logits, -1)).sum(-1).mean()
 
 
-def alignment_loss(found: Effects) -> Tensor:
+def alignment_loss(effects: Effects) -> Tensor:
     """K of the paper: TE against the sum of NDEs, the NDEs against each other (a third), TE against each NDE.
 
     The softmax runs over all C logits, for IEMOCAP over all eight, as published.
     """
-    total, (text, audio, vision) = found.total, found.direct.values()
+    total, (text, audio, vision) = effects.total, effects.direct.values()
     pairs = ((text, audio), (audio, vision), (vision, text))
     return (soft_cross_entropy(total, text + audio + vision)
             + sum(soft_cross_entropy(first, second) for first, second in pairs) / 3

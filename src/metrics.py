@@ -53,15 +53,15 @@ def sentiment_metrics(scores: np.ndarray, truth: np.ndarray, *, zero_is_positive
     nonzero = truth != 0
     positive = scores >= 0 if zero_is_positive else scores > 0
     binary = {"neg_nonneg": (truth >= 0, scores >= 0), "neg_pos": (truth[nonzero] > 0, positive[nonzero])}
-    found = {"acc7": _rounded_accuracy(scores, truth, 3), "acc5": _rounded_accuracy(scores, truth, 2)}
+    metrics = {"acc7": _rounded_accuracy(scores, truth, 3), "acc5": _rounded_accuracy(scores, truth, 2)}
     for name, (true, predicted) in binary.items():
-        found[f"acc2_{name}"] = float((true == predicted).mean()) if true.size else math.nan
+        metrics[f"acc2_{name}"] = float((true == predicted).mean()) if true.size else math.nan
         for average in ("weighted", "binary"):
-            found[f"f1_{name}_{average}"] = _f1(true, predicted, average) if true.size else math.nan
-    found["mae"] = float(np.abs(scores - truth).mean())
+            metrics[f"f1_{name}_{average}"] = _f1(true, predicted, average) if true.size else math.nan
+    metrics["mae"] = float(np.abs(scores - truth).mean())
     varies = scores.size > 1 and scores.std() > 0 and truth.std() > 0
-    found["pearson"] = float(np.corrcoef(scores, truth)[0, 1]) if varies else math.nan
-    return found
+    metrics["pearson"] = float(np.corrcoef(scores, truth)[0, 1]) if varies else math.nan
+    return metrics
 
 
 def class_metrics(predicted: np.ndarray, truth: np.ndarray) -> Metrics:
@@ -77,6 +77,10 @@ def _rounded_accuracy(scores: np.ndarray, truth: np.ndarray, limit: int) -> floa
 
 
 def _f1(truth: np.ndarray, predicted: np.ndarray, average: str) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(truth, predicted, average=average, zero_division=0))
+    """F1 of the positive class ("binary"), or of every class weighted by its count in truth; 0 where it is 0/0."""
+    truth, predicted = truth.astype(np.int64), predicted.astype(np.int64)
+    count = int(max(truth.max(), predicted.max(), 1)) + 1
+    true, claimed = np.bincount(truth, minlength=count), np.bincount(predicted, minlength=count)
+    right = np.bincount(truth[truth == predicted], minlength=count)
+    f1 = 2 * right / np.maximum(true + claimed, 1)
+    return float(f1[1] if average == "binary" else np.average(f1, weights=true))

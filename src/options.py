@@ -4,19 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import src.backbones
-import src.branches
-import src.datasets
-import src.fusions  # noqa: F401  (these four fill the registries)
+import src.datasets  # noqa: F401  (these fill the registries, and so does src.methods)
 from src.datasets.absence import FILLS
 from src.datasets.base import dataset_spec
 from src.datasets.labels import label_form
-from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS
-from src.structures import LETTER, RATE, WEIGHT, Bounds, InputError, option, quoted
+from src.methods import PLANS
+from src.registry import BACKBONES, DATASETS, METHODS
+from src.structures import LETTER, PLACE, WEIGHT, Bounds, InputError, option, quoted
 
 BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
 MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
 SELECTIONS = ("best_valid_loss", "best_valid_acc")
+
+
+def _plans() -> str:
+    """What --method names besides a method."""
+    return "; ".join(f"{name}: {' and '.join(methods)}, one after the other" for name, methods in PLANS.items())
 
 
 def check_name(folder: str) -> None:
@@ -31,10 +35,10 @@ class PlaceOptions:
     """The four arguments of the shell commands, and where runs are kept."""
 
     dataset: str = option("synthetic", f"{', '.join(DATASETS)}, or your own file as path/to/file.pkl with --task")
-    name: str = option("demo", "name of the run, part of its folder")
+    name: str = option("demo", "name of the run, part of its folder", scope=PLACE)
     seed: int = option(1111, "seed of the weights, the dropout and the batch order")
-    device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
-    checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)")
+    device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU", scope=PLACE)
+    checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)", scope=PLACE)
 
     def __post_init__(self) -> None:
         dataset_spec(self.dataset)
@@ -49,22 +53,24 @@ class PlaceOptions:
 class RunOptions(PlaceOptions):
     """What is trained."""
 
-    method: str = option("causal", "CausalMER, the backbone alone with the plain task loss, or one after the other",
-                         ("plain", "causal", "paired"))
+    method: str = option("causal", f"how the backbone is trained: {', '.join(METHODS)}, or your own class as "
+                                   f"package.module:Class; {_plans()}")
     backbone: str = option("mult", f"backbone: {', '.join(BACKBONES)}, or your own class as package.module:Class",
                            names=("--model",))
-    resume: bool = option(False, "continue the run of this name after its last finished epoch")
+    init: Path | None = option(None, "start from the weights in this file: a checkpoint of ours or of the published "
+                                     "code")
+    resume: bool = option(False, "continue the run of this name after its last finished epoch", scope=PLACE)
 
 
 @dataclass(frozen=True)
 class InferenceOptions(PlaceOptions):
     """What is evaluated; everything else stands in the checkpoint."""
 
-    method: str = option("paired", "evaluate the causal run, the plain run, or every run of this name",
-                         ("plain", "causal", "paired"))
+    method: str = option("", "evaluate the runs of this method only")
     backbone: str = option("", "evaluate the runs of this backbone only", names=("--model",))
     selection: str = option("both", "checkpoint with the lowest validation loss, the best validation score, or both",
                             ("both", *SELECTIONS))
+    task: str = option("", "that of the training, for a file of your own; anything else is refused")
     remove: str = option("", "modalities missing from the test inputs", ("", "t", "a", "v", "ta", "tv", "av"))
     fill: str = option("zero", "what stands in for a missing modality: zeros as published, the training mean, or the "
                                "same modality of another sample", FILLS)
@@ -80,6 +86,9 @@ class InferenceOptions(PlaceOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.method and ":" not in self.method and self.method not in (*METHODS, *PLANS):
+            raise InputError(f"unknown method {quoted(self.method)}; choose from {', '.join((*METHODS, *PLANS))}, or "
+                             "give your own class as package.module:Class")
         if self.predictions and self.selection == "both":
             raise InputError("--predictions needs one checkpoint; add --selection best_valid_loss or best_valid_acc")
         if self.remove and (self.missing or self.contributions):
@@ -101,8 +110,8 @@ class StudyOptions:
     conditions: tuple[str, ...] = option(("",), "forms of the data, flags of main.py with + between them: "
                                                 "shortcut_t=0.8+shortcut_a=0.2,shortcut_t=0")
     backbones: tuple[str, ...] = option(("mult",), "backbones")
-    methods: tuple[str, ...] = option(("plain", "causal"), "plain, causal")
-    fusions: tuple[str, ...] = option(("mask", "tanh"), "fusions of the causal runs")
+    methods: tuple[str, ...] = option(PLANS["paired"], f"methods: {', '.join(METHODS)}, or package.module:Class")
+    fusions: tuple[str, ...] = option(("mask", "tanh"), "fusions of the methods that have one")
     seeds: tuple[int, ...] = option((1111, 1112, 1113), "seeds; one alone allows no interval")
     name: str = option("study", "beginning of the names of new runs")
     report: Path = option(Path("report"), "folder of results.csv, tables, figures and report.html")
@@ -119,13 +128,18 @@ class StudyOptions:
     jobs: int = option(1, "runs at one time; the processor cores are shared out among them",
                        bounds=Bounds(1, 256, "each is a process of its own, with torch and the data in its memory"))
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Backbones and methods that the command line names, whose code may be imported."""
+        return (*self.backbones, *self.methods)
+
     def __post_init__(self) -> None:
         for name in ("datasets", "conditions", "backbones", "methods", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 raise InputError(f"--{name} needs values, each once, with commas between them, got "
                                  f"{','.join(map(str, values))!r}")
-        allowed_words = {"methods": ("plain", "causal"), "analyses": ("missing", "contributions"), "fills": FILLS}
+        allowed_words = {"analyses": ("missing", "contributions"), "fills": FILLS}
         for name, allowed in allowed_words.items():
             unknown = [value for value in getattr(self, name) if value not in allowed]
             if unknown:
@@ -136,34 +150,16 @@ class StudyOptions:
 class DataOptions:
     """Where the data is and how it is read."""
 
-    data_path: Path = option(Path("data"), "folder of the data files")
+    data_path: Path = option(Path("data"), "folder of the data files", scope=PLACE)
     aligned: bool = option(True, "word-aligned file <dataset>_data.pkl, or <dataset>_data_noalign.pkl")
     data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
-                              ("auto", "cpu", "cuda"))
+                              ("auto", "cpu", "cuda"), scope=PLACE)
     task: str = option("", "emotion4, sentiment7, sentiment or classes:N (default: that of the dataset)")
     mosei_task: str = option("cls", "MOSEI and MOSI as seven classes or as regression", ("cls", "regression"))
 
     def __post_init__(self) -> None:
         if self.task:
             label_form(self.task)
-
-
-@dataclass(frozen=True)
-class CausalOptions:
-    """CausalMER's own settings."""
-
-    text_branch: str = option("albert", "text branch", tuple(BRANCHES))
-    audio_branch: str = option("resnet18", "audio branch", tuple(BRANCHES))
-    vision_branch: str = option("resnet18", "vision branch", tuple(BRANCHES))
-    fusion_mode: str = option("mask", "how backbone and branch logits are fused", tuple(FUSIONS))
-    alpha: float = option(0.1, "weight of the task losses")
-    beta: float = option(1.0, "weight of the alignment loss K")
-    constant: float = option(0.0, "starting value of the three constants")
-    fuse_auxiliary: bool = option(False, "a backbone's own task losses see its logits fused with the branches', as the "
-                                         "main loss does, instead of bare (not in the paper)")
-    nde_t: float = option(1.0, "weight of text's natural direct effect in the prediction")
-    nde_a: float = option(1.0, "weight of audio's natural direct effect in the prediction")
-    nde_v: float = option(1.0, "weight of vision's natural direct effect in the prediction")
 
 
 @dataclass(frozen=True)
@@ -179,10 +175,3 @@ class TrainingOptions:
     clip_value: float = option(0.0, "largest absolute value of any single gradient; 0 for no limit", bounds=WEIGHT)
     when: int = option(20, "epochs without a lower validation loss before learning rates fall to a tenth",
                        bounds=Bounds(0, 10**9, "no run has as many epochs"))
-    m_lr: float = option(1e-3, "learning rate of the backbone", bounds=RATE)
-    t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with ALBERT)", bounds=RATE)
-    a_lr: float = option(1e-3, "learning rate of the audio branch", bounds=RATE)
-    v_lr: float = option(1e-3, "learning rate of the vision branch", bounds=RATE)
-    c_t_lr: float = option(1e-3, "learning rate of the text constant", bounds=RATE)
-    c_a_lr: float = option(1e-3, "learning rate of the audio constant", bounds=RATE)
-    c_v_lr: float = option(1e-3, "learning rate of the vision constant", bounds=RATE)

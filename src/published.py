@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from src.build import build_model, check_size, empty_model, task_name
-from src.checkpoint import load_weights, run_folder, save_checkpoint
+from src.checkpoint import load_checkpoint, load_weights, run_folder, save_checkpoint
 from src.config import Config, config_from
+from src.methods.base import Method
 from src.options import InferenceOptions
 from src.reading.records import Damaged, Marker, Record, Refused, exact
 from src.reading.tensors import NAMES, read_torch
@@ -76,16 +77,13 @@ def import_published(options: InferenceOptions) -> Path:
     """
     path = options.import_published
     model = read_published(path)
-    weights = {our: value for name, value in _tensors(model, "") if (our := our_name(name)) is not None}
+    weights = _our_weights(model)
     try:
         config, info = _settings(options, model, weights)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} lacks what the published model has ({error}); expected MulT beside ALBERT and two "
                          "ResNets") from error
-    # Built but never used by the published code: projections of width d, memory of modalities that are no target.
-    used = empty_model(config, info).state_dict().keys()
-    weights = {name: value for name, value in weights.items()
-               if name in used or not name.startswith(("backbone.projections.", "backbone.memory."))}
+    weights = _used(weights, empty_model(config, info))
     check_size(config, info, weights, path)
     ours = build_model(config, info, pretrained=False)
     load_weights(ours, weights, path)
@@ -95,6 +93,37 @@ def import_published(options: InferenceOptions) -> Path:
         raise InputError(f"{target} exists and is kept; choose another --name")
     save_checkpoint(target, ours, config.flat(), info, epoch=0, metrics={}, versions=versions(torch.device("cpu")))
     return target
+
+
+def start_from(path: Path, model: Method) -> None:
+    """Fill a new model with the weights of a checkpoint of ours or of the published code.
+
+    Parts that the model lacks, such as branches where the backbone trains alone, are left out. Raises InputError where
+    the file is neither, or where its weights do not fit.
+    """
+    try:
+        weights = load_checkpoint(path, torch.device("cpu"))["model"]
+    except InputError as ours:
+        try:
+            weights = _our_weights(read_published(path))
+        except InputError as published:
+            raise InputError(f"--init {path} is no checkpoint of ours ({ours}), and none of the published code "
+                             f"({published})") from published
+    parts = {name.partition(".")[0] for name in model.state_dict()}
+    kept = {name: value for name, value in weights.items() if name.partition(".")[0] in parts}
+    load_weights(model, _used(kept, model), path)
+
+
+def _our_weights(model: "_Part") -> dict[str, Tensor]:
+    """The weights of a published model by our names."""
+    return {our: value for name, value in _tensors(model, "") if (our := our_name(name)) is not None}
+
+
+def _used(weights: dict[str, Tensor], model: Method) -> dict[str, Tensor]:
+    """Without what the published code builds but never uses: projections of width d, memory of what is no target."""
+    used = model.state_dict().keys()
+    return {name: value for name, value in weights.items()
+            if name in used or not name.startswith(("backbone.projections.", "backbone.memory."))}
 
 
 def _settings(options: InferenceOptions, model: "_Part", weights: dict[str, Tensor]) -> tuple[Config, DataInfo]:
@@ -138,8 +167,8 @@ def read_published(path: Path) -> "_Part":
         raise InputError(f"{path} is not a checkpoint of the published code ({error}); expected a whole model saved by "
                          "torch.save") from error
     if not isinstance(model, _Part) or model.name != "CAUSALMER":
-        found = model.name if isinstance(model, _Part) else type(model).__name__
-        raise InputError(f"{path} holds a {found}, not the published model, the class CAUSALMER")
+        name = model.name if isinstance(model, _Part) else type(model).__name__
+        raise InputError(f"{path} holds a {name}, not the published model, the class CAUSALMER")
     return model
 
 
@@ -163,10 +192,10 @@ class _Part(Record):
 
     def tables(self, kind: str) -> Iterator[tuple[str, Any]]:
         """Names and values of `_parameters`, `_buffers` or `_modules`; raises InputError where these are none."""
-        found = self.state.get(kind) or {}
-        if type(found) is not dict or any(type(name) is not str for name in found):
+        content = self.state.get(kind) or {}
+        if type(content) is not dict or any(type(name) is not str for name in content):
             raise InputError(f"a {quoted(self.name)} in the file has {kind} that are no table of names; it is damaged")
-        yield from found.items()
+        yield from content.items()
 
 
 class _Class(Marker):

@@ -1,4 +1,4 @@
-"""Tables of named parts: one file and one line add a backbone, a branch, a dataset or a fusion."""
+"""Tables of named parts: one file and one line add a backbone, a branch, a dataset, a fusion or a method."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,3 +37,4 @@ BACKBONES = Registry("backbone")
 BRANCHES = Registry("branch")
 DATASETS = Registry("dataset")
 FUSIONS = Registry("fusion")
+METHODS = Registry("method")

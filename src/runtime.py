@@ -82,12 +82,12 @@ def _lost(streams: tuple[Stream, Stream]) -> int:
     """Exit code for output that could not be written, else 0."""
     for stream in streams:
         stream.flush()
-    found = next((stream.lost for stream in streams if stream.lost), None)
-    if found is None:
+    error = next((stream.lost for stream in streams if stream.lost), None)
+    if error is None:
         return 0
-    if found.errno in (errno.EPIPE, errno.ESHUTDOWN):
+    if error.errno in (errno.EPIPE, errno.ESHUTDOWN):
         return 141  # 128 + SIGPIPE, which Python turns into this error
-    print(f"error: the output cannot be written ({found.strerror or found}); send it elsewhere", file=sys.stderr)
+    print(f"error: the output cannot be written ({error.strerror or error}); send it elsewhere", file=sys.stderr)
     return 1
 
 

@@ -17,31 +17,31 @@ LARGEST = 10**6  # of epochs, widths, lengths and outputs: far beyond what is tr
 
 def digest(content: Any) -> str:
     """sha256 of nested plain data and tensors, the same before and after saving."""
-    found = hashlib.sha256()
-    _feed(found, content)
-    return found.hexdigest()
+    hasher = hashlib.sha256()
+    _feed(hasher, content)
+    return hasher.hexdigest()
 
 
-def _feed(found: Any, value: Any) -> None:
+def _feed(hasher: Any, value: Any) -> None:
     """Add a value, with its kind and its length, to a hash."""
     if isinstance(value, Tensor):
-        found.update(f"tensor {value.dtype} {tuple(value.shape)}\n".encode())
+        hasher.update(f"tensor {value.dtype} {tuple(value.shape)}\n".encode())
         flat = value.detach().reshape(-1)
         if flat.stride() != (1,):  # a single number may have any stride
             flat = flat.clone(memory_format=torch.contiguous_format)
-        found.update(flat.view(torch.uint8).numpy())
+        hasher.update(flat.view(torch.uint8).numpy())
     elif isinstance(value, dict):
-        found.update(f"dict {len(value)}\n".encode())
+        hasher.update(f"dict {len(value)}\n".encode())
         for key, item in value.items():
-            _feed(found, key)
-            _feed(found, item)
+            _feed(hasher, key)
+            _feed(hasher, item)
     elif isinstance(value, (list, tuple)):
-        found.update(f"list {len(value)}\n".encode())
+        hasher.update(f"list {len(value)}\n".encode())
         for item in value:
-            _feed(found, item)
+            _feed(hasher, item)
     else:
         text = repr(value).encode("utf-8", "backslashreplace")
-        found.update(f"{type(value).__name__} {len(text)} ".encode() + text)
+        hasher.update(f"{type(value).__name__} {len(text)} ".encode() + text)
 
 
 def check_content(content: dict[str, Any]) -> None:

@@ -64,19 +64,19 @@ def _mapping(events: _Events) -> dict[str, Any]:
         kind = "list" if isinstance(start, yaml.SequenceStartEvent) else "single value"
         raise _Strange(f"a {kind}")
     _untagged(start)
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     while not isinstance(event := events.next(), yaml.MappingEndEvent):
         if not isinstance(event, yaml.ScalarEvent):
             raise _Strange("a key that is not the name of a flag")
         key = event.value
-        if key in found:
+        if key in settings:
             raise _Strange(f"the key {quoted(key)} twice")
-        if len(found) >= LONGEST:
+        if len(settings) >= LONGEST:
             raise _Strange(f"more than {LONGEST} keys")
-        found[key] = _entry(events, events.next(), key)
+        settings[key] = _entry(events, events.next(), key)
     if not isinstance(events.next(), yaml.StreamEndEvent):
         raise _Strange("several documents")
-    return found
+    return settings
 
 
 def _entry(events: _Events, event: yaml.Event, key: str) -> Any:

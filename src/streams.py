@@ -67,9 +67,9 @@ def safe(target: TextIO | None) -> Stream:
 def safe_streams() -> Iterator[tuple[Stream, Stream]]:
     """Replace standard output and error for the body."""
     earlier = sys.stdout, sys.stderr
-    found = safe(sys.stdout), safe(sys.stderr)
-    sys.stdout, sys.stderr = found
+    streams = safe(sys.stdout), safe(sys.stderr)
+    sys.stdout, sys.stderr = streams
     try:
-        yield found
+        yield streams
     finally:
         sys.stdout, sys.stderr = earlier

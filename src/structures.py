@@ -74,7 +74,7 @@ class Batch:
     inputs: dict[str, Tensor]  # modality -> (B, T, D)
     labels: Tensor | None  # as in the file, (B, ...); None where the file has none
 
-    def true_frames(self, modality: str) -> Tensor:
+    def unpadded_frames(self, modality: str) -> Tensor:
         """True after the leading zero frames; a sequence of zeros only (a removed modality) counts as all true.
 
         -> boolean (B, T).
@@ -147,6 +147,7 @@ LAYERS = Bounds(1, 100, "deeper encoders of this kind do not train, and their me
 KERNEL = Bounds(1, 999, "longer than any sequence of these data sets")
 LARGEST = 3e38  # a little less than that of float32
 WEIGHT = Bounds(0, LARGEST, HELD)
+SHARE = Bounds(0, 1, "it is a share")
 RATE = Bounds(0, LARGEST, HELD, above=True)  # of learning, or of noise
 SEED = Bounds(0, 2**63 - 1, "generators are seeded with 64 bits")
 ANY = {float: Bounds(-LARGEST, LARGEST, HELD), int: Bounds(-2**63, 2**63 - 1, "numbers are counted in 64 bits")}
@@ -161,11 +162,15 @@ def check_bounds(options: Any) -> None:
                 (item.metadata.get("bounds") or ANY[type(number)]).check(item.name, number)
 
 
+PLACE = "place"
+
+
 def option(default: Any, help: str, choices: tuple[str, ...] | None = None, names: tuple[str, ...] = (),
-           bounds: Bounds | None = None) -> Any:
+           bounds: Bounds | None = None, scope: str = "") -> Any:
     """A dataclass field that becomes one command-line flag; `names` are further spellings of the flag.
 
     `bounds` are those of a number, or of every number of a list; without them it is one that the machine can hold.
+    `scope` PLACE marks what says where a run is kept or computed, but not what it is.
     """
     return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "names": names,
-                                                        "bounds": bounds})
+                                                        "bounds": bounds, "scope": scope})

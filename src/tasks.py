@@ -16,6 +16,7 @@ class Task(ABC):
 
     outputs: int  # C
     selection: str  # the metric whose best validation value selects a checkpoint
+    lower_is_better = False  # of that metric
     headline: tuple[str, ...]  # the metrics a summary shows
     exact: str  # the metric that is the share of `correct` samples
     classes: tuple[str, ...]  # names of what `class_values` gives a value for
@@ -147,6 +148,8 @@ class Sentiment(SentimentClasses):
     """MOSEI and MOSI as regression of the score; debiases nothing, see src/build.py."""
 
     outputs = 1
+    selection = "mae"  # Acc-7 of a small split is coarse, and selects worse on every other metric
+    lower_is_better = True
     classes = ("score",)
 
     def targets(self, labels: Tensor) -> Tensor:

@@ -3,14 +3,14 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from src.build import build_model, build_objective, build_optimizer, check_memory, count_parameters
+from src.build import build_model, build_optimizer, check_memory, count_parameters
 from src.checkpoint import (
     FORMAT,
     LAST,
@@ -26,19 +26,22 @@ from src.checkpoint import (
     write_json,
     write_yaml,
 )
-from src.config import Config
+from src.config import PLACES, Config
 from src.datasets.base import Dataset
 from src.datasets.loader import Loader
 from src.engine import Scores, evaluate, run_epoch, scores, trivial_scores
 from src.locks import FolderLock
+from src.losses import Terms
+from src.methods.base import Output
 from src.options import SELECTIONS
+from src.published import start_from
 from src.reading.records import Damaged
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.saved import check_form, optimizer_form
-from src.structures import InputError
+from src.structures import Batch, InputError
 from src.tasks import Task, make_task
 
-FREE_ON_RESUME = ("resume", "dataset", "device", "data_device", "data_path", "checkpoint_path", "num_epochs")
+FREE_ON_RESUME = (*PLACES, "dataset", "num_epochs")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -65,8 +68,9 @@ class Trainer:
         seed_everything(config.run.seed)
         self.empty = never_began(self.folder)
         self.resuming = config.run.resume and not self.empty and (self.folder / f"{LAST}.pt").exists()
-        self.model = build_model(config, dataset.info, pretrained=not self.resuming).to(device)
-        self.objective = build_objective(config, self.task, self.model)
+        self.model = build_model(config, dataset.info, pretrained=not (self.resuming or config.run.init))
+        if config.run.init and not self.resuming:
+            start_from(config.run.init, self.model)
         self.optimizer = build_optimizer(config, self.model)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, mode="min", factor=0.1, patience=config.training.when)
@@ -84,12 +88,14 @@ class Trainer:
         """Open the run folder: continue the run in it, or put it aside and begin a new one."""
         run = self.config.run
         print(f"\n{run.backbone}, {run.method}, seed {run.seed}", flush=True)
+        self.model.to(self.device)  # only now, so that of several runs one model at a time is there
         if self.resuming:
             self._restore()
         else:
             if run.resume:
                 print(f"nothing to continue in {self.folder}, so this run begins anew")
             self._clear()
+            self.model.prepare(self.dataset.splits["train"], self.task)
             seed_everything(run.seed)  # dropout does not depend on what was built before
             self._save_last()
         write_yaml(self.folder / "config.yaml", saved_form(self.config))
@@ -124,9 +130,9 @@ class Trainer:
         """Train, validate, select, save; the checkpoint for --resume comes last."""
         began, number = time.perf_counter(), self.epoch + 1
         title = f"epoch {number}/{self.config.training.num_epochs}"
-        trained = run_epoch(self.model, self.train_loader, self.objective, f"{title} train", self.optimizer,
-                            self.config.training)
-        checked = run_epoch(self.model, self.valid_loader, self.objective, f"{title} valid")
+        trained = run_epoch(self.model, self.train_loader, self._loss, f"{title} train", self.optimizer,
+                            self.config.training, self._before_step)
+        checked = run_epoch(self.model, self.valid_loader, self._loss, f"{title} valid")
         self.scheduler.step(checked.terms["loss"])
         row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}
         for split, result in (("train", trained), ("valid", checked)):
@@ -142,9 +148,15 @@ class Trainer:
         print(f"{title}  train loss {row['train_loss']:.4f}  valid loss {row['valid_loss']:.4f}  "
               f"valid {selection} {row[f'valid_{selection}']:.4f}  {row['seconds']:.1f} s", flush=True)
 
+    def _loss(self, output: Output, batch: Batch) -> Terms:
+        return self.model.loss(output, batch, self.task)
+
+    def _before_step(self, output: Output, batch: Batch) -> None:
+        self.model.before_step(output, batch, self.task)
+
     def _select(self, row: dict[str, Any]) -> None:
         """Save the checkpoint of each selection that this epoch improves."""
-        score = row[f"valid_{self.task.selection}"]
+        score = row[f"valid_{self.task.selection}"] * (-1 if self.task.lower_is_better else 1)
         improved = {"best_valid_loss": row["valid_loss"] < self.best["best_valid_loss"],
                     "best_valid_acc": score > self.best["best_valid_acc"]}
         self.best |= {name: row["valid_loss"] if name == "best_valid_loss" else score
@@ -221,19 +233,18 @@ def saved_form(config: Config) -> dict[str, Any]:
     return config.flat() | {"resume": False}
 
 
-def train(config: Config, dataset: Dataset, device: torch.device) -> Iterator[RunResult]:
-    """Train the runs that `--method` asks for, or continue them, and test their selected checkpoints.
+def train(configs: Sequence[Config], dataset: Dataset, device: torch.device) -> Iterator[RunResult]:
+    """Train the runs of these configurations, or continue them, and test their selected checkpoints.
 
     All models are built before the first is trained, so that nothing missing is found out late. Raises InputError
     where another process works on one of the runs.
     """
-    configs = paired(config)
     with contextlib.ExitStack() as stack:
         locks = [stack.enter_context(_locked(run_folder(one.run, one.run.backbone, one.run.method)))
                  for one in configs]
         trainers = [Trainer(one, dataset, device, lock) for one, lock in zip(configs, locks, strict=True)]
-        for trainer in trainers:
-            yield trainer.whole()
+        while trainers:
+            yield trainers.pop(0).whole()
 
 
 def _locked(folder: Path) -> FolderLock:
@@ -243,8 +254,3 @@ def _locked(folder: Path) -> FolderLock:
     sweep(folder)
     return FolderLock(folder, "wait until it is through, or choose another --name")
 
-
-def paired(config: Config) -> list[Config]:
-    """The runs that `--method` asks for, plain before causal."""
-    methods = ("plain", "causal") if config.run.method == "paired" else (config.run.method,)
-    return [replace(config, run=replace(config.run, method=method)) for method in methods]

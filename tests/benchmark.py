@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from src.build import build_model, build_objective, build_optimizer
+from src.build import build_model, build_optimizer
 from src.config import parse_config
-from src.registry import BACKBONES
+from src.registry import BACKBONES, METHODS
 from src.runtime import resolve_device, seed_everything
 from src.structures import MODALITIES, Batch, DataInfo
 from src.tasks import make_task
@@ -58,7 +58,7 @@ def measure(backbone: str, shape: str, method: str, device: torch.device, attent
     seed_everything(0)
     size = config.training.batch_size
     model = build_model(config, info).to(device).train()
-    objective, optimizer = build_objective(config, task, model), build_optimizer(config, model)
+    optimizer = build_optimizer(config, model)
     labels = torch.eye(2)[torch.randint(2, (size, 4))] if dataset == "iemocap" else torch.randint(-3, 4, (size, 1, 1))
     batch = Batch({m: torch.randn(size, info.lengths[m], info.widths[m], device=device) for m in MODALITIES},
                   labels.float().to(device))
@@ -68,7 +68,7 @@ def measure(backbone: str, shape: str, method: str, device: torch.device, attent
     for _ in range(steps):
         began = time.perf_counter()
         optimizer.zero_grad()
-        objective(model(batch), batch)["loss"].backward()
+        model.loss(model(batch), batch, task)["loss"].backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.8)
         optimizer.step()
         if cuda:
@@ -90,7 +90,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", nargs="+", choices=list(BACKBONES), default=list(BACKBONES))
     parser.add_argument("--shape", nargs="+", choices=list(SHAPES), default=list(SHAPES))
-    parser.add_argument("--method", choices=("plain", "causal"), default="plain")
+    parser.add_argument("--method", choices=list(METHODS), default="plain")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--memory", action="store_true", help="also measure attention that keeps its weights")

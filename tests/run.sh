@@ -7,5 +7,5 @@ while [[ -L "$here" ]]; do # by hand, since readlink -f is missing on older syst
     [[ "$link" == /* ]] || link="$(dirname "$here")/$link"
     here="$link"
 done
-source "$(dirname "$here")/../environment.sh"
+TESTING=1 source "$(dirname "$here")/../environment.sh"
 exec "$PYTHON" -m pytest tests --numprocesses auto --maxprocesses 4 "$@"

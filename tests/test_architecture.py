@@ -2,13 +2,14 @@
 
 import ast
 import re
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
-from src.registry import BACKBONES, BRANCHES, DATASETS
+from src.options import DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
+from src.registry import BACKBONES, BRANCHES, DATASETS, METHODS
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py"), *ROOT.glob("modules/*.py")])
@@ -16,8 +17,8 @@ FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py
 LEVELS = [
     {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"}, {"runtime"},
     {"fusions", "branches", "backbones", "datasets", "metrics"},
-    {"losses", "tasks", "causal_mer_model"}, {"options"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
-    {"train", "analysis", "published", "console"}, {"main", "inference"},
+    {"losses", "tasks", "causal_mer_model"}, {"methods"}, {"options"}, {"config", "saved"}, {"checkpoint"}, {"build"},
+    {"engine"}, {"console", "published"}, {"train"}, {"analysis"}, {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 
@@ -64,9 +65,9 @@ def names_read() -> tuple[set[str], list[re.Pattern]]:
 
 
 def test_every_option_is_read():
-    groups = [RunOptions, DataOptions, CausalOptions, TrainingOptions, InferenceOptions, StudyOptions,
+    groups = [RunOptions, DataOptions, TrainingOptions, InferenceOptions, StudyOptions,
               *(DATASETS[n].Options for n in DATASETS), *(BACKBONES[n].Options for n in BACKBONES),
-              *(BRANCHES[n].Options for n in BRANCHES)]
+              *(BRANCHES[n].Options for n in BRANCHES), *(METHODS[n].Options for n in METHODS)]
     names, patterns = names_read()
     unread = {item.name for group in groups for item in fields(group)
               if item.name not in names and not any(p.fullmatch(item.name) for p in patterns)}
@@ -97,10 +98,30 @@ def test_every_preset_and_backbone_field_has_a_reading(tmp_path):
             assert BACKBONES[backbone].PRESETS.get(dataset, {}).items() <= config.flat().items()
 
 
+def names_of(file: str) -> dict[str, str]:
+    """Package -> the rest of its line, of a list of requirements."""
+    lines = (ROOT / file).read_text().split("\n")
+    return {re.match(r"[\w-]+", line)[0]: line for line in lines if line}
+
+
 def test_environments_yaml_is_the_same_list_without_builds_or_prefix():
     import yaml
     environment = yaml.safe_load((ROOT / "environments.yaml").read_text())
     assert environment["name"] == "causalmer" and "prefix" not in environment
-    assert environment["dependencies"][-1] == {"pip": ["-r requirements.txt"]}
-    wanted = (ROOT / "requirements.txt").read_text().split("\n")
-    assert "torch==2.13.0" in wanted and all("==" in line for line in wanted if line)
+    assert environment["dependencies"][-1] == {"pip": ["-r requirements.txt", "-c requirements.lock"]}
+
+
+def test_users_have_ranges_the_lock_has_every_package_and_tests_add_their_own():
+    user, tests, lock = map(names_of, ("requirements.txt", "tests/requirements.txt", "requirements.lock"))
+    assert lock.keys() == user.keys() | tests.keys() and not user.keys() & tests.keys()
+    assert all("==" in line for line in lock.values())
+    assert all(">=" in line and "==" not in line for line in (user | tests).values())
+
+
+def test_every_package_that_is_imported_is_declared():
+    named = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "matplotlib", "huggingface_hub": "transformers"}
+    imported = {(alias.name if isinstance(node, ast.Import) else node.module).split(".")[0]
+                for path in FILES for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+    own = {"src", "modules"} | set(sys.stdlib_module_names)
+    assert {named.get(name, name) for name in imported - own} <= names_of("requirements.txt").keys()

@@ -1,5 +1,6 @@
 """The README's own examples run as they are printed."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -10,11 +11,13 @@ import inference
 import main
 from src.analysis.study import __main__ as study
 
-TEXT = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+DOCUMENTS = TEXT + (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "docs" / "data.md").read_text()
 
 
 def section(title: str) -> str:
-    return TEXT.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return DOCUMENTS.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
 def python_block(title: str) -> str:
@@ -42,7 +45,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_the_example_of_own_data_trains_and_predicts(tmp_path):
-    block = python_block("Own data")
+    block = python_block("A file of your own")
     assert len(block.splitlines()) <= 20
     exec(compile(block, "README.md", "exec"), {})
     trained, evaluated = commands("Own data")
@@ -51,17 +54,18 @@ def test_the_example_of_own_data_trains_and_predicts(tmp_path):
 
 
 def test_the_example_of_an_own_backbone_trains_inside_causalmer(tmp_path):
-    block = python_block("Own backbone")
+    block = python_block("A backbone, whole")
     assert len(block.splitlines()) < 25
     (tmp_path / "own_backbone.py").write_text(block)
-    (command,) = commands("Own backbone")
+    (command,) = commands("A backbone, whole")
     assert run([*command, "--synthetic_sizes", "64,16,16"], tmp_path) == 0
 
 
 def test_every_file_the_readme_names_exists():
-    root = Path(__file__).parent.parent
-    named = set(re.findall(r"`((?:src|modules|data|tests)/[\w./]*\w)", TEXT))
-    assert len(named) > 10 and [name for name in named if not (root / name).exists()] == []
+    documents = [TEXT, *(path.read_text() for path in (ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")))]
+    named = {name for text in documents for name in re.findall(r"`((?:src|modules|docs|tests)/[\w./]*\w)", text)}
+    missing = {name for name in named if "NAME" not in name and not (ROOT / name).exists()}
+    assert len(named) > 20 and missing == {"src/methods/smoothed.py"}  # which a reader writes
 
 
 def test_every_flag_the_readme_names_exists(capsys):
@@ -74,3 +78,17 @@ def test_every_flag_the_readme_names_exists(capsys):
     shown = capsys.readouterr().out
     flags = set(re.findall(r"(?<![\w-])--\w+", TEXT)) - {"--memory", "--steps", "--shape"}  # of the benchmark
     assert [flag for flag in flags if flag not in shown] == []
+
+
+def test_the_method_of_the_guide_is_one_file_and_trains(tmp_path, monkeypatch):
+    from src.registry import METHODS
+    (tmp_path / "smoothed.py").write_text(python_block("A method, whole"))
+    monkeypatch.setattr(METHODS, "_items", dict(METHODS._items))
+    importlib.import_module("smoothed")
+    assert main.main(["--method", "smoothed", "--smoothing", "0.2", "--device", "cpu", "--num_epochs", "1",
+                      "--synthetic_sizes", "64,16,16"]) == 0
+    assert (tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-smoothed" / "results.json").exists()
+
+
+def test_the_readme_is_read_to_the_end():
+    assert len(TEXT.splitlines()) <= 150

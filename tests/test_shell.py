@@ -18,7 +18,8 @@ if [[ "$1" == - ]]; then cat > /dev/null; else echo "$PWD: $*"; fi
 @pytest.fixture
 def clone(tmp_path):
     """The scripts alone, in a folder whose name has a space and a dash."""
-    for name in (*SCRIPTS, "environment.sh", "requirements.txt", ".gitattributes"):
+    for name in (*SCRIPTS, "environment.sh", "requirements.txt", "tests/requirements.txt", "requirements.lock",
+                 ".gitattributes"):
         (tmp_path / "a -b" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / "a -b" / name)
     python = tmp_path / "the venv" / "bin" / "python"

@@ -2,6 +2,8 @@
 
 import torch
 
+from src.analysis.measures import contribution_rows, missing_rows
+from src.analysis.missing import removals
 from src.analysis.trained import Trained, load_trained
 from src.checkpoint import find_runs, write_csv
 from src.console import (
@@ -40,7 +42,7 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
             details += _details(options, trained, f"{folder.name} {name.removeprefix('best_')}")
         tables.setdefault(key, []).extend(selection_columns(folder.name, selections))
         if options.predictions:
-            write_csv(options.predictions, prediction_rows(datasets[key], results))
+            write_csv(options.predictions, prediction_rows(datasets[key], results, trained.model.effects))
             print(f"predictions written to {options.predictions}")
     for key, columns in tables.items():
         _print_table(datasets[key], columns)
@@ -54,8 +56,17 @@ def _details(options: InferenceOptions, trained: Trained, label: str) -> list[st
     if (options.missing or options.contributions) and not names:
         raise InputError("--missing and --contributions need labels, and the file has none; leave them out, or give "
                          "--predictions")
-    tables = [missing_table] * options.missing + [contribution_table] * options.contributions
-    return [f"{label}, {name}\n{table(trained, name, options.fill)}" for table in tables for name in names]
+    details = []
+    for name in names:
+        passes = removals(trained, name, options.fill) if options.missing or options.contributions else {}
+        if options.missing:
+            rows = missing_rows(trained, name, options.fill, passes)
+            details.append(f"{label}, {name}\n{missing_table(rows, options.fill)}")
+        if options.contributions:
+            rows = contribution_rows(trained, name, options.fill, passes)
+            corner = f"contributions to {trained.task.exact}, fill {options.fill}"
+            details.append(f"{label}, {name}\n{contribution_table(rows, corner)}")
+    return details
 
 
 def _print_table(dataset: Dataset, columns: list[Column]) -> None:

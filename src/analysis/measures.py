@@ -17,7 +17,6 @@ from src.analysis.contributions import (
     spread,
 )
 from src.analysis.missing import RATES, SETTINGS, area, drop_spread, drops, random_removals, realised_rate, removals
-from src.analysis.records import EFFECT_VALUES
 from src.analysis.statistics import CORRECT, packed
 from src.analysis.trained import Trained
 from src.datasets.absence import FILLS
@@ -50,13 +49,9 @@ def measure(trained: Trained, analyses: Collection[str], fills: Collection[str] 
     return rows
 
 
-def predictors(result: EpochResult) -> dict[str, str]:
-    """What a model offers to decide by: its name -> the name of its logits in `result.values`.
-
-    prediction: TIE, or the plain backbone. fused: F. backbone: z_m inside CausalMER.
-    """
-    names = {"prediction": "logits"}
-    return names | {"fused": "fused", "backbone": "backbone"} if "fused" in result.values else names
+def predictors(trained: Trained) -> dict[str, str]:
+    """What a model offers to decide by: its name -> the name of its logits in the values of a pass."""
+    return {name: one.values for name, one in trained.model.predictors.items()}
 
 
 def _row(split: str, analysis: str, predictor: str, setting: str, measure: str, value: float,
@@ -69,7 +64,7 @@ def score_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[Me
     """All metrics of every predictor, which samples it decides rightly, and how often it decides unlike z_m."""
     task, row = trained.task, partial(_row, split, "test")
     own = task.decide(result.values["backbone"])
-    for predictor, name in predictors(result).items():
+    for predictor, name in predictors(trained).items():
         logits = result.values[name]
         for metric, value in task.metrics(logits, result.labels).items():
             yield row(predictor, "", metric, value)
@@ -116,7 +111,7 @@ def _random_rows(trained: Trained, split: str, fill: str, whole: EpochResult, ra
 
 def _metrics(trained: Trained, passes: Mapping[Any, EpochResult]) -> dict[str, dict[Any, dict[str, float]]]:
     """Predictor -> setting -> metrics."""
-    names = predictors(next(iter(passes.values())))
+    names = predictors(trained)
     return {predictor: {setting: trained.task.metrics(result.values[name], result.labels)
                         for setting, result in passes.items()} for predictor, name in names.items()}
 
@@ -129,7 +124,7 @@ def contribution_rows(trained: Trained, split: str, fill: str, passes: Passes | 
     passes = passes or removals(trained, split, fill)
     exchanged = perceptual_scores(trained, split, PERMUTATIONS)
     shapley, perceptual = (partial(_row, split, analysis) for analysis in ("contribution", "perceptual"))
-    for predictor, values in predictors(passes[""]).items():
+    for predictor, values in predictors(trained).items():
         worth = contributions(trained.task, passes, values)
         parts = shares(worth)
         for name in MODALITIES:
@@ -162,8 +157,8 @@ def samples(trained: Trained) -> list[dict[str, Any]]:
             "predictions": task.decide(values["logits"][:SHOWN]), "classes": list(task.classes),
             "correct": [] if labels is None else task.correct(values["logits"], labels)[:SHOWN].tolist(),
             "effects": {effect: task.class_values(values[key][:SHOWN]).tolist()
-                        for effect, key in EFFECT_VALUES.items()} if "total" in values else {},
-            "direct_weights": dict(getattr(trained.model, "direct_weights", {})),
+                        for effect, key in trained.model.effects.items()},
+            "direct_weights": dict(trained.model.direct_weights),
             "embedding": embed(values["hidden"][:EMBEDDED].double())})
     return found
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from src.build import build_data, build_model, check_size
+from src.build import build_data, build_model, check_size, task_name
 from src.checkpoint import load_checkpoint, load_weights
 from src.config import Config, config_from
 from src.datasets.absence import everywhere, stand_ins, without
 from src.datasets.base import Dataset, Split
 from src.engine import EpochResult, predict
+from src.methods.base import Method
 from src.options import InferenceOptions
-from src.structures import DataInfo, InputError
+from src.structures import DataInfo, InputError, UsageError, quoted
 from src.tasks import Task, make_task
 
 
@@ -25,7 +25,7 @@ class Trained:
 
     config: Config
     dataset: Dataset
-    model: nn.Module
+    model: Method
     device: torch.device
 
     @property
@@ -52,7 +52,10 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
     Raises InputError where the checkpoint is missing or damaged, or where the data is not what it was trained on.
     """
     saved = load_checkpoint(path, device)
-    config = _overridden(config_from(saved["config"], (options.backbone,)), options)
+    config = _overridden(config_from(saved["config"], (options.backbone, options.method)), options)
+    if options.task and options.task != task_name(config):
+        raise UsageError(f"{path} was trained for the task {task_name(config)}, not {quoted(options.task)}; leave out "
+                         "--task, or evaluate a run of that task")
     key = repr((config.data, config.dataset))
     if key not in datasets:
         datasets[key] = build_data(config, options.data_file)

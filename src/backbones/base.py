@@ -49,16 +49,16 @@ class Projected(nn.Module):
         inputs = batch.inputs | {"text": F.dropout(batch.inputs["text"], text_dropout, self.training)}
         return {name: self.projections[name](inputs[name].transpose(1, 2)).transpose(1, 2) for name in MODALITIES}
 
-    def true_windows(self, batch: Batch, frames: dict[str, Tensor]) -> dict[str, Tensor | None]:
+    def unpadded_windows(self, batch: Batch, frames: dict[str, Tensor]) -> dict[str, Tensor | None]:
         """With --mask_padding, the windows of true frames only, or the last one where there is none; else None each.
 
         -> modality -> boolean (B, T - kernel + 1).
         """
         if not self.options.mask_padding:
             return dict.fromkeys(frames)
-        windows = {name: batch.true_frames(name)[:, :x.size(1)].clone() for name, x in frames.items()}
-        for true in windows.values():
-            true[:, -1] = True
+        windows = {name: batch.unpadded_frames(name)[:, :x.size(1)].clone() for name, x in frames.items()}
+        for unpadded in windows.values():
+            unpadded[:, -1] = True
         return windows
 
 
@@ -80,8 +80,9 @@ class Crossmodal(Projected):
         dropouts = Dropouts(attention[source], options.relu_dropout, options.res_dropout, options.embed_dropout)
         return TransformerEncoder(width, options.num_heads, layers, dropouts, options.attn_mask)
 
-    def target_state(self, target: str, frames: dict[str, Tensor], true: dict[str, Tensor | None]) -> Tensor:
+    def target_state(self, target: str, frames: dict[str, Tensor], unpadded: dict[str, Tensor | None]) -> Tensor:
         """Last step of a target that has read the other modalities. -> (B, 2 d)."""
-        read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source], true[target], true[source])
+        read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source], unpadded[target],
+                                                           unpadded[source])
                 for source in MODALITIES if source != target]
-        return self.memory[target](torch.cat(read, dim=2), true=true[target])[:, -1]
+        return self.memory[target](torch.cat(read, dim=2), unpadded=unpadded[target])[:, -1]

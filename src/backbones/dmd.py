@@ -141,6 +141,7 @@ class DMD(Crossmodal):
         self.decoupling = Decoupling(width)
         flat = {name: width * self._frames(name, info) for name in ORDER}
         self.private_align = nn.ModuleDict({name: nn.Linear(flat[name], width) for name in ORDER})
+        self.private_align.requires_grad_(False)  # no loss sees what they give
         self.common_align = nn.ModuleDict({name: nn.Linear(flat[name], width) for name in ORDER})
         self.common_encoders = nn.ModuleDict({name: self.encoder(width, options.nlevels, name) for name in ORDER})
         self.homogeneous_blocks = nn.ModuleDict({name: self._block(flat[name], width, outputs) for name in ORDER})
@@ -170,13 +171,13 @@ class DMD(Crossmodal):
         """
         self._check_lengths(batch)
         frames = self.project(batch, self.options.text_dropout)
-        true = self.true_windows(batch, frames)
+        unpadded = self.unpadded_windows(batch, frames)
         private, common, losses = self.decoupling(frames)
         homogeneous = [self.homogeneous_blocks[name](common[name].flatten(1)) for name in ORDER]
-        states = {name: self.target_state(name, private, true) for name in ORDER}
+        states = {name: self.target_state(name, private, unpadded) for name in ORDER}
         heterogeneous = [self.heterogeneous_blocks[name](states[name]) for name in ORDER]
         states[COMMON] = torch.cat(
-            [self.common_encoders[name](common[name], true=true[name])[:, -1] for name in ORDER], dim=1)
+            [self.common_encoders[name](common[name], unpadded=unpadded[name])[:, -1] for name in ORDER], dim=1)
         hidden = torch.cat([self.gates[name](state).sigmoid() for name, state in states.items()], dim=1)
         # Features before frames: the layout of the published weights of this one layer.
         aligned = [self.common_align[name](common[name].transpose(1, 2).flatten(1)) for name in ORDER]

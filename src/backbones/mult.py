@@ -72,7 +72,7 @@ class MulT(Crossmodal):
     def forward(self, batch: Batch) -> BackboneOutput:
         """Logits (B, C) and the joint state (B, 2 d targets) of a batch with inputs (B, T, D)."""
         frames = self.project(batch, self.options.embed_dropout)
-        true = self.true_windows(batch, frames)
-        hidden = torch.cat([self.target_state(target, frames, true) for target in self.options.targets], dim=1)
+        unpadded = self.unpadded_windows(batch, frames)
+        hidden = torch.cat([self.target_state(target, frames, unpadded) for target in self.options.targets], dim=1)
         block = self.contract(F.dropout(F.relu(self.expand(hidden)), self.options.out_dropout, self.training))
         return BackboneOutput(self.output(hidden + block), hidden)

@@ -97,16 +97,17 @@ class ReinforcementUnit(nn.Module):
         self.feedforward = FeedForward(width, 4 * width, dropouts.relu)
         self.residual_dropout = dropouts.residual
 
-    def forward(self, target: Tensor, source: Tensor, true: Tensor | None = None,
-                source_true: Tensor | None = None) -> Tensor:
+    def forward(self, target: Tensor, source: Tensor, unpadded: Tensor | None = None,
+                source_unpadded: Tensor | None = None) -> Tensor:
         """target (B, Tt, D), source (B, Ts, D), their true frames marked (B, Tt), (B, Ts) -> (B, Tt, D)."""
-        x = self.mixture_norm(self.mixture(target, source, true, source_true))
+        x = self.mixture_norm(self.mixture(target, source, unpadded, source_unpadded))
         return self.output_norm(x + F.dropout(self.feedforward(x), self.residual_dropout, self.training))
 
-    def mixture(self, target: Tensor, source: Tensor, true: Tensor | None = None,
-                source_true: Tensor | None = None) -> Tensor:
+    def mixture(self, target: Tensor, source: Tensor, unpadded: Tensor | None = None,
+                source_unpadded: Tensor | None = None) -> Tensor:
         """G * CA + (1 - G) * SA with G = sigmoid(SA W_sa + CA W_ca + b). -> (B, Tt, D)."""
-        allowed, source_allowed = (None if keys is None else keys[:, None, None] for keys in (true, source_true))
+        allowed, source_allowed = (None if keys is None else keys[:, None, None]
+                                   for keys in (unpadded, source_unpadded))
         own = self.self_attention(target, target, target, allowed)
         other = self.cross_attention(target, source, source, source_allowed)
         gate = torch.sigmoid(self.gate_self(own) + self.gate_cross(other))
@@ -126,17 +127,17 @@ class MessageUpdate(nn.Module):
         self.feedforward = FeedForward(width, 4 * width, dropouts.relu)
         self.residual_dropout = dropouts.residual
 
-    def forward(self, streams: Tensor, true: Tensor | None = None) -> Tensor:
-        """streams (B, 3, T, D), `true` (B, T) marks true frames -> (B, T, D)."""
-        message = torch.einsum("bs,bstd->btd", self.weights(streams, true), streams)
+    def forward(self, streams: Tensor, unpadded: Tensor | None = None) -> Tensor:
+        """streams (B, 3, T, D), `unpadded` (B, T) marks true frames -> (B, T, D)."""
+        message = torch.einsum("bs,bstd->btd", self.weights(streams, unpadded), streams)
         branch = self.feedforward(self.norm(message))
         return message + F.dropout(branch, self.residual_dropout, self.training)
 
-    def weights(self, streams: Tensor, true: Tensor | None = None) -> Tensor:
+    def weights(self, streams: Tensor, unpadded: Tensor | None = None) -> Tensor:
         """a = softmax_x(u tanh(W pool(C_x) + b)) over the streams. (B, 3, T, D) -> (B, 3)."""
         scores = self.time_score(streams)
-        if true is not None:
-            scores = scores.masked_fill(~true[:, None, :, None], -math.inf)
+        if unpadded is not None:
+            scores = scores.masked_fill(~unpadded[:, None, :, None], -math.inf)
         pooled = torch.einsum("bstk,bstd->bsd", scores.softmax(dim=2), streams)
         return self.stream_score(torch.tanh(self.project(pooled))).squeeze(-1).softmax(dim=1)
 
@@ -151,12 +152,12 @@ class PmrLayer(nn.Module):
         self.to_message = nn.ModuleDict({name: ReinforcementUnit(width, heads, dropouts) for name in MODALITIES})
         self.update = MessageUpdate(width, dropouts)
 
-    def forward(self, streams: dict[str, Tensor], true: dict[str, Tensor | None]) -> dict[str, Tensor]:
+    def forward(self, streams: dict[str, Tensor], unpadded: dict[str, Tensor | None]) -> dict[str, Tensor]:
         """Message and modalities (B, T, D) with marks of their true frames (B, T) -> the same streams, reinforced."""
-        message, message_true = streams[MESSAGE], true[MESSAGE]
-        frames = {name: self.to_modality[name](streams[name], message, true[name], message_true)
+        message, message_true = streams[MESSAGE], unpadded[MESSAGE]
+        frames = {name: self.to_modality[name](streams[name], message, unpadded[name], message_true)
                   for name in MODALITIES}
-        forms = [self.to_message[name](message, frames[name], message_true, true[name]) for name in MODALITIES]
+        forms = [self.to_message[name](message, frames[name], message_true, unpadded[name]) for name in MODALITIES]
         return {MESSAGE: self.update(torch.stack(forms, dim=1), message_true), **frames}
 
 
@@ -191,16 +192,16 @@ class PMR(Projected):
     def forward(self, batch: Batch) -> BackboneOutput:
         """Logits (B, C) and the joint state (B, d) of a batch with inputs (B, T, D)."""
         frames = self.project(batch, self.options.embed_dropout)
-        true = self.true_windows(batch, frames)
-        frames = {name: self._embed(x, true[name]) for name, x in frames.items()}
+        unpadded = self.unpadded_windows(batch, frames)
+        frames = {name: self._embed(x, unpadded[name]) for name, x in frames.items()}
         streams = {MESSAGE: joined(frames), **frames}
-        true = {MESSAGE: joined(true), **true}
+        unpadded = {MESSAGE: joined(unpadded), **unpadded}
         for layer in self.layers:
-            streams = layer(streams, true)
-        hidden = self.encoder(joined(streams), true=joined(true))[:, -1]
+            streams = layer(streams, unpadded)
+        hidden = self.encoder(joined(streams), unpadded=joined(unpadded))[:, -1]
         return BackboneOutput(self.output(hidden + self.output_block(hidden)), hidden)
 
-    def _embed(self, x: Tensor, true: Tensor | None) -> Tensor:
+    def _embed(self, x: Tensor, unpadded: Tensor | None) -> Tensor:
         """Scaled frames plus positions. (B, T, d) -> (B, T, d)."""
-        x = math.sqrt(self.options.dim) * x + self.positions(x, true)
+        x = math.sqrt(self.options.dim) * x + self.positions(x, unpadded)
         return F.dropout(x, self.options.embed_dropout, self.training)

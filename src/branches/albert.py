@@ -2,16 +2,18 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
+from src.branches.base import Branch
 from src.registry import BRANCHES
-from src.structures import LAYERS, WIDTH, InputError, check_bounds, option
+from src.structures import LAYERS, SHARE, WIDTH, InputError, check_bounds, option
 
 
 @dataclass(frozen=True)
 class AlbertOptions:
-    """Where ALBERT's weights come from, and its sizes (those of albert-base-v2)."""
+    """Where ALBERT's weights come from, and its form (that of albert-base-v2)."""
 
     text_init: str = option("pretrained", "start ALBERT from pretrained or random weights", ("pretrained", "random"))
     text_pretrained: str = option("albert-base-v2", "name on the Hugging Face hub, or folder, of ALBERT's weights")
@@ -20,6 +22,10 @@ class AlbertOptions:
     albert_heads: int = option(12, "ALBERT's attention heads; must divide --albert_hidden", bounds=WIDTH)
     albert_intermediate: int = option(3072, "ALBERT's feed-forward width", bounds=WIDTH)
     albert_embedding: int = option(128, "width that the text features are projected to", bounds=WIDTH)
+    albert_activation: str = option("gelu_new", "activation of ALBERT's feed-forward layers",
+                                    ("gelu_new", "gelu", "relu", "silu"))
+    albert_dropout: float = option(0.0, "dropout of ALBERT's hidden states", bounds=SHARE)
+    albert_attention_dropout: float = option(0.0, "dropout of ALBERT's attention", bounds=SHARE)
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -29,7 +35,7 @@ class AlbertOptions:
 
 
 @BRANCHES.register("albert")
-class AlbertBranch(nn.Module):
+class AlbertBranch(Branch):
     """Linear D -> 128, ALBERT through its input embeddings without a mask, mean over time, linear output.
 
     The sizes are built from the options, so that a checkpoint loads without any download; `pretrained` False skips
@@ -38,7 +44,11 @@ class AlbertBranch(nn.Module):
     """
 
     Options = AlbertOptions
-    PRESET = {"t_lr": 1e-6}  # published: pretrained weights move slowly
+
+    @staticmethod
+    def rate(options: Any) -> float | None:
+        """The published one of pretrained weights, which move slowly; random ones learn like any other."""
+        return 1e-6 if options.text_init == "pretrained" else None
 
     def __init__(self, width: int, length: int, outputs: int, options: AlbertOptions, pretrained: bool) -> None:
         super().__init__()
@@ -47,7 +57,8 @@ class AlbertBranch(nn.Module):
         config = AlbertConfig(
             num_hidden_layers=options.albert_layers, hidden_size=options.albert_hidden,
             num_attention_heads=options.albert_heads, intermediate_size=options.albert_intermediate,
-            embedding_size=options.albert_embedding)
+            embedding_size=options.albert_embedding, hidden_act=options.albert_activation,
+            hidden_dropout_prob=options.albert_dropout, attention_probs_dropout_prob=options.albert_attention_dropout)
         if length > config.max_position_embeddings:
             raise InputError(f"text has {length} frames, more than the {config.max_position_embeddings} positions of "
                              "ALBERT; shorten the sequences or take --text_branch light")
@@ -55,6 +66,8 @@ class AlbertBranch(nn.Module):
         self.albert = AlbertModel(config)
         if pretrained and options.text_init == "pretrained":
             self.albert.load_state_dict(_pretrained_weights(options.text_pretrained, config))
+        for unused in (self.albert.pooler, self.albert.embeddings.word_embeddings):
+            unused.requires_grad_(False)  # features take the place of words, the mean over time that of the pooler
         self.output = nn.Linear(options.albert_hidden, outputs)
 
     def forward(self, sequence: Tensor) -> Tensor:
@@ -77,9 +90,10 @@ def _pretrained_weights(source: str, expected: object) -> dict[str, Tensor]:
             "that holds them with --text_pretrained PATH, or start without them with --text_init random") from error
     flags = {"albert_layers": "num_hidden_layers", "albert_hidden": "hidden_size",
              "albert_heads": "num_attention_heads", "albert_intermediate": "intermediate_size",
-             "albert_embedding": "embedding_size"}
+             "albert_embedding": "embedding_size", "albert_activation": "hidden_act",
+             "albert_dropout": "hidden_dropout_prob", "albert_attention_dropout": "attention_probs_dropout_prob"}
     wrong = [f"--{flag} {getattr(model.config, key)}" for flag, key in flags.items()
              if getattr(model.config, key) != getattr(expected, key)]
     if wrong:
-        raise InputError(f"the ALBERT weights {source!r} have other sizes than asked for; pass {' '.join(wrong)}")
+        raise InputError(f"the ALBERT weights {source!r} are of another form than asked for; pass {' '.join(wrong)}")
     return model.state_dict()

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from src.branches.base import Branch
 from src.registry import BRANCHES
 from src.structures import WIDTH, option
 
@@ -18,11 +19,10 @@ class LightOptions:
 
 
 @BRANCHES.register("light")
-class LightBranch(nn.Module):
+class LightBranch(Branch):
     """Two convolutions over time, then mean and maximum over time, then a linear output."""
 
     Options = LightOptions
-    PRESET: dict[str, float] = {}
 
     def __init__(self, width: int, length: int, outputs: int, options: LightOptions, pretrained: bool) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from src.branches.base import Branch
 from src.registry import BRANCHES
 from src.structures import InputError
 
@@ -14,7 +15,7 @@ class ResNetOptions:
 
 
 @BRANCHES.register("resnet18")
-class ResNetBranch(nn.Module):
+class ResNetBranch(Branch):
     """ResNet-18 (He et al., CVPR 2016) without pretraining, first convolution 1 -> 64, linear output.
 
     The layers are those of transformers, which ALBERT needs anyway; torchvision would be one more dependency for the
@@ -22,7 +23,6 @@ class ResNetBranch(nn.Module):
     """
 
     Options = ResNetOptions
-    PRESET: dict[str, float] = {}
 
     def __init__(self, width: int, length: int, outputs: int, options: ResNetOptions, pretrained: bool) -> None:
         super().__init__()
@@ -30,6 +30,8 @@ class ResNetBranch(nn.Module):
 
         self.resnet = ResNetModel(ResNetConfig(num_channels=1, embedding_size=64, hidden_sizes=[64, 128, 256, 512],
                                                depths=[2, 2, 2, 2], layer_type="basic", hidden_act="relu"))
+        # Published: a new convolution of one channel, in torch's own initialisation, replaces that of three.
+        self.resnet.embedder.embedder.convolution.reset_parameters()
         self.output = nn.Linear(512, outputs)
 
     def forward(self, sequence: Tensor) -> Tensor:

@@ -23,20 +23,27 @@ def generator(*numbers: int) -> torch.Generator:
 def stand_ins(dataset: Dataset, split: Split, fill: str, seed: int = 0) -> dict[str, Tensor]:
     """What takes a missing modality's place: modality -> (N, T, D), or (1, T, D) for all samples alike.
 
-    zero: the published form. mean: the average training sample, frame by frame. shuffle: the same modality of another
-    sample of the split, drawn for each modality by itself. Raises InputError where there is nothing to draw from.
+    zero: the published form. mean: the average training sample, frame by frame, where padding does not count.
+    shuffle: the same modality of another sample of the split, drawn for each modality by itself. Raises InputError
+    where there is nothing to draw from.
     """
     if fill == "mean":
         if "train" not in dataset.splits:
             raise InputError("--fill mean needs a train split to average over, and this file has none; choose zero or "
                              "shuffle")
-        return {name: x.mean(dim=0, keepdim=True) for name, x in dataset.splits["train"].inputs.items()}
+        return {name: _mean_sample(x) for name, x in dataset.splits["train"].inputs.items()}
     if fill == "shuffle":
         if len(split) < 2:
             raise InputError("--fill shuffle needs a second sample to take a modality from, and the split has one; "
                              "choose zero or mean")
         return {name: x[_others(len(split), generator(seed, i))] for i, (name, x) in enumerate(split.inputs.items())}
     return {name: torch.zeros_like(x[:1]) for name, x in split.inputs.items()}
+
+
+def _mean_sample(x: Tensor) -> Tensor:
+    """The mean over samples whose padding, leading frames of zeros, has ended. (N, T, D) -> (1, T, D)."""
+    true = (x != 0).any(-1).cummax(1).values.unsqueeze(-1)  # (N, T, 1); padding adds zeros to the sum
+    return x.sum(dim=0, keepdim=True) / true.sum(dim=0, keepdim=True).clamp(min=1)
 
 
 def without(split: Split, missing: Mapping[str, Tensor], instead: Mapping[str, Tensor]) -> Split:
@@ -57,7 +64,8 @@ def at_random(count: int, rate: float, seed: int) -> dict[str, Tensor]:
     The same seed draws the same numbers for every rate, so what is missing at one rate is missing at all higher ones.
     -> modality -> boolean (count,).
     """
-    drawn = torch.rand(count, len(MODALITIES), generator=generator(seed))
+    stream = generator(seed, len(MODALITIES))  # one of its own, beside those of the three shuffles
+    drawn = torch.rand(count, len(MODALITIES), generator=stream)
     missing = drawn < rate
     missing.scatter_(1, drawn.argmax(dim=1, keepdim=True), False)
     return dict(zip(MODALITIES, missing.unbind(1), strict=True))

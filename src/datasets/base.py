@@ -49,9 +49,19 @@ class Split:
     inputs: dict[str, Tensor]  # modality -> (N, T, D) float32
     labels: Tensor | None  # as in the file, float32
     ids: list[str]
+    _elsewhere: dict[torch.device, "Split"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.inputs["text"])
+
+    def on(self, storage: torch.device) -> "Split":
+        """The split with its tensors there, moved once however many runs ask for it."""
+        if self.inputs["text"].device == storage:
+            return self
+        if storage not in self._elsewhere:
+            self._elsewhere[storage] = Split({name: x.to(storage) for name, x in self.inputs.items()},
+                                             None if self.labels is None else self.labels.to(storage), self.ids)
+        return self._elsewhere[storage]
 
     @property
     def nbytes(self) -> int:
@@ -116,11 +126,11 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
 
 def chosen_task(dataset: str, task: str) -> str:
     """The task that was asked for, or the dataset's own; UsageError where a user's own file leaves it open."""
-    found = task or dataset_spec(dataset).task
-    if not found:
+    chosen = task or dataset_spec(dataset).task
+    if not chosen:
         raise UsageError(f"--dataset {dataset} is a file of your own, so --task has to say what its labels are; choose "
                          "from emotion4, sentiment7, sentiment, classes:N")
-    return found
+    return chosen
 
 
 def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
@@ -130,16 +140,33 @@ def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
     """
     if not path.is_file():
         known = (f": {spec.name} is expected there under that name; {spec.source}; --data_path names the folder, "
-                 "data/README.md tells more") if spec.source else "; check the path"
+                 "docs/data.md tells more") if spec.source else "; check the path"
         raise InputError(f"no data file at {path.absolute()}{known}")
-    raw = read_pickle(path)
+    raw = _with_split(read_pickle(path))
     problem = _layout_problem(raw)
     if problem:
         raise InputError(f"{path} is not a dictionary of splits: {problem}; expected {{'train' | 'valid' | 'test': "
-                         "{'text', 'audio', 'vision', 'labels'}}, see data/README.md")
+                         "{'text', 'audio', 'vision', 'labels'}}, see docs/data.md")
     mmsa = "classification_labels" if task.startswith("classes:") else "regression_labels"
-    return {printable(name): split if "labels" in split or mmsa not in split else {**split, "labels": split[mmsa]}
-            for name, split in raw.items()}  # printable, since names of splits head columns and figures
+    return {printable(name): _named_labels(split, mmsa) for name, split in raw.items()}  # printable, since names of
+    # splits head columns and figures
+
+
+def _named_labels(split: dict, other: str) -> dict:
+    """A split with its labels, perhaps under another name, in their place; truth values count as 0 and 1."""
+    labels = split.get("labels", split.get(other))
+    if isinstance(labels, np.ndarray) and labels.dtype == bool:
+        labels = labels.astype(np.uint8)
+    return split if labels is None else {**split, "labels": labels}
+
+
+def _with_split(raw: Any) -> Any:
+    """A bare split, or a bare sample of (frames, features), becomes the test split; anything else stays."""
+    if not isinstance(raw, dict) or not all(isinstance(raw.get(name), np.ndarray) for name in MODALITIES):
+        return raw
+    if all(raw[name].ndim == 2 for name in MODALITIES):
+        raw = {key: value[np.newaxis] if isinstance(value, np.ndarray) else [value] for key, value in raw.items()}
+    return {"test": raw}
 
 
 def _layout_problem(raw: Any) -> str | None:
@@ -170,11 +197,11 @@ def file_hash(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _hash(path: Path, *state: int) -> str:
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(2**20):
-            found.update(piece)
-    return found.hexdigest()
+            hasher.update(piece)
+    return hasher.hexdigest()
 
 
 def _split(raw: dict, task: str) -> Split:

@@ -24,8 +24,8 @@ def inspect(raw: dict, task: str, required: tuple[str, ...] = REQUIRED) -> Itera
         return
     for modality in MODALITIES:
         yield from check_features(raw, modality)
+    yield _check_padding(raw)
     for name, split in raw.items():
-        yield from _check_padding(name, split)
         if split.get("labels") is not None:
             for finding in label_form(task).check(split["labels"]):
                 yield Finding(finding.level, f"{name} {finding.item}", f"{name} {finding.text}")
@@ -89,17 +89,20 @@ def _split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict
     return None
 
 
-def _check_padding(name: str, split: dict) -> Iterator[Finding]:
+def _check_padding(raw: dict) -> Finding:
     """MulT reads the last frame, so padding belongs at the front."""
-    for modality in MODALITIES:
-        first, last = ((split[modality][:, end] == 0).all(-1) for end in (0, -1))
-        front, back = int((first & ~last).sum()), int((last & ~first).sum())
-        text = (f"{name} {modality}: {back} of {len(last)} samples end in zero frames and {front} begin with them")
-        if back > front:
-            yield Finding("WARN", f"{name} padding {modality}",
-                          text + "; MulT reads the last frame, move the padding to the front")
-        else:
-            yield Finding("NOTE" if back else "PASS", f"{name} padding {modality}", text)
+    behind, some = [], []
+    for name, split in raw.items():
+        for modality in MODALITIES:
+            first, last = ((split[modality][:, end] == 0).all(-1) for end in (0, -1))
+            front, back = int((first & ~last).sum()), int((last & ~first).sum())
+            if back:
+                (behind if back > front else some).append(f"{name} {modality} {back} of {len(last)} (front {front})")
+    if behind:
+        return Finding("WARN", "padding", f"samples that end in zero frames: {'; '.join(behind)}; MulT reads the last "
+                                          "frame, move the padding to the front")
+    return Finding("NOTE" if some else "PASS", "padding",
+                   f"samples that end in zero frames: {'; '.join(some)}" if some else "no padding at the end")
 
 
 def _check_overlap(raw: dict) -> Finding:

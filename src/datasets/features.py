@@ -95,13 +95,13 @@ def _check_range(raw: dict, modality: str) -> Iterator[Finding]:
 
 def _beyond(raw: dict, modality: str, low: np.ndarray | float, high: np.ndarray | float) -> str:
     """How many values lie outside of bounds that may differ by feature, in words; empty where none does."""
-    found = []
+    places = []
     for name, split in raw.items():
         values = split[modality]
         if (values.min(axis=(0, 1)) < low).any() or (values.max(axis=(0, 1)) > high).any():
             far = (values < low) | (values > high)
-            found.append(f"{int(far.sum())} in {int(far.any(axis=(1, 2)).sum())} samples of {name}")
-    return ", ".join(found)
+            places.append(f"{int(far.sum())} in {int(far.any(axis=(1, 2)).sum())} samples of {name}")
+    return ", ".join(places)
 
 
 def _usual(raw: dict, modality: str) -> tuple[np.ndarray, np.ndarray]:

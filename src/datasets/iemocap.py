@@ -6,7 +6,7 @@ from src.registry import DATASETS
 SPEC = DATASETS.register("iemocap")(DatasetSpec(
     name="iemocap",
     task="emotion4",
-    source="the features are those that MulT's authors distribute (links in data/README.md), and IEMOCAP itself needs "
+    source="the features are those that MulT's authors distribute (links in docs/data.md), and IEMOCAP itself needs "
            "a licence from USC",
     expected={True: "2717/798/938 samples, text 20x300, audio 20x74, vision 20x35",
               False: "2717/798/938 samples, text 20x300, audio 400x74, vision 500x35"},

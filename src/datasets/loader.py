@@ -19,8 +19,8 @@ class Loader:
     def __init__(self, split: Split, batch_size: int, device: torch.device, storage: torch.device,
                  generator: torch.Generator | None = None) -> None:
         self.device, self.storage, self.generator = device, storage, generator
-        self.inputs = {name: x.to(storage) for name, x in split.inputs.items()}
-        self.labels = None if split.labels is None else split.labels.to(storage)
+        stored = split.on(storage)
+        self.inputs, self.labels = stored.inputs, stored.labels
         full, rest = divmod(len(split), batch_size)
         self.sizes = [batch_size] * full + [rest] * (rest > 0)  # samples of every batch
         if generator is not None and rest == 1 and full:

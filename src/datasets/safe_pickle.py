@@ -19,7 +19,7 @@ def read_pickle(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        found = plain_data(data)
+        content = plain_data(data)
     except (Refused, Damaged) as error:
         _name_other_kind(path, data)
         if isinstance(error, Refused):
@@ -27,9 +27,9 @@ def read_pickle(path: Path) -> Any:
                              "it was executed, save the data as arrays in dictionaries") from error
         raise InputError(f"{path} is not a complete pickle ({error}); it may be truncated, download or write it "
                          "again") from error
-    if isinstance(found, int):  # old files of torch.save begin with a number
+    if isinstance(content, int):  # old files of torch.save begin with a number
         _name_other_kind(path, data)
-    return found
+    return content
 
 
 def _name_other_kind(path: Path, data: bytes) -> None:

@@ -133,13 +133,13 @@ def encoded(arguments: tuple) -> bytes | Raw:
         if type(text) is not Raw:
             return exact(text, str).encode("latin1")
         decoder = codecs.getincrementaldecoder(exact(text.encoding or None, str))()
-        found = bytearray()
+        decoded = bytearray()
         for start in range(0, len(text.view), 2**20):  # piece by piece, so that the whole text never exists
             piece = text.view[start:start + 2**20]
-            found += decoder.decode(piece, start + len(piece) == len(text.view)).encode("latin1")
+            decoded += decoder.decode(piece, start + len(piece) == len(text.view)).encode("latin1")
     except UnicodeError as error:
         raise Damaged("bytes written as text that are no bytes") from error
-    return Raw(memoryview(found).toreadonly(), "") if len(found) > SHORT else bytes(found)
+    return Raw(memoryview(decoded).toreadonly(), "") if len(decoded) > SHORT else bytes(decoded)
 
 
 def _scalar(arguments: tuple) -> np.generic:
@@ -159,8 +159,8 @@ def _frombuffer(arguments: tuple) -> Array:
 def _reconstruct(arguments: tuple) -> Array:
     """numpy's _reconstruct(ndarray, (0,), b"b"), an empty array that waits for its state."""
     if len(arguments) != 3 or arguments[0] not in ARRAY_TYPES:
-        found = arguments[0].name if arguments and type(arguments[0]) is Marker else "something"
-        raise Refused(f"an array of the type {found}")
+        name = arguments[0].name if arguments and type(arguments[0]) is Marker else "something"
+        raise Refused(f"an array of the type {name}")
     return Array()
 
 

@@ -3,7 +3,7 @@
 import re
 
 HEAD = 2**16  # bytes that are enough for a description
-LOAD = "load it with {} and pickle its arrays as a dictionary of splits, see data/README.md"
+LOAD = "load it with {} and pickle its arrays as a dictionary of splits, see docs/data.md"
 UNPACK = "unpack it first and name the file in it"
 # What a file begins with -> what it is, what to do. The first that fits counts.
 MAGIC = (

@@ -214,22 +214,22 @@ def _entry(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], name: 
 def _read_stream(data: bytes, find: Find) -> Any:
     """The container of torch before 1.6: five pickles, then the storages one after another."""
     storages, at = Storages(len(data)), 0
-    found = []
+    parts = []
     for number in range(5):
         walk = Walk(data, find, storages.refer, at)
-        found.append(walk.run())
+        parts.append(walk.run())
         at = walk.at
-        if number < 2 and found[number] != (MAGIC, PROTOCOL)[number]:
+        if number < 2 and parts[number] != (MAGIC, PROTOCOL)[number]:
             raise Damaged("it does not begin as a file of torch.save does")
         if number == 3:
             content = walk
-    if type(found[2]) is not dict or found[2].get("little_endian") is not True:
+    if type(parts[2]) is not dict or parts[2].get("little_endian") is not True:
         raise Refused("numbers in big-endian order")
-    for key in exact(found[4], list):
+    for key in exact(parts[4], list):
         storage = storages.by_key.get(exact(key, str))
         head = data[at:at + 8]
         if storage is None or len(head) < 8 or struct.unpack("<q", head)[0] != storage.count:
             raise Damaged("a storage that the pickle announces otherwise")
         storage.fill(bytearray(data[at + 8:at + 8 + storage.nbytes]))
         at += 8 + storage.nbytes
-    return finish(content, found[3], MOST_DEPTH)
+    return finish(content, parts[3], MOST_DEPTH)

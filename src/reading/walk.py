@@ -106,9 +106,9 @@ class Walk:
         if not self.marks:
             raise Damaged("an opcode without its mark")
         start = self.marks.pop()
-        found = self.stack[start + 1:]
+        items = self.stack[start + 1:]
         del self.stack[start:]
-        return found
+        return items
 
     def key(self, value: Any) -> Any:
         """A value as a key; raises Refused for kinds that can be chosen to collide, nest or grow."""
@@ -173,11 +173,11 @@ class Walk:
 
     def name(self, module: Any, name: Any) -> None:
         """A name becomes its marker; raises Refused for one that is not in the table."""
-        found = self.find((module, name)) if type(module) is str and type(name) is str else None
-        if found is None:
+        marker = self.find((module, name)) if type(module) is str and type(name) is str else None
+        if marker is None:
             raise Refused(quoted(f"{module}.{name}" if type(module) is type(name) is str else "a name that is no text",
                                  120).strip("'"))
-        self.push(found, 16)
+        self.push(marker, 16)
 
     def name_lines(self) -> None:
         """A name as two lines."""

@@ -10,7 +10,8 @@ from typing import Any
 from src.backbones.mult import MulT
 from src.branches.light import LightBranch
 from src.datasets.synthetic import SyntheticOptions
-from src.options import CausalOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
+from src.methods.causal_mer import CausalOptions
+from src.options import DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
 from tests.attacks.tally import Question, Tally, ask
 from tests.attacks.worker import Worker
 from tests.conftest import TINY

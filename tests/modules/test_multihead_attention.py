@@ -55,5 +55,5 @@ def test_head_widths_padded_to_a_multiple_give_the_same_numbers(monkeypatch):
     torch.manual_seed(0)
     layer, x = MultiheadAttention(10, 2).eval(), torch.randn(2, 4, 10)
     expected = layer(x, x, x)
-    monkeypatch.setitem(multihead_attention.MULTIPLE, "cpu", 4)
+    monkeypatch.setitem(multihead_attention.HEAD_WIDTH_STEP, "cpu", 4)
     torch.testing.assert_close(layer(x, x, x), expected)

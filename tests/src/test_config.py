@@ -47,8 +47,35 @@ def test_every_spelling_of_a_flag_is_a_yaml_key(tmp_path):
 
 
 def test_the_small_learning_rate_belongs_to_albert_and_not_to_the_light_branch():
-    assert parse_config(["--dataset", "iemocap", "--text_branch", "light"]).training.t_lr == 2e-3
-    assert parse_config(["--dataset", "mosi"]).training.t_lr == 1e-6
+    assert parse_config(["--dataset", "iemocap", "--text_branch", "light"]).method.t_lr == 2e-3
+    assert parse_config(["--dataset", "mosi"]).method.t_lr == 1e-6
+
+
+def test_the_small_learning_rate_follows_pretrained_albert_to_any_modality_and_leaves_random_weights():
+    audio = parse_config(["--dataset", "iemocap", "--audio_branch", "albert", "--text_branch", "light"]).method
+    assert (audio.t_lr, audio.a_lr, audio.v_lr) == (2e-3, 1e-6, 2e-3)
+    assert parse_config(["--dataset", "iemocap", "--text_init", "random"]).method.t_lr == 2e-3
+    assert parse_config(["--dataset", "iemocap", "--t_lr", "0.5"]).method.t_lr == 0.5
+
+
+def test_an_own_backbone_may_postpone_the_evaluation_of_its_annotations(tmp_path, monkeypatch):
+    (tmp_path / "postponed.py").write_text("""from __future__ import annotations
+from dataclasses import dataclass
+from torch import nn
+from src.structures import option
+
+@dataclass(frozen=True)
+class Options:
+    \"\"\"Sizes.\"\"\"
+    width: int = option(4, "width")
+    deep: bool = option(False, "deep")
+
+class Own(nn.Module):
+    Options = Options
+""")
+    monkeypatch.syspath_prepend(tmp_path)
+    options = parse_config(["--backbone", "postponed:Own", "--width", "7", "--deep"]).backbone
+    assert (options.width, options.deep) == (7, True)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -113,7 +140,7 @@ def test_removed_modalities_are_named_by_letters():
 
 def test_flag_names_are_unique_over_all_groups():
     config = parse_config(["--text_branch", "albert", "--audio_branch", "light", "--vision_branch", "resnet18"])
-    groups = (config.run, config.data, config.causal, config.training, config.dataset, config.backbone,
+    groups = (config.run, config.data, config.method, config.training, config.dataset, config.backbone,
               *config.branches.values())
     names = [item.name for group in groups for item in fields(group)]
     assert len(names) == len(set(names))

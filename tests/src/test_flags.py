@@ -28,7 +28,7 @@ def refused(argv, parse=parse_config):
     ("--backbone=os:", "is no class"), ("--backbone=.x:Y", "is no class"),
     ("--resume=" + "x" * 5000, "ignored explicit argument"),
     ("--" + "x" * 5000, "unknown argument '--xxx"),
-    ("--synthetic_seed=-1", "--synthetic_seed must be at least 0"), ("--method=" + "x" * 5000, "invalid choice: 'xxx"),
+    ("--synthetic_seed=-1", "--synthetic_seed must be at least 0"), ("--method=" + "x" * 5000, "unknown method 'xxx"),
     ("--synthetic_sizes=" + ",".join("1" * 5000), "needs three numbers"), ("--m_lr=1e39", "must be at most"),
     ("--synthetic_sizes=,", "is not a list of numbers"),
     ("--constant=-1e308", "must be at least -3e\\+38"), ("--synthetic_sizes=9999999,1,1", "would hold")])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.metrics import emotion_metrics, sentiment_metrics
+from src.metrics import class_metrics, emotion_metrics, sentiment_metrics
 from src.tasks import make_task
 from tests.golden import golden, normal
 
@@ -87,3 +87,8 @@ def test_single_label_accuracy_takes_the_largest_present_minus_absent():
     logits = np.array([[0, 1, 0, 3, 0, 2, 5, 0], [0, 1, 0, 0, 0, 0, 0, 0]], dtype=float)
     found = emotion_metrics(logits, np.array([[0, 1, 0, 0], [0, 0, 0, 1]]))
     assert (found["accuracy_4class"], found["recall_mean_4class"]) == (0.5, 0.5)
+
+
+def test_f1_of_a_class_that_is_never_there_is_nothing_and_has_no_weight():
+    # Class 0: 2 * 1 / (1 + 2) = 2/3, weight 1; class 2: 2 * 1 / (2 + 1) = 2/3, weight 2; class 1 is never true.
+    assert class_metrics(np.array([0, 0, 2]), np.array([0, 2, 2]))["f1_weighted"] == pytest.approx(2 / 3)

@@ -14,7 +14,7 @@ from torch import nn
 import inference
 from src.config import parse_inference
 from src.published import import_published, our_name, read_published
-from src.structures import InputError
+from src.structures import MODALITIES, DataInfo, InputError
 from tests.conftest import write
 from tests.golden import golden, model_input, parameter
 from tests.src.test_causal_mer_model import close
@@ -92,7 +92,7 @@ def test_a_published_checkpoint_becomes_a_run_with_its_numbers(published_file, t
     assert target == tmp_path / "checkpoint(iemocap)" / "old_seed1111" / "mult-causal" / "best_valid_acc.pt"
     saved = load_checkpoint(target, torch.device("cpu"))
     config = config_from(saved["config"])
-    assert (config.causal.fusion_mode, config.backbone.nlevels, config.backbone.num_heads) == ("hm", 3, 10)
+    assert (config.method.fusion_mode, config.backbone.nlevels, config.backbone.num_heads) == ("hm", 3, 10)
     assert saved["info"].widths == dict(text=300, audio=74, vision=35)
     model = build_model(config, saved["info"], pretrained=False).eval()
     load_weights(model, saved["model"], target)
@@ -191,3 +191,20 @@ def test_a_model_without_its_parts_is_refused(published_classes, tmp_path):
     torch.save(published_classes("src.causal_mer_model", "CAUSALMER")(), tmp_path / "empty.pt")
     with pytest.raises(InputError, match="lacks what the published model has"):
         import_published(options(tmp_path, tmp_path / "empty.pt"))
+
+
+def test_a_run_starts_from_a_published_checkpoint(published_file):
+    from src.build import build_model
+    from src.config import parse_config
+    from src.published import start_from
+    words = ("--dataset", "iemocap", "--nlevels", "3", "--fusion_mode", "hm", "--text_init", "random")
+    info = DataInfo("iemocap", "emotion4", 8, {"text": 300, "audio": 74, "vision": 35}, dict.fromkeys(MODALITIES, 20))
+    causal, plain = (build_model(parse_config([*words, "--method", method]), info).eval()
+                     for method in ("causal", "plain"))
+    for model in (causal, plain):
+        start_from(published_file, model)
+    with torch.no_grad():
+        output = causal(model_input([20, 20, 20], info.widths, 3))
+    for name in MODALITIES:
+        close(output.branch_logits[name], FULL[f"logits_{name[0]}"], 5e-5)
+    assert all(torch.equal(value, causal.state_dict()[name]) for name, value in plain.state_dict().items())

@@ -1,10 +1,13 @@
 """A run: bits that repeat, resuming, selection, pairing, and every way it can be stopped."""
 
 import csv
+import gc
 import os
 import pickle
+import re
 import signal
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ import torch
 import main
 from src import train
 from src.build import build_data
-from src.config import parse_config
+from src.config import parse_config, parse_configs
 from src.locks import FolderLock, busy
 
 CPU = torch.device("cpu")
@@ -157,11 +160,11 @@ def test_the_test_split_is_scored_once_per_selection(tiny, monkeypatch):
 
 
 def test_both_methods_start_from_the_same_backbone_and_see_the_same_batches(tiny):
-    config = parse_config([*tiny, "--method", "paired"])
-    data = build_data(config)
-    trainers = [train.Trainer(run, data, CPU) for run in train.paired(config)]
+    configs = parse_configs([*tiny, "--method", "paired"])
+    data = build_data(configs[0])
+    trainers = [train.Trainer(config, data, CPU) for config in configs]
     plain, causal = (trainer.model for trainer in trainers)
-    assert same_bits(plain.state_dict(), causal.backbone.state_dict())
+    assert same_bits(plain.backbone.state_dict(), causal.backbone.state_dict())
     orders = [[batch.labels for batch in trainer.train_loader] for trainer in trainers]
     assert all(torch.equal(*pair) for pair in zip(*orders, strict=True))
 
@@ -219,6 +222,10 @@ def names(path):
     return sorted(entry.name for entry in path.iterdir())
 
 
+def runs(path):
+    return sorted(entry.name for entry in path.iterdir() if entry.is_dir())
+
+
 RUN = ["best_valid_acc.pt", "best_valid_loss.pt", "config.yaml", "history.csv", "last.pt", "results.json"]
 
 
@@ -234,7 +241,7 @@ def test_a_run_killed_before_its_first_epoch_was_saved_is_replaced_in_silence(ti
         (run.folder / name).unlink(missing_ok=True)
     capsys.readouterr()
     assert main.main([*tiny, *more]) == 0
-    assert names(run.folder) == RUN and names(run.folder.parent) == ["mult-causal"]
+    assert names(run.folder) == RUN and runs(run.folder.parent) == ["mult-causal"]
     assert "is kept in" not in capsys.readouterr().out
 
 
@@ -243,7 +250,7 @@ def test_an_imported_run_is_no_empty_one(tiny, tmp_path):
     run.mkdir(parents=True)
     (run / "best_valid_acc.pt").write_bytes(b"imported")
     assert main.main(tiny) == 0
-    assert names(run.parent) == ["mult-causal", "mult-causal.1"]
+    assert runs(run.parent) == ["mult-causal", "mult-causal.1"]
 
 
 def test_two_runs_of_one_name_are_not_mixed(tiny, tmp_path, capsys):
@@ -288,3 +295,43 @@ def test_the_state_of_a_run_in_the_place_of_a_selected_checkpoint_is_named(tiny,
     (run / "best_valid_loss.pt").write_bytes((run / "last.pt").read_bytes())
     assert main.main([*tiny, "--method", "plain", "--resume"]) == 1
     assert "is no selected checkpoint" in capsys.readouterr().err
+
+
+def test_regression_selects_by_the_mean_absolute_error(tiny, tmp_path):
+    from tests.conftest import sentiment_content, write
+    write(tmp_path / "data" / "mosi_data.pkl", sentiment_content())
+    assert main.main([*tiny[:2], *tiny[4:], "--dataset", "mosi", "--mosei_task", "regression", "--method", "plain",
+                      "--num_epochs", "5", "--m_lr", "0.05"]) == 0
+    run = tmp_path / "checkpoint(mosi)" / "demo_seed1111" / "mult-plain"
+    errors = [float(row["valid_mae"]) for row in history(run)]
+    assert torch.load(run / "best_valid_acc.pt", weights_only=True)["epoch"] == errors.index(min(errors)) + 1
+
+
+def test_a_run_starts_from_the_weights_of_another_one(tiny, tmp_path):
+    assert main.main(moved(tiny, tmp_path / "a")) == 0
+    file = folder(tmp_path / "a") / "last.pt"
+    for method in ("causal", "plain"):
+        config = parse_config([*moved(tiny, tmp_path / "b"), "--init", str(file), "--seed", "5", "--method", method])
+        given = weights(folder(tmp_path / "a"))
+        own = train.Trainer(config, build_data(config), CPU).model.state_dict()
+        assert same_bits(own, {name: given[name] for name in own})
+
+
+def test_weights_to_start_from_that_do_not_fit_are_named(tiny, tmp_path, capsys):
+    assert main.main(moved(tiny, tmp_path / "a")) == 0
+    argv = [*moved(tiny, tmp_path / "b"), "--init", str(folder(tmp_path / "a") / "last.pt")]
+    assert main.main([*argv, "--dim", "12"]) == 1
+    assert re.search(r"does not fit the model .*\(8,.* in the file", capsys.readouterr().err)
+    assert main.main([*argv[:-1], str(tmp_path / "nothing.pt")]) == 1
+    assert "is no checkpoint of ours" in capsys.readouterr().err
+
+
+def test_one_model_at_a_time_is_on_the_device(tiny, monkeypatch):
+    there = []
+    original = train.Trainer.whole
+    monkeypatch.setattr(train.Trainer, "whole", lambda self: there.append(weakref.ref(self)) or original(self))
+    configs = parse_configs([*tiny, "--method", "paired", "--num_epochs", "1"])
+    results = train.train(configs, build_data(configs[0]), CPU)
+    next(results)
+    gc.collect()
+    assert there[0]() is None

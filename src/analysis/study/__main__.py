@@ -44,14 +44,14 @@ def _study(options: StudyOptions, extra: list[str]) -> None:
     """Plan, train, measure, report."""
     wanted = jobs(plans(options), extra)
     runner = Runner(options)
-    found, notes = find_finished(options.checkpoint_path, options.backbones)
+    found, notes = find_finished(options.checkpoint_path, options.own)
     keys = {job: job.fingerprint(runner.sha256(job)) for job in wanted}
     missing = list({keys[job]: job for job in wanted if keys[job] not in found}.values())
     for text in notes:
         print(f"note: {text}")
     print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
     runner.train(missing)
-    found, _ = find_finished(options.checkpoint_path, options.backbones)
+    found, _ = find_finished(options.checkpoint_path, options.own)
     folders = {job: found[key] for job, key in keys.items()}
     write(options, folders, {job: "python " + shlex.join(runner.command(job)) for job in wanted})
 

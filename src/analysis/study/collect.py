@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.analysis.records import PLAIN, TRIVIAL, RunRecord, SampleRecord
+from src.analysis.records import TRIVIAL, RunRecord, SampleRecord
 from src.analysis.results import VALID
-from src.analysis.study.grid import PLACE, Job
+from src.analysis.study.grid import Job
 from src.analysis.study.measured import measure_all
 from src.analysis.study.stored import history, read_results
-from src.config import parse_config
+from src.config import PLACES, parse_config
 from src.datasets.base import dataset_spec
+from src.methods import BASELINE
 from src.options import InferenceOptions, StudyOptions
 
 Line = tuple[dict[str, Any], list[dict[str, Any]]]  # what is known of a run, and its scores as rows
@@ -22,7 +23,8 @@ def collect(options: StudyOptions, folders: Mapping[Job, Path], commands: Mappin
     shown = {folder for job, folder in folders.items() if job.seed == min(other.seed for other in folders
                                                                           if other.condition == job.condition)}
     places = {folder: InferenceOptions(dataset=job.condition.dataset, data_path=job.config.data.data_path,
-                                       backbone=job.backbone, batch_size=options.measure_batch_size)
+                                       backbone=job.backbone, method=job.config.run.method,
+                                       batch_size=options.measure_batch_size)
               for job, folder in folders.items()}
     content = measure_all(places, shown, options)
     lines, runs, samples, trivial, names = [], [], [], {}, {}
@@ -54,10 +56,10 @@ def _line(options: StudyOptions, job: Job, name: str, results: Mapping[str, Any]
     """What is known of a run besides its scores."""
     method, versions, sha256 = job.config.run.method, results["versions"], results["data"]["sha256"]
     title = options.grid or ", ".join(dataset_spec(dataset).name for dataset in options.datasets)
-    return {"study": f"CausalMER study: {title}", "baseline": PLAIN, "fingerprint": job.fingerprint(sha256),
+    return {"study": f"CausalMER study: {title}", "baseline": BASELINE, "fingerprint": job.fingerprint(sha256),
             "task": results["data"]["task"], "dataset": name, "condition": job.condition.label,
             "backbone": job.backbone, "variant": job.variant.label, "method": method,
-            "fusion": job.config.causal.fusion_mode if method == "causal" else "", "seed": job.seed,
+            "fusion": job.config.fusion_name, "seed": job.seed,
             "selection": options.selection, "settings": _settings(job),
             "epoch": results["selections"][options.selection]["epoch"], "parameters": results["parameters"]["model"],
             "seconds": results["seconds"], "sha256": sha256, "git": versions.get("git", ""),
@@ -66,10 +68,10 @@ def _line(options: StudyOptions, job: Job, name: str, results: Mapping[str, Any]
 
 def _settings(job: Job) -> str:
     """The configuration, where it is not that of the dataset and the backbone; a file's folder is not told."""
-    words = [f"--dataset={job.config.run.dataset}", f"--backbone={job.backbone}"]
+    words = [f"--dataset={job.config.run.dataset}", f"--backbone={job.backbone}", f"--method={job.config.run.method}"]
     usual = parse_config(words).flat()
     told = {key: value for key, value in job.config.flat().items()
-            if key not in (*PLACE, "dataset", "backbone", "method", "seed") and usual.get(key) != value}
+            if key not in (*PLACES, "dataset", "backbone", "method", "seed") and usual.get(key) != value}
     return "; ".join(f"{key}={_without_folder(value)}" for key, value in told.items())
 
 

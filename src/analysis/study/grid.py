@@ -2,19 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from src.analysis.records import PLAIN
-from src.config import Config, parse_config
+from src.config import PLACES, Config, named_class, parse_config
 from src.datasets.base import dataset_spec
+from src.methods import BASELINE
 from src.options import StudyOptions
+from src.registry import METHODS
 from src.structures import UsageError
 
-# Settings that change where a run is kept or computed, but not what it is.
-PLACE = ("name", "resume", "device", "data_device", "data_path", "checkpoint_path")
 MOST = 2000  # runs of a study
 
 
@@ -69,7 +68,7 @@ class Job:
 
 def fingerprint(flat: dict[str, Any], sha256: str) -> str:
     """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too."""
-    kept = {key: value for key, value in flat.items() if key not in PLACE}
+    kept = {key: value for key, value in flat.items() if key not in PLACES}
     if dataset_spec(kept["dataset"]).file:
         kept["dataset"] = ""
     return hashlib.sha256(json.dumps([kept, sha256], sort_keys=True).encode()).hexdigest()
@@ -86,7 +85,7 @@ def causal(fusion: str, *flags: str, label: str = "") -> Variant:
     return Variant(label or fusion, ("--method=causal", f"--fusion_mode={fusion}", *flags))
 
 
-ALONE = Variant(PLAIN, ("--method=plain",))
+ALONE = Variant(BASELINE, (f"--method={BASELINE}",))
 SEEDS = (1111, 1112, 1113, 1114, 1115)
 TEXT = _shortcut("text 0.8", shortcut_t=0.8)
 NOISY = Condition("synthetic", "text 0.8 noisy", (*TEXT.flags, "--synthetic_noise=0.3", "--num_epochs=10"))
@@ -114,13 +113,23 @@ def plans(options: StudyOptions) -> tuple[Plan, ...]:
     """The prepared grid, or the lists of the command line as one plan."""
     if options.grid:
         return GRIDS[options.grid]
-    variants = (ALONE,) * ("plain" in options.methods) + tuple(
-        causal(fusion) for fusion in options.fusions if "causal" in options.methods)
     conditions = tuple(
         Condition(dataset, label.replace("=", " ").replace("+", ", "),
                   tuple(f"--{word}" for word in label.split("+") if word))
         for dataset in options.datasets for label in options.conditions)
+    variants = tuple(variant for method in options.methods for variant in _variants(method, options.fusions))
     return (Plan(conditions, options.backbones, variants, options.seeds),)
+
+
+def _variants(method: str, fusions: Sequence[str]) -> Iterator[Variant]:
+    """A method, once for every fusion if it has one; UsageError for an unknown one."""
+    if not parse_config((f"--method={method}",)).fusion_name:
+        fusions = ("",)
+    if not fusions:
+        raise UsageError(f"--fusions needs values for the method {method}, with commas between them")
+    for fusion in fusions:
+        flags = (f"--method={method}", *[f"--fusion_mode={fusion}"] * bool(fusion))
+        yield Variant(named_class(METHODS, method).label(method, parse_config(flags).method), flags)
 
 
 def jobs(chosen: Sequence[Plan], extra: Sequence[str]) -> list[Job]:

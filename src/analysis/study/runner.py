@@ -120,7 +120,7 @@ class Runner:
     def _is_there(self, job: Job, folder: Path) -> bool:
         """Whether the run was finished since this study looked, by another one."""
         try:
-            return finished(folder, self.options.backbones) == (job.fingerprint(self.sha256(job)), True)
+            return finished(folder, self.options.own) == (job.fingerprint(self.sha256(job)), True)
         except InputError:
             return False
 

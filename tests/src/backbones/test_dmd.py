@@ -250,7 +250,7 @@ def test_the_presets_are_the_published_settings(dataset, sizes):
     config = parse_config(["--backbone", "dmd", "--dataset", dataset])
     names = ("dim", "num_heads", "kernel_t", "kernel_a", "kernel_v")
     assert tuple(getattr(config.backbone, name) for name in names) == sizes
-    assert (config.backbone.nlevels, config.training.batch_size, config.training.m_lr) == (4, 16, 1e-4)
+    assert (config.backbone.nlevels, config.training.batch_size, config.method.m_lr) == (4, 16, 1e-4)
 
 
 @pytest.mark.parametrize("method", ["plain", "causal"])

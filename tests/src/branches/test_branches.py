@@ -56,3 +56,18 @@ def test_a_text_longer_than_alberts_positions_is_refused():
 def test_heads_that_do_not_divide_alberts_width_are_refused():
     with pytest.raises(InputError, match="--albert_heads 5 does not divide --albert_hidden 768"):
         AlbertOptions(albert_heads=5)
+
+
+def test_the_first_convolution_of_resnet_starts_as_published():
+    torch.manual_seed(0)
+    weight = ResNetBranch(74, 20, 8, ResNetOptions(), False).resnet.embedder.embedder.convolution.weight
+    # Uniform in +-1/sqrt(7 * 7): deviation 1 / (7 sqrt 3).
+    assert weight.abs().max() <= 1 / 7 and weight.std().item() == pytest.approx(0.0825, abs=0.003)
+
+
+def test_weights_with_another_activation_or_dropout_name_the_flags_to_pass(tmp_path):
+    other = AlbertOptions(**{**vars(SMALL), "albert_activation": "relu", "albert_dropout": 0.25})
+    AlbertBranch(6, 9, 5, other, False).albert.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="pass --albert_activation relu --albert_dropout 0.25"):
+        AlbertBranch(6, 9, 5, AlbertOptions(**{**vars(SMALL), "text_init": "pretrained",
+                                               "text_pretrained": str(tmp_path)}), True)

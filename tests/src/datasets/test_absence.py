@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.datasets.absence import at_random, everywhere, stand_ins, without
+from src.datasets.absence import at_random, everywhere, generator, stand_ins, without
 from src.datasets.base import Dataset, Split
 from src.structures import MODALITIES, InputError
 
@@ -33,6 +33,17 @@ def test_zero_fills_the_removed_modality_and_keeps_the_rest_as_it_is():
 def test_mean_is_the_average_training_sample_frame_by_frame():
     # Training samples hold 0..3, 4..7, 8..11: their mean is 4..7.
     assert gone(made(), "mean", "text").inputs["text"].tolist() == [[[4, 5], [6, 7]]] * 5
+
+
+def test_padding_frames_do_not_count_in_the_mean():
+    dataset = made()
+    dataset.splits["train"].inputs["text"][:2, 0] = 0  # two of three samples begin with a frame of padding
+    assert stand_ins(dataset, dataset.splits["test"], "mean")["text"].tolist() == [[[8, 9], [6, 7]]]
+
+
+def test_random_absence_and_the_shuffle_of_text_are_drawn_from_streams_of_their_own():
+    shared = torch.rand(50, 3, generator=generator(0, 0)) < 0.1  # what text's shuffle draws from, by default
+    assert not torch.equal(at_random(50, 0.1, 0)["text"], shared[:, 0])
 
 
 def test_shuffle_gives_every_sample_another_ones_modality():

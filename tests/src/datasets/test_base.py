@@ -103,8 +103,39 @@ def test_right_padding_is_named(tmp_path):
     content = sentiment_content()
     content["test"]["vision"] = content["test"]["vision"][:, ::-1]
     warnings = [f.text for f in load_mosi(tmp_path, content).findings if f.level == "WARN"]
-    assert warnings == ["test vision: 3 of 6 samples end in zero frames and 0 begin with them; MulT reads the last "
-                        "frame, move the padding to the front"]
+    assert warnings == ["samples that end in zero frames: test vision 3 of 6 (front 0); MulT reads the last frame, "
+                        "move the padding to the front"]
+
+
+def test_padding_at_the_end_is_one_line_however_many_splits_and_modalities_have_it(tmp_path):
+    content = sentiment_content()
+    for split in content.values():
+        for name in ("text", "audio", "vision"):
+            split[name] = split[name][:, ::-1].copy()
+    assert len([text for text in load_mosi(tmp_path, content).notes if "zero frames" in text]) == 1
+
+
+def test_truth_values_are_one_hot_labels(tmp_path):
+    content = sentiment_content()
+    for split in content.values():
+        split["labels"] = np.eye(3, dtype=bool)[[0, 1, 2, 0, 1, 2]]
+    write(tmp_path / "x.pkl", content)
+    labels = load(tmp_path / "x.pkl", dataset_spec("x.pkl"), "classes:3", 3).splits["train"].labels
+    assert labels.argmax(1).tolist() == [0, 1, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize("bare", [lambda split: split, lambda split: {name: x[0] for name, x in split.items()}])
+def test_a_bare_split_and_a_bare_sample_are_test_splits(tmp_path, bare):
+    content = {name: x for name, x in sentiment_content()["test"].items() if name in ("text", "audio", "vision")}
+    write(tmp_path / "x.pkl", bare(content))
+    splits = load(tmp_path / "x.pkl", dataset_spec("x.pkl"), "sentiment", 1, ()).splits
+    assert list(splits) == ["test"] and splits["test"].inputs["text"].shape[1:] == (4, 5)
+
+
+def test_a_split_is_moved_once_however_many_ask_for_it(tmp_path):
+    split = load_mosi(tmp_path, sentiment_content()).splits["train"]
+    there = torch.device("meta")
+    assert split.on(there) is split.on(there) and split.on(torch.device("cpu")) is split
 
 
 def test_identical_samples_across_splits_are_named(tmp_path):

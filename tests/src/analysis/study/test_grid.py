@@ -21,7 +21,8 @@ def test_the_lists_of_the_command_line_make_every_combination_once():
 
 def test_the_main_grid_is_two_conditions_three_backbones_five_variants_five_seeds_and_two_additions():
     found = planned("--grid", "shift")
-    assert len(found) == 150 + 10 + 20 and len([job for job in found if job.config.causal.fuse_auxiliary]) == 10
+    fused = [job for job in found if getattr(job.config.method, "fuse_auxiliary", False)]
+    assert len(found) == 150 + 10 + 20 and len(fused) == 10
     strengths = {(c.shortcut_t, c.shortcut_a, c.shortcut_v) for c in (job.config.dataset for job in found)}
     assert strengths == {(0.8, 0, 0), (0.6, 0.6, 0.6)}
 
@@ -35,7 +36,8 @@ def test_conditions_are_flags_of_main_py():
 @pytest.mark.parametrize("argv, message", [
     (("--backbones", "mult,nosuch"), "unknown backbone 'nosuch'"), (("--fusions", "mask,nosuch"), "invalid choice"),
     (("--datasets", "nosuch"), "unknown dataset 'nosuch'"), (("--nosuch", "1"), "unknown argument '--nosuch'"),
-    (("--methods", "paired"), "--methods has 'paired'; choose from plain, causal"),
+    (("--methods", "paired"), "--method plain and causal are two runs; choose one"),
+    (("--methods", "nosuch"), "unknown method 'nosuch'; choose from causal, plain, product_of_experts, or give"),
     (("--analyses", "nosuch"), "--analyses has 'nosuch'"),
     (("--seeds", ""), "argument --seeds: '' is not a list of numbers"),
     (("--seeds", "1,1"), "--seeds needs values, each once"), (("--jobs", "0"), "--jobs must be at least 1"),

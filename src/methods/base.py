@@ -1,0 +1,134 @@
+"""What every training method is, and what it may be asked: the only thing that engine, study and report know of it."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol
+
+from torch import Tensor, nn
+
+import src.branches  # noqa: F401  (fills the registry)
+from src.datasets.base import Split
+from src.losses import Terms
+from src.registry import BRANCHES
+from src.structures import LETTER, MODALITIES, RATE, BackboneOutput, Batch, option
+from src.tasks import Task
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """Settings that every method has."""
+
+    m_lr: float = option(1e-3, "learning rate of the backbone", bounds=RATE)
+
+
+@dataclass(frozen=True)
+class BranchOptions(MethodOptions):
+    """Settings of a method with one branch per modality."""
+
+    text_branch: str = option("albert", "text branch", tuple(BRANCHES))
+    audio_branch: str = option("resnet18", "audio branch", tuple(BRANCHES))
+    vision_branch: str = option("resnet18", "vision branch", tuple(BRANCHES))
+    t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with pretrained ALBERT)", bounds=RATE)
+    a_lr: float = option(1e-3, "learning rate of the audio branch", bounds=RATE)
+    v_lr: float = option(1e-3, "learning rate of the vision branch", bounds=RATE)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Logits that a trained model can be asked to decide by."""
+
+    values: str  # name of the logits in `per_sample` of the method's output
+    words: str  # what they are, for tables and figures
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters with one learning rate."""
+
+    name: str
+    parameters: list[nn.Parameter]
+    rate: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a method is built around; branches and fusion are there where its Options ask for them."""
+
+    backbone: nn.Module
+    branches: Mapping[str, nn.Module] = field(default_factory=dict)  # modality -> (B, T, D) -> (B, C)
+    fusion: Any = None  # a function or module (B, C) x 4 -> (B, C)
+
+
+class Output(Protocol):
+    """What the forward pass of a method returns."""
+
+    logits: Tensor  # (B, C) the prediction
+
+    def per_sample(self) -> dict[str, Tensor]:
+        """What an evaluation keeps of every sample: `logits`, `backbone`, `hidden`, and what `predictors` name."""
+
+
+class Method(nn.Module):
+    """Base of all training methods: a model around a backbone, its loss, and what it can be asked.
+
+    A subclass is built as `cls(info, options, parts)`, keeps `self.backbone` and `self.options`, and writes `forward`
+    and `loss`; the rest has defaults.
+    """
+
+    Options: ClassVar[type] = MethodOptions
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # dataset -> flag -> value
+    predictors: ClassVar[Mapping[str, Predictor]] = {"prediction": Predictor("logits", "prediction")}
+    effects: ClassVar[Mapping[str, str]] = {}  # name of an effect -> its values in `per_sample`; explains a decision
+
+    direct_weights: Mapping[str, float] = MappingProxyType({})  # of each modality's direct effect in the prediction
+
+    backbone: nn.Module
+    options: Any
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Output:
+        """The model's answer to a batch with inputs (B, T, D)."""
+
+    @abstractmethod
+    def loss(self, output: Any, batch: Batch, task: Task) -> Terms:
+        """Terms of the training objective; "loss" is what is minimised."""
+
+    @classmethod
+    def label(cls, name: str, options: Any) -> str:
+        """What tables call a model of this method that is registered as `name`."""
+        return name
+
+    @classmethod
+    def remarks(cls, task: Task) -> list[str]:
+        """What a user should know before training on a task."""
+        return []
+
+    def prepare(self, train: Split, task: Task) -> None:
+        """Learn from the training split before the first epoch; what is learnt belongs into buffers."""
+
+    def before_step(self, output: Any, batch: Batch, task: Task) -> None:
+        """Change gradients between the backward pass and the optimizer's step."""
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Every trainable parameter, each in one group with its learning rate; here the backbone and its branches."""
+        parts = {"m": self.backbone, **{letter: self.branches[name] for letter, name in LETTER.items()
+                                        if "branches" in self._modules}}
+        return [ParameterGroup(name, list(part.parameters()), getattr(self.options, f"{name}_lr"))
+                for name, part in parts.items()]
+
+    def auxiliary_loss(self, output: BackboneOutput, labels: Tensor, task: Task) -> Tensor | float:
+        """The backbone's own further loss, 0 where it has none. -> scalar."""
+        own = getattr(self.backbone, "auxiliary_loss", None)
+        return own(output, labels, task) if own else 0.0
+
+    def branch_logits(self, batch: Batch) -> dict[str, Tensor]:
+        """What every branch says of its modality alone. -> modality -> (B, C)."""
+        return {name: self.branches[name](batch.inputs[name]) for name in MODALITIES}
+
+
+def branch_modules(parts: Parts) -> nn.ModuleDict:
+    """The branches of a method in the order of the modalities."""
+    return nn.ModuleDict({name: parts.branches[name] for name in MODALITIES})
+

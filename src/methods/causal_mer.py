@@ -1,0 +1,128 @@
+"""CausalMER as a training method: its options, its loss, and what a trained model can be asked."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import src.fusions  # noqa: F401  (fills the registry)
+from src.causal_mer_model import INPUTS, CausalMER, Fusion, effects
+from src.datasets.base import Split
+from src.losses import Terms, alignment_loss, causal_loss
+from src.methods.base import BranchOptions, Method, ParameterGroup, Parts, Predictor
+from src.registry import FUSIONS, METHODS
+from src.structures import LETTER, MODALITIES, RATE, Batch, CausalOutput, DataInfo, option
+from src.tasks import Task
+
+REGRESSION_WARNING = (
+    "with one output the softmax in the alignment loss is 1, so the constants never move; with the mask fusion the "
+    "prediction then is the fused score itself: CausalMER debiases nothing here, prefer --mosei_task cls")
+
+
+@dataclass(frozen=True)
+class CausalOptions(BranchOptions):
+    """CausalMER's own settings."""
+
+    fusion_mode: str = option("mask", "how backbone and branch logits are fused", tuple(FUSIONS))
+    alpha: float = option(0.1, "weight of the task losses")
+    beta: float = option(1.0, "weight of the alignment loss K")
+    constant: float = option(0.0, "starting value of the three constants")
+    fuse_auxiliary: bool = option(False, "a backbone's own task losses see its logits fused with the branches', as the "
+                                         "main loss does, instead of bare (not in the paper)")
+    nde_t: float = option(1.0, "weight of text's natural direct effect in the prediction")
+    nde_a: float = option(1.0, "weight of audio's natural direct effect in the prediction")
+    nde_v: float = option(1.0, "weight of vision's natural direct effect in the prediction")
+    c_t_lr: float = option(1e-3, "learning rate of the text constant", bounds=RATE)
+    c_a_lr: float = option(1e-3, "learning rate of the audio constant", bounds=RATE)
+    c_v_lr: float = option(1e-3, "learning rate of the vision constant", bounds=RATE)
+    fusion_lr: float = option(1e-3, "learning rate of a fusion's own parameters; the published ones have none",
+                              bounds=RATE)
+
+
+@METHODS.register("causal")
+class Causal(CausalMER, Method):
+    """Trains by alpha times the task losses plus beta times K, predicts by the total indirect effect."""
+
+    Options = CausalOptions
+    predictors = {"prediction": Predictor("logits", "TIE (the prediction)"),
+                  "fused": Predictor("fused", "F (fused logits)"),
+                  "backbone": Predictor("backbone", "z_m (backbone alone)")}
+    effects = {"TE": "total", **{f"NDE_{letter}": f"direct_{name}" for letter, name in LETTER.items()}, "TIE": "logits"}
+
+    def __init__(self, info: DataInfo, options: CausalOptions, parts: Parts) -> None:
+        weights = {name: getattr(options, f"nde_{letter}") for letter, name in LETTER.items()}
+        super().__init__(parts.backbone, parts.branches, parts.fusion, options.constant, weights)
+        self.options = options
+        self.constants.requires_grad_(constants_matter(parts.fusion, info.outputs))
+
+    def loss(self, output: CausalOutput, batch: Batch, task: Task) -> Terms:
+        """alpha (L(F) + L(z_t) + L(z_a) + L(z_v) + auxiliary) + beta K."""
+        seen = FusedTask(task, self.fusion, output.branch_logits) if self.options.fuse_auxiliary else task
+        return causal_loss(output, task.targets(batch.labels), task.loss,
+                           self.auxiliary_loss(output.backbone, batch.labels, seen), alpha=self.options.alpha,
+                           beta=self.options.beta)
+
+    def prepare(self, train: Split, task: Task) -> None:
+        """Give a fusion that asks for it the class prior of the training split."""
+        if hasattr(self.fusion, "prepare"):
+            self.fusion.prepare(task.trivial_logits(train.labels))
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """One group each for the backbone, every branch, every constant, and a fusion that has parameters."""
+        groups = super().parameter_groups()
+        groups += [ParameterGroup(f"c_{letter}", [self.constants[name]], getattr(self.options, f"c_{letter}_lr"))
+                   for letter, name in LETTER.items()]
+        own = list(self.fusion.parameters()) if isinstance(self.fusion, nn.Module) else []
+        return groups + [ParameterGroup("fusion", own, self.options.fusion_lr)] * bool(own)
+
+    @classmethod
+    def label(cls, name: str, options: CausalOptions) -> str:
+        """The fusion."""
+        return options.fusion_mode
+
+    @classmethod
+    def remarks(cls, task: Task) -> list[str]:
+        """Regression debiases nothing."""
+        return [REGRESSION_WARNING] if task.outputs == 1 else []
+
+
+def constants_matter(fusion: Fusion, outputs: int) -> bool:
+    """Whether the alignment loss K depends on the constants: not with an additive fusion (tanh), nor with one output.
+
+    Its float32 gradient there is rounding noise, which Adam would scale up into a drift; float64 tells it from zero.
+    """
+    if isinstance(fusion, nn.Module):
+        if any(value.is_meta for value in fusion.state_dict().values()):
+            return True  # a model without memory has nothing to find out, nor to train
+        fusion = copy.deepcopy(fusion).double()
+    random = torch.Generator().manual_seed(0)
+    form = {"dtype": torch.float64, "generator": random, "device": "cpu"}  # also where a model is built without memory
+    logits = {name: torch.randn(4, outputs, **form) for name in INPUTS}
+    constants = {name: torch.randn((), **form).requires_grad_() for name in MODALITIES}
+    alignment_loss(effects(fusion, logits, constants)).backward()
+    return any(constant.grad.abs() > 1e-12 for constant in constants.values())
+
+
+class FusedTask:
+    """A task whose loss is that of h(z, z_t, z_a, z_v) instead of the logits z it is given, see `--fuse_auxiliary`.
+
+    CausalMER debiases a backbone because L(F) reaches its logits z_m through the fusion only: what the branches know of
+    the label from one modality leaves no gradient in z_m, which is left with what the modalities say together. A
+    backbone such as DMD has further task losses L(z_k), of logits z_k that share its layers. Published, they stand bare
+    beside L(F), so they do reward the shortcut in those layers. L(h(z_k, z_t, z_a, z_v)) treats every z_k as z_m is
+    treated. The branches' logits are detached: they learn from L(F) and their own losses, as they did.
+    """
+
+    def __init__(self, task: Task, fusion: Fusion, branch_logits: Mapping[str, Tensor]) -> None:
+        self._task, self._fusion = task, fusion
+        self._branches = [branch_logits[name].detach() for name in MODALITIES]
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss of the fused logits. logits (B, C) -> scalar."""
+        return self._task.loss(self._fusion(logits, *self._branches), targets)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)

@@ -130,24 +130,30 @@ class Bounds:
     most: float
     why: str
     above: bool = False  # `least` itself is too little
+    below: bool = False  # `most` itself is too much
+    odd: bool = False
 
     def check(self, name: str, value: float) -> None:
         """Raise InputError where a value is out of the bounds."""
+        if self.below and not self.least <= value < self.most:
+            raise InputError(f"--{name} must lie in [{self.least}, {self.most}), got {quoted(value)}: {self.why}")
         if value < self.least or self.above and value == self.least:
             raise InputError(f"--{name} must be {'above' if self.above else 'at least'} {self.least}, got "
                              f"{quoted(value)}")
         if value > self.most:
             raise InputError(f"--{name} must be at most {self.most:,}, got {quoted(value)}: {self.why}")
+        if self.odd and value % 2 == 0:
+            raise InputError(f"--{name} must be odd, so that a window has a middle frame, got {quoted(value)}")
 
 
 HELD = "32-bit floats and the steps of an optimizer hold no more"
 DIM = Bounds(4, 4096, "beyond it a single layer takes hundreds of MB")  # 4: the least width that has positions
 WIDTH = Bounds(1, 8192, "beyond it a single layer takes hundreds of MB")
 LAYERS = Bounds(1, 100, "deeper encoders of this kind do not train, and their memory grows with every layer")
-KERNEL = Bounds(1, 999, "longer than any sequence of these data sets")
+KERNEL = Bounds(1, 999, "longer than any sequence of these datasets", odd=True)
+DROPOUT = Bounds(0, 1, "it is the share that is dropped", below=True)
 LARGEST = 3e38  # a little less than that of float32
 WEIGHT = Bounds(0, LARGEST, HELD)
-SHARE = Bounds(0, 1, "it is a share")
 RATE = Bounds(0, LARGEST, HELD, above=True)  # of learning, or of noise
 SEED = Bounds(0, 2**63 - 1, "generators are seeded with 64 bits")
 ANY = {float: Bounds(-LARGEST, LARGEST, HELD), int: Bounds(-2**63, 2**63 - 1, "numbers are counted in 64 bits")}

@@ -1,6 +1,5 @@
 """What backbones share: checked options, projections to one width, encoders of modalities that read each other."""
 
-from dataclasses import fields
 from typing import Any
 
 import torch
@@ -12,14 +11,8 @@ from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError, chec
 
 
 def check_options(options: Any) -> None:
-    """Raise InputError unless numbers lie in their bounds, dropouts in [0, 1), kernels are odd and heads divide dim."""
+    """Raise InputError unless numbers lie in their bounds and the heads divide the width."""
     check_bounds(options)
-    for item in fields(options):
-        name, value = item.name, getattr(options, item.name)
-        if "dropout" in name and not 0 <= value < 1:
-            raise InputError(f"--{name} must lie in [0, 1), got {value}")
-        if name.startswith("kernel_") and value % 2 == 0:
-            raise InputError(f"--{name} must be odd, so that a window has a middle frame, got {value}")
     if options.dim % options.num_heads:
         raise InputError(f"--num_heads {options.num_heads} does not divide --dim {options.dim}; choose a divisor")
 

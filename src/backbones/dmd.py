@@ -22,7 +22,19 @@ from torch import Tensor, nn
 from modules.distillation import GraphDistillation, margin_loss, positive_cosine
 from src.backbones.base import Crossmodal, check_options
 from src.registry import BACKBONES
-from src.structures import DIM, KERNEL, LAYERS, WEIGHT, WIDTH, BackboneOutput, Batch, DataInfo, InputError, option
+from src.structures import (
+    DIM,
+    DROPOUT,
+    KERNEL,
+    LAYERS,
+    WEIGHT,
+    WIDTH,
+    BackboneOutput,
+    Batch,
+    DataInfo,
+    InputError,
+    option,
+)
 
 ORDER = ("text", "vision", "audio")  # of the graphs' vertices and of concatenated states, as published
 TEXT, VISION, AUDIO = range(3)
@@ -45,14 +57,15 @@ class DmdOptions:
     num_heads: int = option(6, "attention heads; must divide --dim", bounds=WIDTH)
     attn_mask: bool = option(True, "hide future frames from attention")
     mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
-    attn_dropout: float = option(0.4, "attention dropout where the source is text, and after the crossmodal encoders")
-    attn_dropout_a: float = option(0.0, "attention dropout where the source is audio")
-    attn_dropout_v: float = option(0.0, "attention dropout where the source is vision")
-    relu_dropout: float = option(0.0, "dropout inside the feed-forward layers")
-    embed_dropout: float = option(0.0, "dropout on embedded frames")
-    res_dropout: float = option(0.0, "dropout on every residual branch")
-    text_dropout: float = option(0.3, "dropout on the text input")
-    out_dropout: float = option(0.5, "dropout inside the eight output blocks")
+    attn_dropout: float = option(0.4, "attention dropout where the source is text, and after the crossmodal encoders",
+                                 bounds=DROPOUT)
+    attn_dropout_a: float = option(0.0, "attention dropout where the source is audio", bounds=DROPOUT)
+    attn_dropout_v: float = option(0.0, "attention dropout where the source is vision", bounds=DROPOUT)
+    relu_dropout: float = option(0.0, "dropout inside the feed-forward layers", bounds=DROPOUT)
+    embed_dropout: float = option(0.0, "dropout on embedded frames", bounds=DROPOUT)
+    res_dropout: float = option(0.0, "dropout on every residual branch", bounds=DROPOUT)
+    text_dropout: float = option(0.3, "dropout on the text input", bounds=DROPOUT)
+    out_dropout: float = option(0.5, "dropout inside the eight output blocks", bounds=DROPOUT)
     homogeneous_size: int = option(64, "hidden width of the homogeneous distillation graph", bounds=WIDTH)
     heterogeneous_size: int = option(32, "hidden width of the heterogeneous distillation graph", bounds=WIDTH)
     homogeneous_weight: float = option(0.05, "weight of the homogeneous distillation", bounds=WEIGHT)

@@ -8,7 +8,19 @@ from torch import nn
 
 from src.backbones.base import Crossmodal, check_options
 from src.registry import BACKBONES
-from src.structures import DIM, KERNEL, LAYERS, MODALITIES, WIDTH, BackboneOutput, Batch, DataInfo, InputError, option
+from src.structures import (
+    DIM,
+    DROPOUT,
+    KERNEL,
+    LAYERS,
+    MODALITIES,
+    WIDTH,
+    BackboneOutput,
+    Batch,
+    DataInfo,
+    InputError,
+    option,
+)
 
 
 @dataclass(frozen=True)
@@ -24,13 +36,14 @@ class MultOptions:
     num_heads: int = option(10, "attention heads; must divide --dim", bounds=WIDTH)
     attn_mask: bool = option(True, "hide future frames from attention")
     mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
-    attn_dropout: float = option(0.1, "attention dropout where the source is text, and in self-attention")
-    attn_dropout_a: float = option(0.0, "attention dropout where the source is audio")
-    attn_dropout_v: float = option(0.0, "attention dropout where the source is vision")
-    relu_dropout: float = option(0.1, "dropout inside the feed-forward layers")
-    embed_dropout: float = option(0.25, "dropout on the text input and on embedded frames")
-    res_dropout: float = option(0.1, "dropout on every residual branch")
-    out_dropout: float = option(0.0, "dropout inside the output block")
+    attn_dropout: float = option(0.1, "attention dropout where the source is text, and in self-attention",
+                                 bounds=DROPOUT)
+    attn_dropout_a: float = option(0.0, "attention dropout where the source is audio", bounds=DROPOUT)
+    attn_dropout_v: float = option(0.0, "attention dropout where the source is vision", bounds=DROPOUT)
+    relu_dropout: float = option(0.1, "dropout inside the feed-forward layers", bounds=DROPOUT)
+    embed_dropout: float = option(0.25, "dropout on the text input and on embedded frames", bounds=DROPOUT)
+    res_dropout: float = option(0.1, "dropout on every residual branch", bounds=DROPOUT)
+    out_dropout: float = option(0.0, "dropout inside the output block", bounds=DROPOUT)
     lonly: bool = option(False, "text (language) as the only target modality")
     aonly: bool = option(False, "audio as the only target modality")
     vonly: bool = option(False, "vision as the only target modality")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from src.branches.base import Branch
 from src.registry import BRANCHES
-from src.structures import LAYERS, SHARE, WIDTH, InputError, check_bounds, option
+from src.structures import DROPOUT, LAYERS, WIDTH, InputError, check_bounds, option
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class AlbertOptions:
     albert_embedding: int = option(128, "width that the text features are projected to", bounds=WIDTH)
     albert_activation: str = option("gelu_new", "activation of ALBERT's feed-forward layers",
                                     ("gelu_new", "gelu", "relu", "silu"))
-    albert_dropout: float = option(0.0, "dropout of ALBERT's hidden states", bounds=SHARE)
-    albert_attention_dropout: float = option(0.0, "dropout of ALBERT's attention", bounds=SHARE)
+    albert_dropout: float = option(0.0, "dropout of ALBERT's hidden states", bounds=DROPOUT)
+    albert_attention_dropout: float = option(0.0, "dropout of ALBERT's attention", bounds=DROPOUT)
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -15,9 +15,7 @@ if TYPE_CHECKING:  # pandas is loaded only where there are rows
 TRIVIAL = "trivial"  # the variant that looks at no input
 PLAIN = BASELINE  # the variant that every other one is usually compared with
 PREDICTORS = {"prediction": "TIE (the prediction)", "fused": "F (fused logits)", "backbone": "z_m (backbone alone)"}
-# Name of an effect -> what an evaluation calls it, see `per_sample` of the outputs.
-EFFECT_VALUES = {"TE": "total", **{f"NDE_{name[0]}": f"direct_{name}" for name in MODALITIES}, "TIE": "logits"}
-EFFECTS = tuple(EFFECT_VALUES)
+EFFECTS = ("TE", *(f"NDE_{name[0]}" for name in MODALITIES), "TIE")  # in the order of the page
 PLACE = ("dataset", "condition", "backbone", "variant", "method", "fusion", "seed", "selection")  # of a run
 SCORE = ("predictor", "split", "analysis", "setting", "measure")
 COLUMNS = (*PLACE, *SCORE, "value", "bits")  # bits: which samples are right, `packed`, beside the share that they are

@@ -83,9 +83,13 @@ def _without_folder(value: Any) -> str:
 
 def _not_measured(selection: str, results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Validation scores, and the test scores of the checkpoints that are not analysed further."""
-    return [row for name, found in results["selections"].items()
-            for row in _scores({split: found[split] for split in found if split != "epoch"}, name)
-            if row["split"] == VALID or name != selection]
+    rows = []
+    for name, found in results["selections"].items():
+        last = found.get(VALID, {})  # the selected epoch's row of the history
+        scores = {split: found[split] for split in found if split not in ("epoch", VALID) and name != selection}
+        rows += _scores(scores | {VALID: {key.removeprefix("valid_"): value for key, value in last.items()
+                                          if key.startswith("valid_")}}, name)
+    return rows
 
 
 def _trivial(line: Mapping[str, Any], scores: Mapping[str, Mapping[str, float]]) -> Line:

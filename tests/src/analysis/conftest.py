@@ -6,6 +6,8 @@ from torch import nn
 from src.analysis.trained import Trained
 from src.config import parse_config
 from src.datasets.base import Dataset, Split
+from src.methods.base import Parts
+from src.methods.plain import Plain
 from src.structures import MODALITIES, DataInfo
 
 
@@ -21,4 +23,5 @@ def trained(model: nn.Module) -> Trained:
     info = DataInfo("made", "classes:2", 2, dict.fromkeys(MODALITIES, 2), dict.fromkeys(MODALITIES, 3))
     dataset = Dataset({"train": split_of(40, 0), "test": split_of(60, 1)}, info, [])
     config = parse_config(["--dataset", "made.pkl", "--task", "classes:2", "--method", "plain"])
-    return Trained(config, dataset, model, torch.device("cpu"))
+    method = Plain(info, Plain.Options(), Parts(model))
+    return Trained(config, dataset, method, torch.device("cpu"))

@@ -40,6 +40,11 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
+def folders(place):
+    """The folders of finished runs."""
+    return sorted(path.parent for path in place.glob("checkpoint(*)/*/*/results.json"))
+
+
 def copied(finished, tmp_path):
     """The runs of the study in a folder that a test may spoil, and arguments that use them there."""
     folder, argv = finished
@@ -65,7 +70,7 @@ def test_scores_are_those_that_training_wrote(finished):
         for selection, name in (("best_valid_acc", ""), ("best_valid_loss", "@best_valid_loss")):
             expected = results["selections"][selection]["test_shifted"]["accuracy_mean"]
             assert float(row[f"test_shifted/prediction/accuracy_mean{name}"]) == pytest.approx(expected, abs=1e-12)
-            valid = results["selections"][selection]["valid"]["accuracy_mean"]
+            valid = results["selections"][selection]["valid"]["valid_accuracy_mean"]
             assert float(row[f"valid/prediction/accuracy_mean{name}"]) == valid
 
 
@@ -140,7 +145,7 @@ def unfinished(argv, capsys):
 
 def test_runs_of_another_format_or_without_checkpoints_are_named_and_not_used(finished, tmp_path, capsys):
     argv = copied(finished, tmp_path)
-    first, second, *_ = sorted(tmp_path.glob("checkpoint(*)/*/*"))
+    first, second, *_ = folders(tmp_path)
     results = json.loads((first / "results.json").read_text())
     (first / "results.json").write_text(json.dumps(results | {"format": 0}))
     (second / "best_valid_acc.pt").unlink()
@@ -157,7 +162,7 @@ def test_runs_on_other_data_are_not_used(finished, tmp_path, capsys):
 
 def test_an_interrupted_run_is_continued(finished, tmp_path, capsys, monkeypatch):
     argv = copied(finished, tmp_path)
-    cut = sorted(tmp_path.glob("checkpoint(*)/*/*"))[0]
+    cut = folders(tmp_path)[0]
     (cut / "results.json").unlink()
     called = []
     original = subprocess.run
@@ -181,7 +186,7 @@ DAMAGE = [b"", b"null", b"[]", b"5", b"{", b"[" * 100_000, b"\xff\xfe", b'{"form
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: repr(damage[:20]))
 def test_damaged_results_are_named_and_not_used(finished, tmp_path, capsys, damage):
     argv = copied(finished, tmp_path)
-    (sorted(tmp_path.glob("checkpoint(*)/*/*"))[0] / "results.json").write_bytes(damage)
+    (folders(tmp_path)[0] / "results.json").write_bytes(damage)
     missing, notes = unfinished(argv, capsys)
     assert len(missing) == 1 and len(notes) == 1 and "damaged" in notes[0]
 
@@ -217,14 +222,14 @@ def test_no_value_of_another_kind_in_results_is_an_error(finished, tmp_path, cap
                                     b"epoch,seconds,train_loss,valid_loss\n1,x,1,1\n"])
 def test_a_damaged_history_is_named_and_its_run_not_used(finished, tmp_path, capsys, damage):
     argv = copied(finished, tmp_path)
-    (sorted(tmp_path.glob("checkpoint(*)/*/*"))[0] / "history.csv").write_bytes(damage)
+    (folders(tmp_path)[0] / "history.csv").write_bytes(damage)
     missing, notes = unfinished(argv, capsys)
     assert len(missing) == 1 and "damaged" in notes[0]
 
 
 def test_damaged_measurements_are_made_again(finished, tmp_path):
     argv = copied(finished, tmp_path)
-    folder = sorted(tmp_path.glob("checkpoint(*)/*/*"))[0]
+    folder = folders(tmp_path)[0]
     path = folder / "measures_best_valid_acc.json"
     whole, options = path.read_text(), parse_study([*argv, "--analyses="])[0]
     place = InferenceOptions(data_path=tmp_path / "data")

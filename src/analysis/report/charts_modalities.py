@@ -29,7 +29,7 @@ from src.analysis.report.style import (
     finish,
     line_handle,
     mark_handles,
-    marks,
+    modality_marks,
     panels,
 )
 from src.structures import MODALITIES
@@ -108,7 +108,7 @@ def random_missing(rows: list[Row], looks: dict[str, Mark], score: Score, name: 
             curve(axes, list(points), list(points.values()), looks[variant], looks[variant].line)
         axes.set_xlabel("rate of missing inputs")
     grid["", backbones[0]].set_ylabel(score.label)
-    handles = [line_handle(variant, color=looks[variant].colour, marker=looks[variant].marker, markersize=5,
+    handles = [line_handle(variant, color=looks[variant].colour, marker=looks[variant].marker, markersize=4,
                            linestyle=looks[variant].line) for variant in variants]
     finish(figure, f"{name}: {score.measure} with randomly missing inputs",
            behind(model_seeds(rows), BARS), handles)
@@ -125,7 +125,7 @@ def contributions(rows: list[Row], name: str) -> "Figure":
     """Shapley shares of the modalities, one row per predictor, one column per backbone."""
     backbones, variants = ordered(rows, "backbone"), ordered(rows, "variant")
     predictors = [name for name in SHARES_OF if select(rows, predictor=name)]
-    looks, score = marks(MODALITIES), Score("share")
+    looks, score = modality_marks(), Score("share")
     figure, grid = panels(predictors, backbones, 2.1, share_x=True)
     places, step = dodge(len(MODALITIES))
     for (predictor, backbone), axes in grid.items():

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from src.analysis.records import (
@@ -17,8 +18,10 @@ from src.analysis.records import (
     place_name,
     select,
 )
+from src.analysis.report.fitting import folded_names
 from src.analysis.report.style import (
     BARS,
+    NEUTRAL,
     TRIVIAL_LINE,
     Drawing,
     Mark,
@@ -30,7 +33,6 @@ from src.analysis.report.style import (
     finish,
     line_handle,
     mark_handles,
-    marks,
     panels,
 )
 from src.analysis.statistics import paired_difference, summary
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 SPLIT_NAMES = {"test": "test", "test_shifted": "shifted", "test_reversed": "reversed"}
 PREDICTORS = {"prediction": "TIE (the prediction)", "fused": "F (fused logits)", "backbone": "z_m (backbone alone)"}
+UNLIKE = {"fused": "+", "backbone": "x"}  # marks of predictors; a prediction has the mark of its variant
 SHIFT, DIFFERENCE = "Test, shifted and reversed shortcut", "Difference to the plain backbone"
 STRENGTH, PREDICTOR = "Strength of the shortcut", "Predictors of the same network"
 
@@ -72,7 +75,7 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
         score, rows = Score(study.measure[key[0]]), [row for row in found if row["variant"] != TRIVIAL]
         if any(row["predictor"] != "prediction" for row in rows):
             yield Drawing(PREDICTOR, place_name(*key), predictors_caption(rows, score),
-                          predictors(rows, score, place_name(*key)))
+                          predictors(rows, looks, score, place_name(*key)))
 
 
 def shift(rows: list[Row], looks: dict[str, Mark], score: Score, name: str) -> "Figure":
@@ -115,7 +118,9 @@ def difference(rows: list[Row], looks: dict[str, Mark], score: Score, name: str)
     """Paired difference of every variant to the plain backbone with its interval, from the rows of `paired_rows`."""
     causal = [row for row in rows if row["variant"] != PLAIN]
     backbones, variants, splits = (ordered(causal, field) for field in ("backbone", "variant", "split"))
-    figure, grid = panels(splits, backbones, 0.45 + 0.24 * len(variants), share_x=True, share_y=True)
+    names = folded_names(variants, 1.3, 2)
+    lines = max((name.count("\n") + 1 for name in names), default=1)
+    figure, grid = panels(splits, backbones, 0.5 + 0.26 * lines * len(variants), share_x=True, share_y=True)
     for (split, backbone), axes in grid.items():
         axes.axvline(0, color="#000000", linewidth=1)
         plain = score.values(select(rows, variant=PLAIN, split=split, backbone=backbone))
@@ -126,10 +131,10 @@ def difference(rows: list[Row], looks: dict[str, Mark], score: Score, name: str)
             estimate = paired_difference(list(found.values()), [plain[seed] for seed in found])
             known, mark = math.isfinite(estimate.low), looks[variant]
             if known:
-                axes.plot([estimate.low, estimate.high], [i, i], color=mark.colour, linewidth=1.8)
-            axes.plot(estimate.mean, i, marker=mark.marker, color=mark.colour, markersize=6.5,
+                axes.plot([estimate.low, estimate.high], [i, i], color=mark.colour, linewidth=1.4)
+            axes.plot(estimate.mean, i, marker=mark.marker, color=mark.colour, markersize=4.5,
                       markerfacecolor=mark.colour if known else "white")
-        axes.set_yticks(range(len(variants)), variants)
+        axes.set_yticks(range(len(variants)), names)
         axes.set_ylim(len(variants) - 0.5, -0.5)
         axes.grid(False, axis="y")
         if backbone == backbones[0]:
@@ -181,8 +186,8 @@ def strength(grid: dict[str, list[Row]], looks: dict[str, Mark], score: Score, n
                         "the emotion")
     axes_of["", next(iter(grid))].set_ylabel(score.label)
     handles = mark_handles({variant: looks[variant] for variant in variants})
-    handles += [line_handle("test (filled)", color="#444444", linestyle="-"),
-                line_handle("shifted (hollow)", color="#444444", linestyle="--")]
+    handles += [line_handle("test (filled)", color=NEUTRAL, linestyle="-"),
+                line_handle("shifted (hollow)", color=NEUTRAL, linestyle="--")]
     finish(figure, f"{name}: {score.measure} against the strength of the shortcut",
            behind(model_seeds(used, "condition"), BARS), handles)
     return figure
@@ -195,22 +200,22 @@ def strength_caption(rows: list[Row], score: Score) -> str:
             f"shifted, where it is random. Means over {behind(model_seeds(rows, 'condition'), BARS)}.")
 
 
-def predictors(rows: list[Row], score: Score, name: str) -> "Figure":
+def predictors(rows: list[Row], looks: dict[str, Mark], score: Score, name: str) -> "Figure":
     """Score of TIE, F and z_m of the same networks, with the plain backbone's as a line."""
     causal = [row for row in rows if row["variant"] != PLAIN]
     backbones, variants, splits = (ordered(causal, field) for field in ("backbone", "variant", "split"))
-    looks = dict(zip(PREDICTORS, marks(list(PREDICTORS)).values(), strict=True))
     if len(backbones) > 1:
         figure, grid = panels(splits, backbones, 1.9, share_x=True)
     else:  # a column of three panels would be mostly empty
         figure, turned = panels(backbones, splits, 2.6, share_x=True)
         grid = {(split, backbone): axes for (backbone, split), axes in turned.items()}
     places, step = dodge(len(PREDICTORS))
-    plain_line = {"color": "#7F7F7F", "linestyle": "-", "linewidth": 1.4}
+    plain_line = {"color": looks[PLAIN].colour if PLAIN in looks else NEUTRAL, "linestyle": "-", "linewidth": 1}
     for (split, backbone), axes in grid.items():
         here = select(rows, split=split, backbone=backbone)
         for i, variant in enumerate(variants):
-            for offset, (predictor, mark) in zip(places, looks.items(), strict=True):
+            for offset, predictor in zip(places, PREDICTORS, strict=True):
+                mark = replace(looks[variant], marker=UNLIKE.get(predictor, looks[variant].marker))
                 found = score.values(select(here, variant=variant, predictor=predictor))
                 dots(axes, i + offset, found.values(), mark, step)
         plain = summary(list(score.values(select(here, variant=PLAIN)).values()))
@@ -221,7 +226,8 @@ def predictors(rows: list[Row], score: Score, name: str) -> "Figure":
             axes.set_title(f"{backbone}: {SPLIT_NAMES.get(split, split)}")
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel(f"{SPLIT_NAMES.get(split, split)}\n{score.label}" if len(backbones) > 1 else score.label)
-    handles = mark_handles({text: looks[name] for name, text in PREDICTORS.items()})
+    handles = mark_handles({text: Mark(NEUTRAL, UNLIKE.get(predictor, "o"), "") for predictor, text in
+                            PREDICTORS.items()})
     finish(figure, f"{name}: TIE, F and z_m of the same networks",
            behind(model_seeds(rows)), [*handles, line_handle("plain backbone", **plain_line)])
     return figure
@@ -230,5 +236,5 @@ def predictors(rows: list[Row], score: Score, name: str) -> "Figure":
 def predictors_caption(rows: list[Row], score: Score) -> str:
     """What the figure of `predictors` shows."""
     return (f"{score.label} of three predictors of one trained network: TIE, from which the direct effects are "
-            "subtracted, the fused logits F, and the logits z_m of its backbone. Grey line: mean of the plain backbone "
-            f"trained alone. Mark: mean over {behind(model_seeds(rows))}.")
+            "subtracted, the fused logits F, and the logits z_m of its backbone. Line: mean of the plain backbone "
+            f"trained alone. Colour: variant. Mark: mean over {behind(model_seeds(rows))}.")

@@ -127,7 +127,7 @@ def test_strength_draws_shifted_scores_dashed():
 def test_predictors_of_one_network_stand_beside_each_other():
     rows = [row(value=0.1), *(row("tanh", value=value, predictor=name) for name, value in
                               (("prediction", 0.2), ("fused", 0.3), ("backbone", 0.4)))]
-    heights = {y for _, y in points(charts_scores.predictors(rows, SCORE, "name").axes[0])}
+    heights = {y for _, y in points(charts_scores.predictors(rows, LOOKS, SCORE, "name").axes[0])}
     assert heights == {10, 20, 30, 40}
 
 
@@ -155,7 +155,7 @@ def test_the_plain_model_stands_among_backbones_too():
 
 def test_the_mean_of_training_curves_ends_with_the_shortest_run():
     figure = charts_models.curves([run(1, 3), run(2, 5)], LOOKS, SCORE, "name")
-    thick = [line for line in figure.axes[0].lines if line.get_linewidth() == 2]
+    thick = [line for line in figure.axes[0].lines if line.get_linewidth() == 1.6]
     assert [list(line.get_xdata()) for line in thick] == [[1, 2, 3]]
 
 

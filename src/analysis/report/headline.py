@@ -100,7 +100,7 @@ def headlines(study: Study) -> list[Headline]:
                 continue
             best, choice = _best(study, select(own, split=splits[-1]), [name for name in variants if name != PLAIN])
             changes = [_change(own, score, best, split) for split in splits]
-            method = next(row["method"] for row in own if row["variant"] == best)
+            method = next(row.get("method", "") for row in own if row["variant"] == best)
             found.append(Headline(
                 dataset, condition, backbone, best, best if method in ("", best) else f"{method} {best}", variants,
                 splits, score, choice, changes[0], changes[1] if len(splits) > 1 else None))

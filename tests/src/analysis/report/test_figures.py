@@ -206,4 +206,4 @@ def test_undefined_values_are_left_out_of_every_figure(tmp_path):
             for analysis, measure in analyses.items() for variant in ("plain", "tanh")
             for seed, value in ((1, math.nan), (2, math.nan if variant == "tanh" else 0.5))]
     files = save_figures(study([*rows, row("trivial", -1, math.nan, backbone="")]), tmp_path)
-    assert len(files) == 5 and "3 of 4 shares are not shown" in files[-1].caption
+    assert len(files) == 6 and "3 of 4 shares are not shown" in files[-1].caption

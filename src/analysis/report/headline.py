@@ -42,7 +42,7 @@ class Headline:
     def verdict(self) -> str:
         """One or two words: yes, no, or that nothing is shown."""
         found = self.shifted
-        if found is None or found.n < FEWEST or not found.low * found.high > 0:
+        if found is None or not _known(found) or found.low * found.high <= 0:
             return "Nothing is shown"
         return "Yes" if (found.mean > 0) != bool(self.score.hint) else "No"
 
@@ -53,9 +53,13 @@ class Headline:
         if self.shifted is None:
             return f"{self.verdict} about shortcuts: {self.place} has no shifted test split; {inside}."
         outside = f"against {PLAIN}, {self.method} {self._words(self.shifted)} on {self.splits[1]}"
+        reason = ""
         if self.shifted.n < FEWEST:
-            return f"{self.verdict}, since {_seeds(self.shifted.n)} allow no interval: {outside}; {inside}."
-        reason = ", since the interval covers zero" if self.verdict == "Nothing is shown" else ""
+            reason = f", since an interval needs {FEWEST} seeds and there {_seeds(self.shifted.n, be=True)}"
+        elif not _known(self.shifted):
+            reason = ", since differences that are all equal have no interval"
+        elif self.verdict == "Nothing is shown":
+            reason = ", since the interval covers zero"
         return f"{self.verdict}{reason}: {outside}; {inside}."
 
     @property
@@ -68,8 +72,8 @@ class Headline:
         """A difference with its interval in brackets, as in the tables."""
         if not found.n:
             return "-"
-        known = found.n >= FEWEST and math.isfinite(found.low)
-        return self._number(found.mean) + (f" [{self._number(found.low)}, {self._number(found.high)}]" if known else "")
+        interval = f" [{self._number(found.low)}, {self._number(found.high)}]" if _known(found) else ""
+        return self._number(found.mean) + interval
 
     def _words(self, found: Difference) -> str:
         """What a difference means."""
@@ -78,7 +82,7 @@ class Headline:
         measure = self.score.measure.replace("_", " ")
         size = f"{abs(found.mean):.1f} percentage points of" if self.score.share else f"{abs(found.mean):.3f} in"
         text = f"{'gains' if found.mean >= 0 else 'loses'} {size} {measure}{self.score.hint}"
-        if found.n < FEWEST or not math.isfinite(found.low):
+        if not _known(found):
             return text
         low, high = self._number(found.low), self._number(found.high)
         return f"{text} (95 % interval {low} to {high}, {_seeds(found.n)})"
@@ -153,5 +157,12 @@ def _validation(study: Study, place: Row, measure: str) -> Iterator[tuple[str, f
         yield variant, sum(values) / len(values)
 
 
-def _seeds(count: int) -> str:
-    return "one seed" if count == 1 else f"{count} seeds"
+def _known(found: Difference) -> bool:
+    """Whether a difference has an interval that may be believed."""
+    return found.n >= FEWEST and math.isfinite(found.low)
+
+
+def _seeds(count: int, be: bool = False) -> str:
+    if count == 1:
+        return "is one seed" if be else "one seed"
+    return f"{'are ' if be else ''}{count} seeds"

@@ -38,7 +38,7 @@ def test_the_answer_holds_both_differences_and_their_intervals():
 
 def test_few_seeds_have_no_interval_in_the_answer():
     found = headline(FAR[:2], NEAR[:2]).answer
-    assert "2 seeds allow no interval" in found and "95 %" not in found
+    assert "needs 3 seeds and there are 2 seeds" in found and "95 %" not in found
 
 
 def test_the_reason_is_told_where_the_interval_covers_zero():

@@ -79,16 +79,19 @@ class Headline:
         """What a difference means."""
         if not found.n:
             return "has no seed to compare"
-        measure = self.score.measure.replace("_", " ")
         size = f"{abs(found.mean):.1f} percentage points of" if self.score.share else f"{abs(found.mean):.3f} in"
-        text = f"{'gains' if found.mean >= 0 else 'loses'} {size} {measure}{self.score.hint}"
+        direction = f"{'gains' if found.mean > 0 else 'loses'} {size}"
+        if self._number(found.mean).strip("0.") == "":
+            direction = "neither gains nor loses"
+        text = f"{direction} {self.score.measure}{self.score.hint}"
         if not _known(found):
             return text
         low, high = self._number(found.low), self._number(found.high)
         return f"{text} (95 % interval {low} to {high}, {_seeds(found.n)})"
 
     def _number(self, value: float) -> str:
-        return (f"{value:+.1f}" if self.score.share else f"{value:+.3f}").replace("-", MINUS)
+        text = f"{value:+.1f}" if self.score.share else f"{value:+.3f}"
+        return text.replace("-", MINUS) if float(text) else text[1:]
 
 
 def headlines(study: Study) -> list[Headline]:

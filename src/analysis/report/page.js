@@ -27,8 +27,8 @@
   const make = (tag, attributes = {}, text = "") => filled(document.createElement(tag), attributes, text);
   const draw = (tag, attributes = {}, text = "") =>
     filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, text);
-  const shown = (value) => (value === null ? "not finite" : value.toFixed(3).replace("-", MINUS));
-
+  const rounded = (x, digits) => x.toFixed(digits).replace(/^-(?=0\.0*$)/, "").replace("-", MINUS);
+  const shown = (value) => (value === null ? "not finite" : rounded(value, 3));
   const right = (model, i) => model.right[i];
   // The same sample of the plain model: by position, since files may repeat an id.
   const plainOf = (model, i) => {
@@ -85,7 +85,7 @@
 
   // What was subtracted from the total effect, and whether that changed the decision.
   const explain = (chosen, i, effects, plain) => {
-    const say = (x) => x.toFixed(2).replace("-", MINUS);
+    const say = (x) => rounded(x, 2);
     const [te, ...direct] = effects;
     const tie = direct.pop();
     const most = (values) => values.indexOf(Math.max(...values));

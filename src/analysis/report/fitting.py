@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
 LETTER = 0.06  # inches: a letter of 7 points, rather wide
 LINE = 112  # letters of a table's line that fit a window of 1,000 pixels and a printed A4 page
 GAP = 2  # letters between two columns
+FOLDED = 28  # letters of a number with its intervals, which may have several lines, broken beside brackets only
 WRAPPED = 16  # letters of a cell of words, which may have several lines
 KEYS = {"data", "dataset", "condition", "backbone", "variant", "method", "split", "seed", "n"}  # they name a line
 BELONGS = ("difference", "interval")  # how a column's name begins that belongs to the one before it
@@ -100,6 +101,13 @@ def is_number(cell: str) -> bool:
     return outside.strip() in ("", "-", "–") or (outside.lstrip("+-−±< ")[:1].isdigit() and ", " not in outside)
 
 
+def bound(cell: str) -> str:
+    """A number with its intervals, to be broken between them only; a short one nowhere."""
+    if len(cell) <= FOLDED:
+        return cell.replace(" ", "\xa0")
+    return re.sub(r"\S+ ?[\[(][^\])]*[\])]|\S+ [±<]\S* \S+|p \S+", lambda part: part[0].replace(" ", "\xa0"), cell)
+
+
 def numeric_columns(rows: Cells) -> list[bool]:
     """Which columns hold numbers only, and stand on the right."""
     header, *body = rows
@@ -112,8 +120,9 @@ def has_long_word(cell: str) -> bool:
 
 
 def _width(rows: Sequence[Sequence[str]], i: int) -> int:
-    """Letters of a column; words are wrapped, numbers are not."""
+    """Letters of a column; words are wrapped, and so are numbers with intervals, but no single number."""
     header, *body = (row[i] for row in rows)
     longest = max(map(len, body), default=0)
     numeric = all(is_number(cell) for cell in body)
-    return GAP + max(longest if numeric else min(longest, WRAPPED), *(len(word) for word in header.split() or [""]))
+    most = max(FOLDED, *(len(piece) for cell in body for piece in bound(cell).split(" "))) if numeric else WRAPPED
+    return GAP + max(min(longest, most), *(len(word) for word in header.split() or [""]))

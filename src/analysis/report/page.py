@@ -9,7 +9,7 @@ from src.analysis.records import RunRecord, Study, in_order, place_name
 from src.analysis.report.charts_headline import ANSWER
 from src.analysis.report.explorer import explorer_data
 from src.analysis.report.figures import DPI, FigureFile
-from src.analysis.report.fitting import Cells, has_long_word, numeric_columns, split_columns
+from src.analysis.report.fitting import Cells, bound, has_long_word, numeric_columns, split_columns
 from src.analysis.report.headline import Headline, headlines
 from src.checkpoint import write_text
 
@@ -29,7 +29,8 @@ def _page(study: Study, figures: Sequence[FigureFile]) -> str:
     world = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                         lstrip_blocks=True, keep_trailing_newline=True)
     world.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    world.globals |= {"parts": split_columns, "numeric": numeric_columns, "image": _image, "long": has_long_word}
+    world.globals |= {"parts": split_columns, "numeric": numeric_columns, "image": _image, "long": has_long_word,
+                      "bound": bound}
     answers = headlines(study)
     numbered = list(enumerate(figures, 1))
     sections = dict.fromkeys(figure.section for figure in figures if figure.section != ANSWER)

@@ -1,6 +1,6 @@
 import pytest
 
-from src.analysis.report.fitting import LINE, folded, folded_names, has_long_word, is_number, split_columns
+from src.analysis.report.fitting import LINE, bound, folded, folded_names, has_long_word, is_number, split_columns
 
 NAMES = ["backbone", "variant", "n"]
 
@@ -48,6 +48,12 @@ def test_a_number_in_front_makes_a_number(cell, yes):
 
 def test_only_long_words_may_be_broken():
     assert has_long_word("a.package.of:Methods") and not has_long_word("many words in one cell")
+
+
+def test_a_number_is_broken_between_its_intervals_only():
+    cell = bound("+12.3 seeds [+5.1, +19.5] samples [+1.0, +3.0] p 0.012")
+    assert cell.split(" ") == ["+12.3", "seeds\xa0[+5.1,\xa0+19.5]", "samples\xa0[+1.0,\xa0+3.0]", "p\xa00.012"]
+    assert " " not in bound("89.1 +- 0.2")
 
 
 def test_text_is_folded_at_words():

@@ -84,7 +84,7 @@ def random_missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name
             style.curve(axes, list(points), list(points.values()), mark, mark.line)
         axes.set_xlabel("share of modalities missing")
     grid["", backbones[0]].set_ylabel(score.label)
-    handles = [style.line_handle(variant, color=mark.colour, marker=mark.marker, markersize=5, linestyle=mark.line)
+    handles = [style.line_handle(variant, color=mark.colour, marker=mark.marker, markersize=4, linestyle=mark.line)
                for variant, mark in shown.items()]
     seeds = behind(model_seeds(rows), BARS)
     style.finish(figure, f"{name}: {score.measure} with randomly missing inputs", seeds, handles)
@@ -97,7 +97,7 @@ def contributions(rows: "DataFrame", name: str, baseline: str) -> Drawing:
     """Shapley shares of the modalities, one row per predictor, one column per backbone."""
     backbones, variants = ordered(rows, "backbone"), ordered(rows, "variant")
     predictors = [name for name in SHARES_OF if name in set(rows["predictor"])]
-    looks, score = style.marks(MODALITIES), Score("share")
+    looks, score = style.modality_marks(), Score("share")
     figure, grid = style.panels(predictors, backbones, 2.1, share_x=True)
     for (predictor, backbone), axes in grid.items():
         for i, variant in enumerate(variants):

@@ -4,7 +4,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from src.analysis.records import RunRecord, SampleRecord, Score, Study, in_order, place_name
-from src.analysis.report.style import COLOURS, Drawing, Mark, behind, finish, line_handle, mark_handles, marks, panels
+from src.analysis.report.style import (
+    NEUTRAL,
+    Drawing,
+    Mark,
+    behind,
+    class_marks,
+    finish,
+    line_handle,
+    mark_handles,
+    panels,
+)
 from src.analysis.statistics import summary
 
 if TYPE_CHECKING:
@@ -14,7 +24,7 @@ if TYPE_CHECKING:
 CURVES, STATES = "Training curves", "Joint states"
 ACROSS = 5  # variants side by side
 POINTS = 120  # epochs of a single line; more cannot be seen
-LOSSES = {"train_loss": ("training", COLOURS[5], "--"), "valid_loss": ("validation", COLOURS[2], "-")}
+LOSSES = {"train_loss": ("training", "--"), "valid_loss": ("validation", "-")}
 CLASSES = 20  # more labels than these are read as numbers on a scale
 
 
@@ -53,18 +63,19 @@ def curves(runs: list[RunRecord], looks: dict[str, Mark], score: Score, name: st
         for run in chosen:
             selected = [row for row in run.history if row["epoch"] == run.epoch and f"valid_{score.measure}" in row]
             above.plot([row["epoch"] for row in selected], [factor * row[f"valid_{score.measure}"] for row in selected],
-                       linestyle="", marker="o", markersize=4.5, color=colour, markerfacecolor="white", zorder=4)
-        for column, (_, shade, line) in LOSSES.items():
-            _lines(below, chosen, column, shade, line)
+                       linestyle="", marker="o", markersize=3.5, color=colour, markerfacecolor="white", zorder=4)
+        for column, (_, line) in LOSSES.items():
+            _lines(below, chosen, column, colour, line)
         below.set_xlabel("epoch")
         if j == 0:
             above.set_ylabel(f"validation\n{score.label}")
             below.set_ylabel("loss")
         else:  # the scales of losses differ by variant, those of the score do not
             above.sharey(grid["score", variants[0]])
-    handles = [line_handle(f"{text} loss", color=shade, linestyle=line, linewidth=2)
-               for text, shade, line in LOSSES.values()]
-    handles.append(line_handle("selected epoch", color="#000000", marker="o", linestyle="", markerfacecolor="white"))
+    handles = [line_handle(f"{text} loss", color=NEUTRAL, linestyle=line, linewidth=1.6)
+               for text, line in LOSSES.values()]
+    handles.append(line_handle("selected epoch", color=NEUTRAL, marker="o", markersize=3.5, linestyle="",
+                               markerfacecolor="white"))
     finish(figure, f"{name}: validation score and losses over the epochs",
            behind(_run_seeds(runs), "thick: mean over seeds, thin: single seeds"), handles)
     return figure
@@ -75,7 +86,7 @@ def curves_caption(runs: list[RunRecord], score: Score) -> str:
     shown = behind(_run_seeds(runs), "thick: mean over seeds, thin: single seeds")
     return (f"Validation {score.label} and losses over the epochs by variant; {shown}. Circles: the selected epoch of "
             "every run. The loss of a causal variant is the sum of its task losses and of the alignment of its "
-            "constants, so its scale is not the plain one's.")
+            "constants, so its scale is not that of a plain loss.")
 
 
 def _lines(axes: "Axes", runs: list[RunRecord], column: str, colour: str, line: str, factor: float = 1) -> None:
@@ -86,11 +97,11 @@ def _lines(axes: "Axes", runs: list[RunRecord], column: str, colour: str, line: 
         return
     for history in found:
         epochs = thinned(list(history))
-        axes.plot(epochs, [history[epoch] for epoch in epochs], color=colour, linestyle=line, linewidth=0.6,
+        axes.plot(epochs, [history[epoch] for epoch in epochs], color=colour, linestyle=line, linewidth=0.5,
                   alpha=0.45)
     common = thinned(sorted(set.intersection(*(set(history) for history in found))))
     axes.plot(common, [summary([history[epoch] for history in found]).mean for epoch in common], color=colour,
-              linestyle=line, linewidth=2)
+              linestyle=line, linewidth=1.6)
 
 
 def thinned(items: Sequence, count: int = POINTS) -> list:
@@ -105,21 +116,21 @@ def _run_seeds(runs: list[RunRecord]) -> list[tuple[str, int]]:
 
 
 def states(records: list[SampleRecord], name: str) -> "Figure":
-    """t-SNE of the joint state, coloured by label, one panel per variant, the plain one first."""
+    """t-SNE of the joint state, coloured by label, one panel per variant, the baseline first."""
     by_variant = {record.variant: record for record in records}
     labels = _label_order({label for record in records for label in _placed_labels(record)}, records[0].classes)
     figure, grid = panels([""], in_order("variant", by_variant), 3.1, share_y=False)
-    scale, looks = len(labels) > CLASSES and _numbers(labels) is not None, marks(labels)
+    scale, looks = len(labels) > CLASSES and _numbers(labels) is not None, class_marks(labels)
     for (_, variant), axes in grid.items():
         placed = list(zip(by_variant[variant].embedding, _placed_labels(by_variant[variant]), strict=True))
         if scale:
-            drawn = axes.scatter(*zip(*(point for point, _ in placed), strict=True), s=9, rasterized=True,
+            drawn = axes.scatter(*zip(*(point for point, _ in placed), strict=True), s=5, rasterized=True,
                                  c=[float(label) for _, label in placed], cmap="cividis")
         else:
             for label in labels:
                 points = [point for point, own in placed if own == label]
                 axes.plot([x for x, _ in points], [y for _, y in points], linestyle="", marker=looks[label].marker,
-                          color=looks[label].colour, markersize=3.6, alpha=0.7, markeredgewidth=0, rasterized=True)
+                          color=looks[label].colour, markersize=2.6, alpha=0.7, markeredgewidth=0, rasterized=True)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(True)
     if scale:
@@ -139,7 +150,7 @@ def states_caption(records: list[SampleRecord]) -> str:
     """What the figure of `states` shows."""
     first = records[0]
     return (f"t-SNE of the joint state of the first {len(first.embedding)} samples of {first.split}, coloured by their "
-            f"label; {first.backbone}, one seed only ({first.seed}), plain beside causal. Each panel is an "
+            f"label; {first.backbone}, one seed only ({first.seed}), variants beside each other. Each panel is an "
             "embedding of its own, so only groups within a panel can be compared.")
 
 

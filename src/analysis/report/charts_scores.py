@@ -3,11 +3,13 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from src.analysis.records import TRIVIAL, Score, Study, model_seeds, models, ordered, place_name, select
 from src.analysis.report import style
-from src.analysis.report.style import BARS, TRIVIAL_LINE, Drawing, Mark, behind
+from src.analysis.report.fitting import folded_names
+from src.analysis.report.style import BARS, NEUTRAL, TRIVIAL_LINE, Drawing, Mark, behind
 from src.analysis.statistics import FEWEST_SAMPLES, FEWEST_SEEDS, compared, summary
 from src.structures import MODALITIES
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 SPLIT_NAMES = {"test": "test", "test_shifted": "shifted", "test_reversed": "reversed"}
 SHIFT, DIFFERENCE = "Test, shifted and reversed shortcut", "Difference to the baseline"
 STRENGTH, PREDICTOR = "Strength of the shortcut", "Predictors of the same network"
+SIGNS = ("+", "x", "1", "2", "3", "4")  # of predictors; a prediction has the mark of its variant
 INTERVAL = (f"thick line: 95 % t-interval over seeds (from {FEWEST_SEEDS} on); thin line below: 95 % bootstrap "
             f"interval over test samples (from {FEWEST_SAMPLES} on)")
 
@@ -41,7 +44,7 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
             yield strength(used, looks, Score(study.measure[dataset]), f"{dataset}, {backbone}")
     for key, rows in tests.items():
         if (models(rows)["predictor"] != "prediction").any():
-            yield predictors(models(rows), scores[key], place_name(*key), study)
+            yield predictors(models(rows), looks, scores[key], place_name(*key), study)
 
 
 def beside(axes: "Axes", at: float, rows: "DataFrame", field: str, looks: Mapping[str, Mark], score: Score) -> None:
@@ -83,7 +86,9 @@ def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
     """Paired difference of every variant to the baseline with its intervals, from the rows of `paired_rows`."""
     others, factor = rows[rows["variant"] != baseline], 100 if score.share else 1
     backbones, variants, splits = (ordered(others, field) for field in ("backbone", "variant", "split"))
-    figure, grid = style.panels(splits, backbones, 0.45 + 0.24 * len(variants), share_x=True, share_y=True)
+    names = folded_names(variants, 1.3, 2)
+    lines = max(name.count("\n") + 1 for name in names)
+    figure, grid = style.panels(splits, backbones, 0.5 + 0.26 * lines * len(variants), share_x=True, share_y=True)
     for (split, backbone), axes in grid.items():
         axes.axvline(0, color="#000000", linewidth=1)
         here = select(rows, split=split, backbone=backbone)
@@ -92,12 +97,12 @@ def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
             if not len(own):
                 continue
             found = compared(own, select(here, variant=baseline))
-            for ends, at, width in (((found.low, found.high), i, 1.8), (found.samples, i + 0.22, 0.8)):
+            for ends, at, width in (((found.low, found.high), i, 1.4), (found.samples, i + 0.22, 0.6)):
                 if math.isfinite(ends[0]):
                     axes.plot([factor * end for end in ends], [at, at], color=mark.colour, linewidth=width)
-            axes.plot(factor * found.mean, i, marker=mark.marker, color=mark.colour, markersize=6.5,
+            axes.plot(factor * found.mean, i, marker=mark.marker, color=mark.colour, markersize=4.5,
                       markerfacecolor=mark.colour if math.isfinite(found.low) else "white")
-        axes.set_yticks(range(len(variants)), variants)
+        axes.set_yticks(range(len(variants)), names)
         axes.set_ylim(len(variants) - 0.5, -0.5)
         axes.grid(False, axis="y")
         if backbone == backbones[0]:
@@ -134,8 +139,8 @@ def strength(used: "DataFrame", looks: dict[str, Mark], score: Score, name: str)
         axes.set_xlabel(f"share of samples whose {'modalities show' if modality == 'all' else modality + ' shows'} "
                         "the emotion")
     next(iter(grid.values())).set_ylabel(score.label)
-    handles = [*style.mark_handles(shown), style.line_handle("test (filled)", color="#444444", linestyle="-"),
-               style.line_handle("shifted (hollow)", color="#444444", linestyle="--")]
+    handles = [*style.mark_handles(shown), style.line_handle("test (filled)", color=NEUTRAL, linestyle="-"),
+               style.line_handle("shifted (hollow)", color=NEUTRAL, linestyle="--")]
     seeds = behind(model_seeds(used, "condition"), BARS)
     style.finish(figure, f"{name}: {score.measure} against the strength of the shortcut", seeds, handles)
     return Drawing(STRENGTH, name, f"{score.label} against the share of samples whose modality shows the emotion "
@@ -143,22 +148,26 @@ def strength(used: "DataFrame", looks: dict[str, Mark], score: Score, name: str)
                    f"dashed lines and hollow marks: shifted, where it is random. Means over {seeds}.", figure)
 
 
-def predictors(rows: "DataFrame", score: Score, name: str, study: Study) -> Drawing:
+def predictors(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str, study: Study) -> Drawing:
     """Score of the predictors of the same networks, with the baseline's as a line."""
     others = rows[rows["variant"] != study.baseline]
     backbones, variants, splits = (ordered(others, field) for field in ("backbone", "variant", "split"))
-    looks = style.marks(list(study.predictors))
+    places, step = style.dodge(len(study.predictors))
+    signs = dict(zip(study.predictors, ("o", *SIGNS), strict=False))
     one = len(backbones) == 1
     if one:  # a column of three panels would be mostly empty
         figure, turned = style.panels(backbones, splits, 2.6, share_x=True)
         grid = {(split, backbone): axes for (backbone, split), axes in turned.items()}
     else:
         figure, grid = style.panels(splits, backbones, 1.9, share_x=True)
-    plain_line = {"color": "#7F7F7F", "linestyle": "-", "linewidth": 1.4}
+    plain_line = {"color": looks[study.baseline].colour if study.baseline in looks else NEUTRAL, "linewidth": 1}
     for (split, backbone), axes in grid.items():
         here = select(rows, split=split, backbone=backbone)
         for i, variant in enumerate(variants):
-            beside(axes, i, select(here, variant=variant), "predictor", looks, score)
+            for offset, (predictor, sign) in zip(places, signs.items(), strict=True):
+                mark = looks[variant] if predictor == "prediction" else replace(looks[variant], marker=sign)
+                own = select(here, variant=variant, predictor=predictor)
+                style.dots(axes, i + offset, score.values(own), mark, step)
         plain = summary(score.values(select(here, variant=study.baseline, predictor="prediction")))
         if plain.n:
             axes.axhline(plain.mean, zorder=1, **plain_line)
@@ -167,10 +176,10 @@ def predictors(rows: "DataFrame", score: Score, name: str, study: Study) -> Draw
             axes.set_title(f"{backbone}: {SPLIT_NAMES.get(split, split)}")
         if axes.get_subplotspec().is_first_col():
             axes.set_ylabel(score.label if one else f"{SPLIT_NAMES.get(split, split)}\n{score.label}")
-    handles = style.mark_handles({study.predictors[predictor]: mark for predictor, mark in looks.items()})
+    handles = style.mark_handles({study.predictors[name]: Mark(NEUTRAL, sign, "") for name, sign in signs.items()})
     handles.append(style.line_handle(study.baseline, **plain_line))
     seeds = behind(model_seeds(rows))
     style.finish(figure, f"{name}: predictors of the same networks", seeds, handles)
     return Drawing(PREDICTOR, name, f"{score.label} of the predictors of one trained network: "
-                   f"{', '.join(study.predictors.values())}. Grey line: mean of {study.baseline}. Mark: mean over "
-                   f"{seeds}.", figure)
+                   f"{', '.join(study.predictors.values())}. Line: mean of {study.baseline}. Colour: variant. Mark: "
+                   f"mean over {seeds}.", figure)

@@ -1,4 +1,4 @@
-"""All figures of a study, as PNG and SVG."""
+"""All figures of a study, as PNG, SVG and PDF."""
 
 import io
 import re
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.analysis.records import Study, ordered
-from src.analysis.report import charts_modalities, charts_models, charts_scores
+from src.analysis.report import charts_headline, charts_modalities, charts_models, charts_scores
 from src.analysis.report.style import STYLE, Drawing, marks
 from src.runtime import atomic_file
 
 if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
     from matplotlib.figure import Figure
 
-DPI = 144  # one and a half times what the report shows them at, for sharp screens and paper
+DPI = 220  # of the PNG, which the report shows; SVG and PDF have no pixels
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class FigureFile:
     caption: str
     png: Path
     svg: Path
+    pdf: Path
 
 
 def save_figures(study: Study, folder: Path) -> list[FigureFile]:
@@ -39,16 +40,16 @@ def save_figures(study: Study, folder: Path) -> list[FigureFile]:
     files: list[FigureFile] = []
     with matplotlib.rc_context(STYLE):
         for drawing in chain(*(charts.drawings(study, looks)
-                               for charts in (charts_scores, charts_modalities, charts_models))):
+                               for charts in (charts_headline, charts_scores, charts_modalities, charts_models))):
             files.append(_save(drawing, folder, f"{len(files) + 1:03}-{_plain(drawing.section, drawing.title)}"))
     return files
 
 
 def _save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
-    """Write one figure in both forms, each whole or not at all."""
+    """Write one figure in all forms, each whole or not at all."""
     from PIL import Image
 
-    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    png, svg, pdf = (folder / f"{name}.{form}" for form in ("png", "svg", "pdf"))
     buffer = io.BytesIO()
     _settle(drawing.figure)
     drawing.figure.savefig(buffer, format="png", dpi=DPI)
@@ -56,9 +57,10 @@ def _save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
     small = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     with atomic_file(png) as file:
         small.save(file, format="PNG", optimize=True)
-    with atomic_file(svg) as file:
-        drawing.figure.savefig(file, format="svg", metadata={"Date": None})
-    return FigureFile(name, drawing.section, drawing.title, drawing.caption, png, svg)
+    for path, date in ((svg, "Date"), (pdf, "CreationDate")):
+        with atomic_file(path) as file:
+            drawing.figure.savefig(file, format=path.suffix[1:], dpi=DPI, metadata={date: None})
+    return FigureFile(name, drawing.section, drawing.title, drawing.caption, png, svg, pdf)
 
 
 def _settle(figure: "Figure") -> None:

@@ -14,28 +14,23 @@
 (() => {
   const source = document.getElementById("effects-data");
   if (!source) return;
-  const { names, models } = JSON.parse(source.textContent);
-  const [modelList, showList, sampleList, number, verdict, chart, sums] =
-    ["model", "show", "sample", "number", "verdict", "chart", "sums"].map((id) => document.getElementById(id));
-  const COLOURS = ["#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7"];
+  const { names, baseline, modalities, start, models } = JSON.parse(source.textContent);
+  const [modelList, showList, sampleList, number, verdict, words, chart, sums] =
+    ["model", "show", "sample", "number", "verdict", "words", "chart", "sums"].map((id) => document.getElementById(id));
   const MINUS = "\u2212";
 
-  const make = (tag, attributes = {}, text = "") => {
-    const element = document.createElement(tag);
+  const filled = (element, attributes, text) => {
     Object.entries(attributes).forEach(([key, value]) => element.setAttribute(key, value));
     element.textContent = text;
     return element;
   };
-  const draw = (tag, attributes = {}, text = "") => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    Object.entries(attributes).forEach(([key, value]) => element.setAttribute(key, value));
-    element.textContent = text;
-    return element;
-  };
-  const shown = (value) => (value === null ? "not finite" : value.toFixed(3).replace("-", MINUS));
-
+  const make = (tag, attributes = {}, text = "") => filled(document.createElement(tag), attributes, text);
+  const draw = (tag, attributes = {}, text = "") =>
+    filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, text);
+  const rounded = (x, digits) => x.toFixed(digits).replace(/^-(?=0\.0*$)/, "").replace("-", MINUS);
+  const shown = (value) => (value === null ? "not finite" : rounded(value, 3));
   const right = (model, i) => model.right[i];
-  // The same sample of the plain model: by position, since files may repeat an id.
+  // The same sample of the baseline: by position, since files may repeat an id.
   const plainOf = (model, i) => {
     const plain = models[model.plain];
     return plain && plain !== model && plain.ids[i] === model.ids[i] ? plain : null;
@@ -44,9 +39,9 @@
     ["all", () => true],
     ["predicted wrongly", (model, i) => !right(model, i)],
     ["predicted rightly", (model, i) => right(model, i)],
-    ["right here, wrong with the plain model",
+    [`right here, wrong with ${baseline}`,
       (model, i) => right(model, i) && plainOf(model, i) !== null && !right(plainOf(model, i), i)],
-    ["wrong here, right with the plain model",
+    [`wrong here, right with ${baseline}`,
       (model, i) => !right(model, i) && plainOf(model, i) !== null && right(plainOf(model, i), i)],
   ];
 
@@ -68,8 +63,7 @@
 
   const render = () => {
     const chosen = model();
-    chart.replaceChildren();
-    sums.replaceChildren();
+    [words, chart, sums].forEach((part) => part.replaceChildren());
     if (sampleList.selectedIndex < 0) {
       verdict.textContent = "No sample of this model is of that kind.";
       return;
@@ -78,14 +72,44 @@
     const plain = plainOf(chosen, i);
     verdict.textContent = `${chosen.ids[i]}: label ${chosen.labels[i]}, prediction ${chosen.predictions[i]} ` +
       `(${right(chosen, i) ? "right" : "wrong"})` +
-      (plain ? `; the plain model predicts ${plain.predictions[i]} (${right(plain, i) ? "right" : "wrong"}).` : ".");
+      (plain ? `; ${baseline} predicts ${plain.predictions[i]} (${right(plain, i) ? "right" : "wrong"}).` : ".");
     if (!chosen.effects.length) {
-      verdict.textContent += " The plain backbone has no counterfactual worlds, so there is nothing to decompose.";
+      verdict.textContent += " This method has no counterfactual worlds, so there is nothing to decompose.";
       return;
     }
     const effects = chosen.effects.map((values) => values[i]); // effect -> class -> value
+    words.textContent = explain(chosen, i, effects, plain);
     chart.append(bars(chosen, i, effects));
     sums.append(numbers(chosen, effects));
+  };
+
+  // What was subtracted from the total effect, and whether that changed the decision.
+  const explain = (chosen, i, effects, plain) => {
+    const say = (x) => rounded(x, 2);
+    const [te, ...direct] = effects;
+    const tie = direct.pop();
+    const most = (values) => values.indexOf(Math.max(...values));
+    const own = chosen.classes.indexOf(chosen.predictions[i]);
+    if (effects.flat().includes(null)) return "Some effects of this sample are not finite, so they explain nothing.";
+    if (own < 0 || chosen.classes.length < 2) {
+      return chosen.classes.map((name, c) => `${name}: of the total effect ${say(te[c])}, ` +
+        modalities.map((one, m) => `${one} alone explains ${say(chosen.weights[m] * direct[m][c])}`).join(", ") +
+        `; without that ${say(tie[c])} is left.`).join(" ");
+    }
+    const told = plain ? plain.predictions[i] : "";
+    const turned = most(te) !== own;
+    const next = most(tie.map((x, c) => (c === own ? -Infinity : x)));
+    const wrong = chosen.classes.indexOf(told);
+    const rival = turned ? most(te) : (wrong < 0 || wrong === own ? next : wrong);
+    const [ahead, behind] = turned ? [rival, own] : [own, rival];
+    const parts = modalities.map((name, m) => [name, chosen.weights[m] * (direct[m][ahead] - direct[m][behind])])
+      .sort((a, b) => b[1] - a[1]).map(([name, x], k) => `${name} ${k ? "" : "alone explains "}${say(x)}`);
+    return (plain ? `The model ${baseline} says ${told}. ` : "") +
+      `The total effect ${turned ? "" : "already "}favours ${chosen.classes[ahead]} over ${chosen.classes[behind]} by ` +
+      `${say(te[ahead] - te[behind])}, of which ${parts[0]}, ${parts[1]} and ${parts[2]}; these direct effects are ` +
+      `subtracted, and without them ${chosen.classes[own]} leads by ${say(tie[own] - tie[rival])}. ` +
+      (turned ? "So the subtraction changed the decision." : "So the subtraction did not change the decision" +
+        (plain && wrong !== own ? "; the training of this network did." : "."));
   };
 
   // One panel per class, one named bar per effect; all panels have one scale.
@@ -103,16 +127,17 @@
       "aria-label": "Bars of TE, NDE_t, NDE_a, NDE_v and TIE for every class; the table below holds the numbers" });
     chosen.classes.forEach((name, c) => {
       const panel = draw("g", { transform: `translate(${(c % across) * width} ${Math.floor(c / across) * height})` });
-      const marks = [name === chosen.predictions[i] && "predicted", name === chosen.labels[i] && "label"].filter(Boolean);
+      const roles = [name === chosen.predictions[i] && "predicted", name === chosen.labels[i] && "label"].filter(Boolean);
+      const heading = name + (roles.length ? ` (${roles.join(", ")})` : "");
       panel.append(draw("rect", { class: "frame", x: 2, y: 2, width: width - 8, height: height - 8 }));
-      panel.append(draw("text", { class: "title", x: 10, y: 20 }, name + (marks.length ? ` (${marks.join(", ")})` : "")));
+      panel.append(draw("text", { class: "heading", x: 10, y: 20 }, heading));
       effects.forEach((values, e) => {
         const y = head + row * e;
         const x = values[c] ?? 0;
         const [from, to] = [Math.min(at(0), at(x)), Math.max(at(0), at(x))];
         panel.append(draw("text", { x: label - 4, y: y + 15, "text-anchor": "end" }, names[e]));
-        panel.append(draw("rect", { class: "bar", x: from, y: y + 4, width: Math.max(to - from, 0.5), height: row - 8,
-          fill: COLOURS[e] }));
+        panel.append(draw("rect", { class: `bar effect-${e}`, x: from, y: y + 4,
+          width: Math.max(to - from, 0.5), height: row - 8 }));
         panel.append(draw("text", { x: x < 0 ? from - 4 : to + 4, y: y + 15, "text-anchor": x < 0 ? "end" : "start" },
           shown(values[c])));
       });
@@ -126,18 +151,18 @@
     const [te, ...rest] = effects;
     const direct = rest.slice(0, -1);
     const table = make("table");
-    table.append(make("caption", {}, chosen.unit
-      ? `TE ${MINUS} NDE_t ${MINUS} NDE_a ${MINUS} NDE_v = TIE for every class (all weights are 1; rounded to 3 decimals)`
-      : `TIE is TE ${MINUS} w_t NDE_t ${MINUS} w_a NDE_a ${MINUS} w_v NDE_v with weights w that are not all 1, so the ` +
-        "plain difference is not TIE here"));
+    const weighted = chosen.weights.map((weight, m) => (weight === 1 ? "" : `${weight} `) + names[m + 1]);
+    const formula = ["TE", ...weighted].join(` ${MINUS} `);
+    table.append(make("caption", {}, `${formula} = TIE for every class (rounded to 3 decimals)`));
     const head = make("tr");
-    ["class", ...names.slice(0, -1), `TE ${MINUS} NDE_t ${MINUS} NDE_a ${MINUS} NDE_v`, "TIE"].forEach((text, i) =>
+    ["class", ...names.slice(0, -1), formula, "TIE"].forEach((text, i) =>
       head.append(make("th", { scope: "col", class: i ? "number" : "" }, text)));
     const body = make("tbody");
     chosen.classes.forEach((name, c) => {
       const line = make("tr");
       const parts = [te[c], ...direct.map((values) => values[c])];
-      const difference = parts.includes(null) ? null : parts.slice(1).reduce((left, x) => left - x, parts[0]);
+      const left = direct.reduce((rest, values, m) => rest - chosen.weights[m] * values[c], te[c]);
+      const difference = parts.includes(null) ? null : left;
       line.append(make("th", { scope: "row" }, name));
       [...parts, difference].forEach((x) => line.append(make("td", { class: "number" }, shown(x))));
       line.append(make("td", { class: "number total" }, shown(rest[rest.length - 1][c])));
@@ -169,7 +194,7 @@
   addEventListener("hashchange", followAddress);
   document.getElementById("explorer").hidden = false;
   if (!followAddress()) {
-    modelList.value = String(Math.max(0, models.findIndex((one) => one.effects.length)));
-    fill(0);
+    modelList.value = String(start[0]);
+    fill(start[1]);
   }
 })();

@@ -1,4 +1,7 @@
-"""How every figure looks: colours and markers, panels, dots with their spread, title and footnote."""
+"""How every figure looks: colours and markers, panels, dots with their spread, title and footnote.
+
+A figure is as wide as one column of a paper or as two, and all of its text has 7 points, so that it is used as it is.
+"""
 
 import math
 import textwrap
@@ -7,23 +10,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from src.analysis.records import seeds_text
+from src.analysis.report.fitting import LETTER, columns_of, fit_labels, folded, folded_names
 from src.analysis.statistics import summary
+from src.structures import MODALITIES
 
 if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, told apart by the colour-blind, with grey in place of its yellow, which white paper swallows.
+NARROW, WIDE = 3.4, 7.0  # inches: one column of a paper, and two
+SHRUNK = 0.7  # of the heights that the charts ask for
+# Variants: Okabe and Ito's palette, told apart by the colour-blind, with grey in place of its yellow, which white paper
+# swallows. Nothing else in any figure has these colours and markers, so a legend means the same everywhere.
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")  # no multiple of the colours, so that pairs repeat late
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+# Modalities and classes: Tol's muted palette.
+MODALITY_COLOURS = ("#332288", "#117733", "#AA4499")
+CLASS_COLOURS = ("#CC6677", "#88CCEE", "#999933", "#882255", "#44AA99", "#661100", "#6699CC", "#DDCC77")
+NEUTRAL = "#444444"  # of what stands for every variant
 SPREAD = "error bars: standard deviation over seeds; small points: single seeds"
 BARS = "error bars: standard deviation over seeds"
-TRIVIAL_LINE = {"color": "#7F7F7F", "linestyle": (0, (2, 2)), "linewidth": 1.4, "zorder": 1}
+TRIVIAL_LINE = {"color": "#7F7F7F", "linestyle": (0, (2, 2)), "linewidth": 1.2, "zorder": 1}
 STYLE = {
-    "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold", "axes.labelsize": 9, "legend.fontsize": 9,
+    "font.size": 7, "axes.titlesize": 7, "axes.titleweight": "bold", "axes.labelsize": 7, "legend.fontsize": 7,
+    "axes.linewidth": 0.6, "grid.linewidth": 0.5, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5, "ytick.major.size": 2.5, "axes.titlepad": 4,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#E4E4E4",
-    "axes.axisbelow": True, "legend.frameon": False, "figure.facecolor": "white",
+    "axes.axisbelow": True, "legend.frameon": False, "figure.facecolor": "white", "pdf.fonttype": 42,
     "svg.fonttype": "none", "svg.hashsalt": "causalmer", "text.parse_math": False,  # names of splits may have dollars
 }
 
@@ -53,12 +67,24 @@ def marks(names: Sequence[str]) -> dict[str, Mark]:
     return {name: Mark(*(items[i % len(items)] for items in lists)) for i, name in enumerate(names)}
 
 
+def modality_marks() -> dict[str, Mark]:
+    """A mark for each modality, unlike those of the variants."""
+    parts = zip(MODALITY_COLOURS, "<>d", LINES[1:], strict=False)
+    return {name: Mark(*part) for name, part in zip(MODALITIES, parts, strict=True)}
+
+
+def class_marks(names: Sequence[str]) -> dict[str, Mark]:
+    """A mark for each class, unlike those of variants and modalities."""
+    return {name: Mark(CLASS_COLOURS[i % len(CLASS_COLOURS)], "h8H"[i // len(CLASS_COLOURS) % 3], "")
+            for i, name in enumerate(names)}
+
+
 def panels(rows: Sequence[str], columns: Sequence[str], height: float, share_x: bool | str = False,
            share_y: bool | str = "row", width: float = 3.4) -> tuple["Figure", dict[tuple[str, str], "Axes"]]:
     """A figure with one named panel per row and column; column names stand on top."""
     from matplotlib.figure import Figure
 
-    size = (max(6.5, min(10.5, 0.6 + width * len(columns))), 0.3 + height * len(rows))
+    size = (NARROW if 0.6 + width * len(columns) <= 5.2 else WIDE, 0.2 + SHRUNK * height * len(rows))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), len(columns), sharex=share_x, sharey=share_y, squeeze=False)
     for axes, name in zip(grid[0], columns, strict=True):
@@ -74,10 +100,10 @@ def dots(axes: "Axes", at: float, values: Iterable[float], mark: Mark, step: flo
     if not total.n:
         return
     face = mark.colour if total.n > 1 and filled else "white"
-    axes.errorbar(at - step / 5, total.mean, yerr=total.std if total.n > 1 else None, fmt=mark.marker, markersize=5.5,
-                  color=mark.colour, markerfacecolor=face, capsize=2, elinewidth=1.1, zorder=3)
+    axes.errorbar(at - step / 5, total.mean, yerr=total.std if total.n > 1 else None, fmt=mark.marker, markersize=4,
+                  color=mark.colour, markerfacecolor=face, capsize=1.5, elinewidth=0.9, zorder=3)
     if total.n > 1:
-        axes.plot([at + step / 5] * len(found), found, linestyle="", marker=".", markersize=3.5, color=mark.colour,
+        axes.plot([at + step / 5] * len(found), found, linestyle="", marker=".", markersize=2.5, color=mark.colour,
                   alpha=0.55, zorder=2)
 
 
@@ -93,25 +119,31 @@ def curve(axes: "Axes", places: Sequence[float], values: Sequence[Sequence[float
     found = [summary(seeds) for seeds in values]
     spread = [total.std if total.n > 1 else 0 for total in found]
     axes.errorbar(places, [total.mean for total in found], yerr=spread if any(spread) else None, color=mark.colour,
-                  marker=mark.marker, markersize=4.5, markerfacecolor=mark.colour if filled else "white",
-                  linestyle=line, linewidth=1.4, capsize=2, elinewidth=0.9)
+                  marker=mark.marker, markersize=3.5, markerfacecolor=mark.colour if filled else "white",
+                  linestyle=line, linewidth=1.1, capsize=1.5, elinewidth=0.7)
 
 
 def categories(axes: "Axes", names: Sequence[str]) -> None:
     """Name the places 0, 1, ... of the x axis, and separate them by lines instead of a grid through the dots."""
-    axes.set_xticks(range(len(names)), names)
+    room = axes.figure.get_figwidth() * 0.85 / columns_of(axes) / max(len(names), 1)
+    whole = max((len(word) for name in names for word in name.split()), default=0) * LETTER < room
+    lines = [folded(name, room if whole else 1.3, 9) for name in names]
+    upright = not whole or max(line.count("\n") for line in lines) > 2
+    most = max(1, int(room / 0.12))  # lines of upright text side by side
+    axes.set_xticks(range(len(names)), folded_names(names, 1.3, most) if upright else lines,
+                    rotation=90 if upright else 0)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.tick_params(axis="x", length=0)
     axes.grid(False, axis="x")
     for edge in range(1, len(names)):
-        axes.axvline(edge - 0.5, color="#D0D0D0", linewidth=0.8, zorder=0)
+        axes.axvline(edge - 0.5, color="#D0D0D0", linewidth=0.6, zorder=0)
 
 
 def mark_handles(looks: dict[str, Mark], **changes: Any) -> list:
     """Entries of a legend for things shown by colour and marker; `changes` as for Line2D."""
     from matplotlib.lines import Line2D
 
-    style = {"linestyle": "", "markersize": 6} | changes
+    style = {"linestyle": "", "markersize": 4} | changes
     return [Line2D([], [], color=mark.colour, marker=mark.marker, label=name, **style) for name, mark in looks.items()]
 
 
@@ -125,18 +157,32 @@ def line_handle(label: str, **style: Any) -> Any:
 def finish(figure: "Figure", title: str, note: str, handles: list) -> None:
     """Title on top, legend below it, footnote at the bottom; the figure grows by what they need, in inches."""
     width, height = figure.get_size_inches()
-    title_lines, note_lines = textwrap.wrap(title, int(width * 11.5)), textwrap.wrap(note, int(width * 15.5))
-    rows = math.ceil(sum(0.65 + 0.075 * len(handle.get_label()) for handle in handles) / width)
-    legend = 0.22 * rows
-    head, foot = 0.12 + 0.2 * len(title_lines), 0.1 + 0.15 * len(note_lines)
+    fit_labels(figure)
+    letters = int(width / LETTER)
+    title_lines, note_lines = textwrap.wrap(title, int(0.9 * letters)), textwrap.wrap(note, letters)
+    for handle in handles:
+        handle.set_label(folded(handle.get_label(), width - 0.5))
+    across, legend = _legend_columns([handle.get_label() for handle in handles], width)
+    head, foot = 0.08 + 0.125 * len(title_lines), 0.08 + 0.12 * len(note_lines)
     total = height + head + legend + foot
     figure.set_figheight(total)
-    figure.get_layout_engine().set(rect=(0, foot / total, 1, (height - 0.05) / total))
-    figure.text(0.08 / width, 1 - 0.06 / total, "\n".join(title_lines), va="top", fontsize=11, fontweight="bold")
-    figure.text(0.08 / width, 0.06 / total, "\n".join(note_lines), va="bottom", fontsize=8, color="#333333")
+    figure.get_layout_engine().set(rect=(0, foot / total, 1, (height - 0.03) / total))
+    figure.text(0.05 / width, 1 - 0.04 / total, "\n".join(title_lines), va="top", fontweight="bold")
+    figure.text(0.05 / width, 0.04 / total, "\n".join(note_lines), va="bottom", color="#333333")
     if handles:
-        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.06 / width, 1 - head / total),
-                      ncols=math.ceil(len(handles) / rows), borderaxespad=0, borderpad=0.2, columnspacing=1.6)
+        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.03 / width, 1 - head / total),
+                      ncols=across, borderaxespad=0, borderpad=0.2, columnspacing=1.6, labelspacing=0.3)
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> tuple[int, float]:
+    """The most columns whose entries fit side by side, filled one column after the other, and their height."""
+    sizes = [0.45 + LETTER * max(map(len, label.split("\n"))) for label in labels]
+    across, rows = 1, len(labels)
+    for across in range(len(labels), 0, -1):
+        rows = math.ceil(len(labels) / across)
+        if sum(max(sizes[start:start + rows]) for start in range(0, len(labels), rows)) <= width:
+            break
+    return across, 0.15 * rows + 0.11 * sum(label.count("\n") for label in labels) if labels else 0.0
 
 
 def behind(models: Iterable[tuple[str, int]], spread: str = SPREAD) -> str:

@@ -140,7 +140,7 @@ def test_strength_draws_shifted_scores_dashed():
 def test_predictors_of_one_network_stand_beside_each_other():
     rows = [row(value=0.1), *(row("tanh", value=value, predictor=name) for name, value in
                               (("prediction", 0.2), ("fused", 0.3), ("backbone", 0.4)))]
-    figure = charts_scores.predictors(frame(rows), SCORE, "name", study(rows)).figure
+    figure = charts_scores.predictors(frame(rows), LOOKS, SCORE, "name", study(rows)).figure
     heights = {y for _, y in points(figure.axes[0])}
     assert heights == {10, 20, 30, 40}
 
@@ -176,7 +176,7 @@ def test_the_plain_model_stands_among_backbones_too():
 
 def test_the_mean_of_training_curves_ends_with_the_shortest_run():
     figure = charts_models.curves([run(1, 3), run(2, 5)], LOOKS, SCORE, "name")
-    thick = [line for line in figure.axes[0].lines if line.get_linewidth() == 2]
+    thick = [line for line in figure.axes[0].lines if line.get_linewidth() == 1.6]
     assert [list(line.get_xdata()) for line in thick] == [[1, 2, 3]]
 
 
@@ -234,4 +234,4 @@ def test_undefined_values_are_left_out_of_every_figure(tmp_path):
             for analysis, measure in analyses.items() for variant in ("plain", "tanh")
             for seed, value in ((1, math.nan), (2, math.nan if variant == "tanh" else 0.5))]
     files = save_figures(study([*rows, row("trivial", -1, math.nan, backbone="")]), tmp_path)
-    assert len(files) == 5 and "3 of 4 shares are not shown" in files[-1].caption
+    assert len(files) == 6 and "3 of 4 shares are not shown" in files[-1].caption

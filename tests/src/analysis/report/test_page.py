@@ -1,15 +1,12 @@
 import json
 import re
-import struct
-import zlib
 from html.parser import HTMLParser
 from pathlib import Path
-
-import pytest
 
 from src.analysis.records import EFFECTS, RunRecord, SampleRecord, Study
 from src.analysis.report.figures import FigureFile
 from src.analysis.report.page import write_report
+from tests.src.analysis.report.example import png, study
 
 EVIL = "</script ><img src=x onerror=alert(1)>&\"'"
 VOID = {"meta", "img"}
@@ -44,20 +41,10 @@ def read(text: str) -> Reader:
     return reader
 
 
-def png(path: Path) -> Path:
-    """A white picture of 288 x 144 points."""
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    lines = zlib.compress((b"\0" + b"\xff" * 288) * 144)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 288, 144, 8, 0, 0, 0, 0))
-                     + chunk(b"IDAT", lines) + chunk(b"IEND", b""))
-    return path
-
-
-def sample(variant: str = "tanh", weight: float = 1.0, **changes: object) -> SampleRecord:
-    """One sample of two classes with TIE = TE - weight * (sum of the direct effects)."""
+def sample(variant: str = "tanh", **changes: object) -> SampleRecord:
+    """One sample of two classes."""
     effects = {"TE": [[3.0, 1.0]], "NDE_t": [[0.5, 0.0]], "NDE_a": [[0.25, 0.0]], "NDE_v": [[0.25, -1.0]],
-               "TIE": [[3.0 - weight, 1.0 + weight]]}
+               "TIE": [[2.0, 2.0]]}
     content = {"dataset": "synthetic", "condition": "", "backbone": "mult", "variant": variant, "seed": 1,
                "split": "test", "ids": ["clip 1"], "labels": ["sad", "sad"], "predictions": ["happy"],
                "classes": ["happy", "sad"], "effects": {} if variant == "plain" else effects, "embedding": []}
@@ -71,7 +58,8 @@ def page(tmp_path: Path, samples: list[SampleRecord] = (), **changes: object) ->
             for seed in (1111, 1112)]
     content = {"title": "Study", "rows": [], "runs": runs, "samples": list(samples), "notes": [], "tables": [],
                "measure": {"synthetic": "accuracy"}}
-    figure = FigureFile("001-shift", "Shift", "synthetic", "What it shows.", png(tmp_path / "f.png"), Path())
+    section = "The answer" if len(changes.get("rows", ())) else "Shift"
+    figure = FigureFile("001-shift", section, "synthetic", "What it shows.", png(tmp_path / "f.png"), Path(), Path())
     write_report(Study(**content | changes), [figure], tmp_path / "report.html")
     return (tmp_path / "report.html").read_text()
 
@@ -105,9 +93,11 @@ def test_text_of_the_study_is_never_markup(tmp_path):
     assert data(text)["models"][0]["ids"] == [EVIL]
 
 
-@pytest.mark.parametrize("weight, unit", [(1.0, True), (0.5, False)])
-def test_whether_the_weights_are_one_is_found_in_the_numbers(tmp_path, weight, unit):
-    assert data(page(tmp_path, [sample(weight=weight)]))["models"][0]["unit"] is unit
+def test_the_weights_of_the_direct_effects_are_told(tmp_path):
+    weighted, unknown = sample(), sample()
+    object.__setattr__(weighted, "direct_weights", {"text": 0.5, "audio": 1.0, "vision": 0.0})
+    assert [model["weights"] for model in data(page(tmp_path, [weighted, unknown]))["models"]] == [
+        [0.5, 1.0, 0.0], [1.0, 1.0, 1.0]]
 
 
 def test_effects_stand_in_the_order_of_their_names(tmp_path):
@@ -143,7 +133,7 @@ def test_without_javascript_a_sentence_says_so(tmp_path):
 def test_every_figure_has_an_alternative_text_and_its_size_in_inches(tmp_path):
     (image,) = [attributes for tag, attributes in read(page(tmp_path)).elements if tag == "img"]
     assert "Shift" in image["alt"]
-    assert (image["width"], image["height"]) == ("192", "96")  # 144 points an inch in the file, 96 on the screen
+    assert (image["width"], image["height"]) == ("264", "132")  # 220 points an inch in the file, 132 on the screen
 
 
 def test_commands_versions_and_data_are_told(tmp_path):
@@ -157,6 +147,23 @@ def test_columns_of_numbers_stand_on_the_right(tmp_path):
     text = page(tmp_path, tables=[("T", "", rows)])
     heads = re.findall(r'<th scope="col"([^>]*)>(name|score|seeds)<', text)
     assert {name for attributes, name in heads if "number" in attributes} == {"score"}
+
+
+def test_a_wide_table_is_several_that_name_their_lines(tmp_path):
+    rows = [["variant", *("score" for _ in range(40))], ["tanh", *("12.5 ± 0.1" for _ in range(40))]]
+    text = page(tmp_path, tables=[("Wide", "", rows)])
+    assert "Table 1. Wide (part 2 of " in text and text.count("<td>tanh</td>") >= 4
+
+
+def test_the_page_answers_before_anything_else(tmp_path):
+    text = page(tmp_path, **vars(study(backbones=("mult",))))
+    heading, answer, figure, contents = (text.index(part) for part in (
+        "<h1>Does causal tanh debias mult", '<p class="answer">Yes: ', "Figure 1. The answer", "Contents</h2>"))
+    assert heading < answer < figure < contents
+
+
+def test_a_study_without_a_comparison_says_so(tmp_path):
+    assert "compares no method with a baseline" in page(tmp_path)
 
 
 def test_closed_parts_are_printed(tmp_path):

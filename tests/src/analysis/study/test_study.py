@@ -57,7 +57,7 @@ def test_every_file_of_the_report_is_there_and_the_page_needs_no_network(finishe
     report = finished[0] / "report"
     assert {path.name for path in report.iterdir()} == {"results.csv", "tables.md", "tables.tex", "figures",
                                                         "report.html"}
-    assert {path.suffix for path in (report / "figures").iterdir()} == {".png", ".svg"}
+    assert {path.suffix for path in (report / "figures").iterdir()} == {".png", ".svg", ".pdf"}
     page = (report / "report.html").read_text()
     assert 'src="http' not in page and 'href="http' not in page
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.datasets.synthetic import SHIFTS
 from src.methods import BASELINE
+from src.registry import METHODS
 from src.structures import MODALITIES, printable
 
 if TYPE_CHECKING:  # pandas is loaded only where there are rows
@@ -14,7 +15,6 @@ if TYPE_CHECKING:  # pandas is loaded only where there are rows
 
 TRIVIAL = "trivial"  # the variant that looks at no input
 PLAIN = BASELINE  # the variant that every other one is usually compared with
-PREDICTORS = {"prediction": "TIE (the prediction)", "fused": "F (fused logits)", "backbone": "z_m (backbone alone)"}
 EFFECTS = ("TE", *(f"NDE_{name[0]}" for name in MODALITIES), "TIE")  # in the order of the page
 PLACE = ("dataset", "condition", "backbone", "variant", "method", "fusion", "seed", "selection")  # of a run
 SCORE = ("predictor", "split", "analysis", "setting", "measure")
@@ -89,10 +89,18 @@ class Study:
     measure: dict[str, str]  # dataset -> the score that the figures show
     selection: str = "best_valid_acc"  # checkpoints that the figures show
     baseline: str = PLAIN  # the variant that every other one is compared with
-    predictors: Mapping[str, str] = field(default_factory=lambda: dict(PREDICTORS))  # name -> words, in order
 
     def __post_init__(self) -> None:
         self.rows = frame(self.rows, self.baseline)
+
+    @property
+    def predictors(self) -> dict[str, str]:
+        """What the methods beside the baseline may be asked for, in words of their own where they agree on them."""
+        rows, words = self.rows[self.rows["variant"] != self.baseline], {}
+        for method in filter(METHODS.__contains__, rows["method"].dropna().unique()):
+            for name, one in METHODS[method].predictors.items():
+                words[name] = one.words if words.get(name, one.words) == one.words else name
+        return {name: words.get(name, name) for name in [*words, *models(rows)["predictor"].unique()]}
 
     def places(self, **wanted: Any) -> "dict[tuple[str, str], DataFrame]":
         """(dataset, condition) -> rows of the selected checkpoints; the trivial predictor stands beside all of them."""

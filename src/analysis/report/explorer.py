@@ -14,13 +14,14 @@ DECIMALS = 4  # of effects in the file
 def explorer_data(records: Sequence[SampleRecord], found: Headline | None, baseline: str) -> dict[str, Any]:
     """Every model with its samples, where the baseline beside it stands, and where to start."""
     plain = {record.model: i for i, record in enumerate(records) if record.variant == baseline}
-    return {"names": EFFECTS, "baseline": baseline, "modalities": MODALITIES, "start": first_shown(records, found, baseline), "models": [{
+    start = first_shown(records, found, baseline)
+    return {"names": EFFECTS, "baseline": baseline, "modalities": MODALITIES, "start": start, "models": [{
         "name": f"{place_name(record.dataset, record.condition)}: {record.backbone} {record.variant}, "
                 f"seed {record.seed}, {record.split}",
         "classes": record.classes, "ids": record.ids, "labels": record.labels[:len(record.ids)],
         "predictions": record.predictions, "right": record.right, "plain": plain.get(record.model, -1),
         "weights": [record.direct_weights.get(name, 1.0) for name in MODALITIES],
-        "effects": [_rounded(record.effects[name]) for name in EFFECTS] if record.effects else []}
+        "effects": [_rounded(record.effects[name]) for name in EFFECTS] if _has_worlds(record) else []}
         for record in records]}
 
 
@@ -33,6 +34,11 @@ def first_shown(records: Sequence[SampleRecord], found: Headline | None, baselin
                for sample in _rescued(records, records[model], baseline)]
     by_subtraction = [place for place in rescued if _turned(records[place[0]], place[1])]
     return list(next(iter([*by_subtraction, *rescued]), (next(iter([*shifted, *best, *others]), 0), 0)))
+
+
+def _has_worlds(record: SampleRecord) -> bool:
+    """Whether a method has the effects that the page knows to explain."""
+    return set(record.effects) == set(EFFECTS)
 
 
 def _is_best(record: SampleRecord, found: Headline) -> bool:
@@ -50,7 +56,7 @@ def _rescued(records: Sequence[SampleRecord], record: SampleRecord, baseline: st
 
 def _turned(record: SampleRecord, i: int) -> bool:
     """Whether the total effect alone would have decided otherwise."""
-    if not record.effects:
+    if not _has_worlds(record):
         return False
     total = record.effects["TE"][i]
     return record.classes[max(range(len(total)), key=total.__getitem__)] != record.predictions[i]

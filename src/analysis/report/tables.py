@@ -132,8 +132,8 @@ def _predictors(study: Study, caption: str, rows: "DataFrame", exact: str) -> Ta
     """The prediction against the other predictors inside each model that has them, seed by seed."""
     tests = models(select(rows, analysis="test"))
     present = tests["predictor"].unique()
-    names = list(dict.fromkeys([*(name for name in study.predictors if name in present), *present]))
-    words = [study.predictors.get(name, name).partition(" (")[0] for name in names]
+    names = [name for name in study.predictors if name in present]
+    words = [study.predictors[name].partition(" (")[0] for name in names]
     lines = [["backbone", "variant", "split", "n", *words, *(f"{words[0]} - {word}" for word in words[1:]),
               "decisions unlike z_m"]] if words else []
     for model, found in _by_model(tests).items():

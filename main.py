@@ -15,12 +15,13 @@ if __name__ == "__main__":
     watch()  # before the imports that take seconds
 
 from src.build import build_data, warnings  # noqa: E402
-from src.checkpoint import TABLE, write_text  # noqa: E402
+from src.checkpoint import TABLE  # noqa: E402
 from src.config import parse_configs  # noqa: E402
 from src.console import headline_table, results_table, selection_columns  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
 from src.tasks import make_task  # noqa: E402
 from src.train import train  # noqa: E402
+from src.writing import write_text  # noqa: E402
 
 
 def run(argv: Sequence[str] | None) -> None:

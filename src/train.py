@@ -22,9 +22,6 @@ from src.checkpoint import (
     run_folder,
     save_checkpoint,
     set_aside,
-    write_csv,
-    write_json,
-    write_yaml,
 )
 from src.config import PLACES, Config
 from src.datasets.base import Dataset
@@ -40,6 +37,7 @@ from src.runtime import random_state, restore_random_state, seed_everything, sto
 from src.saved import check_form, optimizer_form
 from src.structures import Batch, InputError
 from src.tasks import Task, make_task
+from src.writing import write_csv, write_json, write_yaml
 
 FREE_ON_RESUME = (*PLACES, "dataset", "num_epochs")
 

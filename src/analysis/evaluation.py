@@ -5,7 +5,7 @@ import torch
 from src.analysis.measures import contribution_rows, missing_rows
 from src.analysis.missing import removals
 from src.analysis.trained import Trained, load_trained
-from src.checkpoint import find_runs, write_csv
+from src.checkpoint import find_runs
 from src.console import (
     Column,
     contribution_table,
@@ -19,6 +19,7 @@ from src.engine import scores, trivial_scores
 from src.options import SELECTIONS, InferenceOptions
 from src.structures import InputError
 from src.tasks import make_task
+from src.writing import write_csv
 
 
 def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:

@@ -10,9 +10,9 @@ from urllib.parse import quote, unquote
 
 from src.analysis.records import PLACE, SCORE, TRIVIAL, Study, models
 from src.analysis.statistics import CORRECT, unpacked
-from src.checkpoint import BLANKS, FORMULA, write_csv
 from src.structures import InputError, printable, quoted
 from src.tasks import make_task
+from src.writing import BLANKS, FORMULA, write_csv
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -7,20 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from src.checkpoint import (
-    find_runs,
-    load_checkpoint,
-    load_weights,
-    number,
-    read_json,
-    run_folder,
-    save_checkpoint,
-    set_aside,
-    write_csv,
-    write_json,
-)
+from src.checkpoint import find_runs, load_checkpoint, load_weights, run_folder, save_checkpoint, set_aside
 from src.options import PlaceOptions
 from src.structures import DataInfo, InputError
+from src.writing import number, read_json, write_csv, write_json
 
 CPU = torch.device("cpu")
 INFO = DataInfo("mosi", "sentiment7", 7, dict(text=1), dict(text=2), "abc")

@@ -10,11 +10,11 @@ from src.analysis.report.figures import FigureFile, save_figures
 from src.analysis.report.formats import to_markdown, to_tex
 from src.analysis.report.tables import study_tables
 from src.analysis.results import read_study
-from src.checkpoint import write_text
 from src.locks import FolderLock
 from src.process import held
 from src.runtime import partial_name, sweep
 from src.structures import InputError
+from src.writing import write_text
 
 TABLES = ("tables.md", "tables.tex")
 FIGURES = "figures"

@@ -11,7 +11,7 @@ from src.analysis.report.explorer import explorer_data
 from src.analysis.report.figures import DPI, FigureFile
 from src.analysis.report.fitting import Cells, bound, has_long_word, numeric_columns, split_columns
 from src.analysis.report.headline import Headline, headlines
-from src.checkpoint import write_text
+from src.writing import write_text
 
 HERE = Path(__file__).parent
 SHOWN_DPI = 132  # pixels of the page per inch of a figure, so that its 7 points are read without effort

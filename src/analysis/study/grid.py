@@ -95,19 +95,20 @@ PUBLISHED = tuple(causal(fusion) for fusion in ("mask", "sum", "hm", "tanh"))
 FUSED_AUXILIARY = causal("tanh", "--fuse_auxiliary", label="tanh, fused auxiliary")  # only DMD has auxiliary losses
 SHIFT = (
     Plan((TEXT,), ("mult", "pmr"), (ALONE, *PUBLISHED), SEEDS),
-    Plan((TEXT, ALL), ("dmd",), (ALONE, *PUBLISHED, FUSED_AUXILIARY), SEEDS),
     # On noisier data MulT and PMR no longer learn the whole rule in spite of the shortcut.
     Plan((NOISY,), ("mult", "pmr"), (ALONE, causal("tanh")), SEEDS),
     # With three shortcuts the plain backbones take longer to fit their training data.
     Plan((replace(ALL, flags=(*ALL.flags, "--num_epochs=12")),), ("mult",), (ALONE, *PUBLISHED), SEEDS),
     Plan((replace(ALL, flags=(*ALL.flags, "--num_epochs=15")),), ("pmr",), (ALONE, *PUBLISHED), SEEDS),
 )
+DMD = (Plan((TEXT, ALL), ("dmd",), (ALONE, *PUBLISHED, FUSED_AUXILIARY), SEEDS),)
 STRENGTH = (Plan(
     tuple(_shortcut(f"{name} {strength}", **{f"shortcut_{name[0]}": strength})
           for name in ("text", "vision") for strength in (0.0, 0.3, 0.6, 0.9)),
     ("mult",), (ALONE, causal("mask"), causal("tanh")), SEEDS[:3]),)
 QUICK = (Plan((TEXT,), ("mult",), (ALONE, causal("mask"), causal("tanh")), SEEDS[:2]),)
-GRIDS = {"quick": QUICK, "shift": SHIFT, "strength": STRENGTH, "benchmark": SHIFT + STRENGTH}
+GRIDS = {"quick": QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
+         "benchmark": SHIFT + DMD + STRENGTH}
 
 
 def plans(options: StudyOptions) -> tuple[Plan, ...]:

@@ -17,12 +17,12 @@ import torch
 from src.analysis.measures import VERSION, measure, samples
 from src.analysis.study.runner import Progress, threads
 from src.analysis.trained import load_trained
-from src.checkpoint import number, read_json, without_nan, write_json
 from src.options import InferenceOptions, StudyOptions
 from src.process import blocked
 from src.runtime import resolve_device, sweep
 from src.streams import safe
 from src.structures import InputError
+from src.writing import number, read_json, without_nan, write_json
 
 
 def measure_all(places: Mapping[Path, InferenceOptions], with_samples: set[Path],

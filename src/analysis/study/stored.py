@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from src.analysis.study.grid import fingerprint
-from src.checkpoint import FORMAT, RESULTS, number, read_json
+from src.checkpoint import FORMAT, RESULTS
 from src.config import config_from
 from src.options import SELECTIONS
 from src.structures import InputError
 from src.tasks import make_task
+from src.writing import number, read_json
 
 Found = dict[str, Path]  # fingerprint -> folder of a finished run
 

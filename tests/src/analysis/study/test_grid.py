@@ -19,10 +19,11 @@ def test_the_lists_of_the_command_line_make_every_combination_once():
     assert [job.seed for job in found] == [1] * 6 + [2] * 6  # seed by seed, so that a study cut short is balanced
 
 
-def test_the_main_grid_is_two_conditions_three_backbones_five_variants_five_seeds_and_two_additions():
-    found = planned("--grid", "shift")
-    fused = [job for job in found if getattr(job.config.method, "fuse_auxiliary", False)]
-    assert len(found) == 150 + 10 + 20 and len(fused) == 10
+def test_the_main_grids_are_two_conditions_three_backbones_five_variants_five_seeds_and_two_additions():
+    shift, dmd = planned("--grid", "shift"), planned("--grid", "dmd")
+    fused = [job for job in dmd if getattr(job.config.method, "fuse_auxiliary", False)]
+    assert (len(shift), len(dmd), len(fused)) == (2 * 2 * 5 * 5 + 20, 2 * 5 * 5 + 10, 10)
+    found = shift + dmd
     strengths = {(c.shortcut_t, c.shortcut_a, c.shortcut_v) for c in (job.config.dataset for job in found)}
     assert strengths == {(0.8, 0, 0), (0.6, 0.6, 0.6)}
 

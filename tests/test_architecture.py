@@ -17,8 +17,9 @@ FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py
 LEVELS = [
     {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"}, {"runtime"},
     {"fusions", "branches", "backbones", "datasets", "metrics"},
-    {"losses", "tasks", "causal_mer_model"}, {"methods"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint", "writing"},
-    {"build"}, {"engine"}, {"console", "published"}, {"train"}, {"analysis"}, {"main", "inference"},
+    {"losses", "tasks", "causal_mer_model"}, {"methods"}, {"options", "parts"}, {"config", "saved"},
+    {"checkpoint", "writing"}, {"build"}, {"engine"}, {"console", "published"}, {"train"}, {"analysis"},
+    {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from src.analysis.records import Study
 from src.analysis.report.figures import FigureFile, save_figures
 from src.analysis.report.formats import to_markdown, to_tex
-from src.analysis.report.tables import study_tables
+from src.analysis.report.tables import answers_table, study_tables
 from src.analysis.results import read_study
 from src.locks import FolderLock
 from src.process import held
@@ -23,7 +23,7 @@ FIGURES = "figures"
 def load_study(path: Path) -> Study:
     """The study in a results.csv, with its tables."""
     study = read_study(path)
-    study.tables += study_tables(study)
+    study.tables += [*answers_table(study), *study_tables(study)]
     return study
 
 

@@ -73,11 +73,12 @@ class Headline:
                 *("-" if found is None else self.interval(found) for found in (self.shifted, self.change))]
 
     def interval(self, found: Difference) -> str:
-        """A difference with its interval in brackets, as in the tables."""
+        """A difference with its intervals in brackets, as in the tables."""
         if not found.n:
             return "-"
-        interval = f" [{self._number(found.low)}, {self._number(found.high)}]" if _known(found) else ""
-        return self._number(found.mean) + interval
+        known = {"seeds": (found.low, found.high) if _known(found) else (math.nan, math.nan), "samples": found.samples}
+        return " ".join([self._number(found.mean), *(f"{name} [{self._number(low)}, {self._number(high)}]"
+                                                     for name, (low, high) in known.items() if math.isfinite(low))])
 
     def _words(self, found: Difference) -> str:
         """What a difference means."""

@@ -40,7 +40,7 @@ def _page(study: Study, figures: Sequence[FigureFile]) -> str:
         sections={name: [(number, figure) for number, figure in numbered if figure.section == name]
                   for name in sections},
         obtained=_obtained(study, answers), conditions=_conditions(study), facts=_facts(study.runs),
-        runs=_single_runs(study.runs), answer_table=_answer_table(answers),
+        runs=_single_runs(study.runs),
         explorer=explorer_data(study.samples, next(iter(answers), None), study.baseline)
         if any(r.ids for r in study.samples) else None)
 
@@ -59,13 +59,6 @@ def _obtained(study: Study, answers: Sequence[Headline]) -> list[str]:
     if study.rows["selection"].nunique() > 1:
         sentences.append(f"All figures show the checkpoints of {study.selection}.")
     return sentences
-
-
-def _answer_table(answers: Sequence[Headline]) -> Cells:
-    """The answers for all backbones and forms of the data."""
-    header = ["data", "backbone", "method", "debiased?", "difference to the baseline, shifted",
-              "difference to the baseline, in distribution"]
-    return [header, *(answer.cells for answer in answers)]
 
 
 def _conditions(study: Study) -> Cells:

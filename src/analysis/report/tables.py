@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.analysis.records import TRIVIAL, Study, models, ordered, place_name, select
 from src.analysis.report.cells import INTERVALS, defined_seeds, difference_cell, mean_cell
+from src.analysis.report.headline import headlines
 from src.analysis.statistics import compared, holm
 from src.structures import MODALITIES
 from src.tasks import TASKS, Classes
@@ -17,12 +18,20 @@ Table = tuple[str, str, list[list[str]]]  # caption, footnote, rows of cells; th
 Column = Mapping[str, Any]  # fields that select a column's rows, and that mark
 ByModel = Mapping[tuple[str, str], "DataFrame"]  # (backbone, variant) -> rows, one per seed
 
-SCORES = "test scores"
+SCORES, ANSWERS = "test scores", "Does it debias?"
+ANSWER_HEAD = ["data", "backbone", "method", "debiased?", "difference, shifted", "difference, in distribution"]
 COMPARED = "compared"  # marks a column that is followed by its difference to the baseline
 # The paper's own figures, all that are known of it (its abstract): dataset, backbone -> metric, percent.
 PAPER = {("iemocap", "mult"): ("accuracy_mean", 83.4), ("mosei_senti", "mult"): ("acc7", 50.1),
          ("mosei_senti", "pmr"): ("acc7", 48.8), ("mosei_senti", "dmd"): ("acc7", 48.8)}
 NOTE = f"{INTERVALS}; then p of the paired t-test over seeds, adjusted by Holm within its column."
+
+
+def answers_table(study: Study) -> list[Table]:
+    """What every backbone and form of the data answers; nothing where nothing is compared."""
+    rows = [answer.cells for answer in headlines(study)]
+    caption = f"{ANSWERS} The best variant, chosen by validation where that is known, against {study.baseline}"
+    return [(caption, f"{INTERVALS}.", [ANSWER_HEAD, *rows])] * bool(rows)
 
 
 def study_tables(study: Study) -> list[Table]:
@@ -44,7 +53,7 @@ def study_tables(study: Study) -> list[Table]:
 
 def score_tables(study: Study) -> list[Table]:
     """The tables that a command line prints."""
-    return [table for table in study.tables if table[0].endswith(SCORES)]
+    return [table for table in study.tables if table[0].endswith(SCORES) or table[0].startswith(ANSWERS)]
 
 
 def _score_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
@@ -85,11 +94,12 @@ def _scores(study: Study, caption: str, dataset: str, rows: "DataFrame") -> Tabl
     for name, column in wanted.items():
         if name in head:
             trivial += [mean_cell(select(rows, variant=TRIVIAL, **_fields(column)), column["measure"]), "-"]
-    paper = ["paper", "-"]
-    for line in body:
-        metric, value = PAPER.get((dataset, line[0]), ("", None))
-        paper.append(f"{metric} {value}" if value and line[1] != study.baseline else "-")
-    return caption, note, [[*line, cell] for line, cell in zip([head, trivial, *body], paper, strict=True)] * bool(body)
+    lines = [head, trivial, *body] if body else []
+    if any(name == dataset for name, _ in PAPER):
+        figures = [PAPER.get((dataset, line[0])) if line[1] != study.baseline else None for line in body]
+        paper = ["paper", "-", *("-" if figure is None else " ".join(map(str, figure)) for figure in figures)]
+        lines = [[*line, cell] for line, cell in zip(lines, paper, strict=True)]
+    return caption, note, lines
 
 
 def _fields(column: Column) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def start_from(path: Path, model: Method) -> None:
     Parts that the model lacks, such as branches where the backbone trains alone, are left out. Raises InputError where
     the file is neither, or where its weights do not fit.
     """
+    if not path.is_file():
+        raise InputError(f"--init {path}: there is no such file; check the path")
     try:
         weights = load_checkpoint(path, torch.device("cpu"))["model"]
     except InputError as ours:

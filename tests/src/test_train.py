@@ -323,6 +323,8 @@ def test_weights_to_start_from_that_do_not_fit_are_named(tiny, tmp_path, capsys)
     assert main.main([*argv, "--dim", "12"]) == 1
     assert re.search(r"does not fit the model .*\(8,.* in the file", capsys.readouterr().err)
     assert main.main([*argv[:-1], str(tmp_path / "nothing.pt")]) == 1
+    assert "there is no such file" in capsys.readouterr().err
+    assert main.main([*argv[:-1], str(folder(tmp_path / "a") / "config.yaml")]) == 1
     assert "is no checkpoint of ours" in capsys.readouterr().err
 
 

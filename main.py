@@ -38,8 +38,8 @@ def run(argv: Sequence[str] | None) -> None:
         print(f"saved in {result.folder}")
         columns += selection_columns(result.folder.name, result.selections)
     columns, task = [("trivial", result.trivial), *columns], make_task(dataset.info.task)
-    write_text(result.folder.parent / TABLE, results_table(columns, task) + "\n")
-    print(f"\n{headline_table(columns, task)}\nall metrics: {result.folder.parent / TABLE}")
+    write_text(result.folder / TABLE, results_table(columns, task) + "\n")
+    print(f"\n{headline_table(columns, task)}\nall metrics: {result.folder / TABLE}")
     if configs[0].run.dataset == "synthetic":
         print("synthetic data: these scores are no result on any real dataset")
 

@@ -24,7 +24,7 @@ from src.structures import DataInfo, InputError, quoted
 FORMAT = 2
 CHECKSUM = "sha256"  # entry of a checkpoint's archive that holds the digest of its content
 RESULTS = "results.json"  # written last: a run that has it is finished
-TABLE = "scores.txt"  # of the runs that one command trained, beside their folders
+TABLE = "scores.txt"  # of all runs that one command trained, in the folder of the last one
 LAST = "last"  # the state after the last finished epoch, for --resume
 DIGEST = 8  # hexadecimal digits of a sha256 in the name of a folder
 

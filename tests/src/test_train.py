@@ -226,7 +226,8 @@ def runs(path):
     return sorted(entry.name for entry in path.iterdir() if entry.is_dir())
 
 
-RUN = ["best_valid_acc.pt", "best_valid_loss.pt", "config.yaml", "history.csv", "last.pt", "results.json"]
+RUN = ["best_valid_acc.pt", "best_valid_loss.pt", "config.yaml", "history.csv", "last.pt", "results.json",
+       "scores.txt"]
 
 
 @pytest.mark.parametrize("left", [(), ("last.pt",), ("last.pt", "config.yaml", "best_valid_loss.pt", "history.csv")])

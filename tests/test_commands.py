@@ -54,8 +54,8 @@ def test_inference_with_the_same_four_arguments_prints_what_training_printed(tin
     assert evaluated.returncode == 0, evaluated.stderr
     head, whole = table(trained.stdout), table(evaluated.stdout)
     assert [row for row in whole if row in head] == head and (len(head), len(whole)) == (5, 37)
-    assert table((tmp_path / "checkpoint(synthetic)" / "exp_1_seed3" / "mult-causal" / "scores.txt").read_text()) == whole
     run = tmp_path / "checkpoint(synthetic)" / "exp_1_seed3" / "mult-causal"
+    assert table((run / "scores.txt").read_text()) == whole
     assert sorted(p.name for p in run.iterdir()) == ["best_valid_acc.pt", "best_valid_loss.pt", "config.yaml",
                                                      "history.csv", "last.pt", "results.json", "scores.txt"]
     assert "synthetic data: these scores are no result" in trained.stdout

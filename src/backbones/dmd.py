@@ -136,8 +136,8 @@ class DMD(Crossmodal):
     """
 
     Options = DmdOptions
-    # Published besides the defaults above. What no flag gives: gradients of ten batches summed and clipped after each of
-    # them, half of the rates where ours takes a tenth, ten epochs of patience, selection by the main output's L1 loss.
+    # Published besides the defaults above. What no flag gives: gradients of ten batches summed, and clipped after each
+    # of them; half of the rates where ours takes a tenth; ten epochs of patience; selection by the main output's L1.
     TRAINING = {"batch_size": 16, "accumulate": 10, "m_lr": 1e-4, "clip": 0.0, "clip_value": 0.6, "when": 5}
     PRESETS = {
         "mosei_senti": TRAINING,

@@ -62,10 +62,11 @@ def find_runs(place: PlaceOptions, method: str = "", backbone: str = "") -> list
     """
     folder = runs_folder(place)
     wanted = {_plain_name(name) for name in PLANS.get(method, (method,)) if name}
-    runs = [path for path in folder.glob("*-*") if not path.suffix[1:].isdigit()  # one that was put aside
-            and (not wanted or path.name.partition("-")[2] in wanted)
-            and (not backbone or path.name.partition("-")[0] == _plain_name(backbone)) and any(path.glob("best_*.pt"))]
-    runs.sort(key=lambda path: (path.name.partition("-")[2] != BASELINE, path.name.partition("-")[::-1]))
+    named = {path: path.name.split("-", 1) for path in folder.glob("*-*")
+             if not path.suffix[1:].isdigit()}  # as one that was put aside
+    runs = [path for path, (own, trained_by) in named.items() if (not wanted or trained_by in wanted)
+            and (not backbone or own == _plain_name(backbone)) and any(path.glob("best_*.pt"))]
+    runs.sort(key=lambda path: (named[path][1] != BASELINE, named[path][::-1]))
     own = dataset_spec(place.dataset).file
     if not runs and own and not own.is_file():
         raise InputError(f"no data file at {own.absolute()}; check the path")

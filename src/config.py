@@ -1,7 +1,7 @@
 """From defaults, presets, YAML and the command line to one frozen configuration.
 
-Precedence: defaults < preset of the dataset < preset of the backbone for that dataset < presets of the branches <
-`--config file.yaml` < command line.
+Precedence: defaults < preset of the dataset < presets of the method and of the backbone for that dataset < learning
+rates of the branches < `--config file.yaml` < command line.
 """
 
 import argparse
@@ -125,6 +125,10 @@ def _resolve(argv: Sequence[str], given: Mapping[str, Any], own: Collection[str]
     parts = {"run": RunOptions, "data": DataOptions, "training": TrainingOptions, "method": method.options,
              "dataset": spec.Options, "backbone": backbone.options, "fusion": getattr(fusion, "Options", NoOptions)}
     branches = {inner[name]: BRANCHES[inner[name]] for name in part_names if name.endswith("_branch")}
+    rates = {name: branch.rate(_peek(branch.Options, [item.name for item in fields(branch.Options)], given, argv, {}))
+             for name, branch in branches.items()}
+    presets |= {f"{letter}_lr": rates[inner[f"{name}_branch"]] for letter, name in LETTER.items()
+                if rates.get(inner.get(f"{name}_branch")) is not None}
     parser = _parser([*parts.values(), *(branch.Options for branch in branches.values())], chosen.backbone)
     others = _other_flags(parser)
     for key in presets.keys() - parser.flags() - others.flags():
@@ -133,10 +137,6 @@ def _resolve(argv: Sequence[str], given: Mapping[str, Any], own: Collection[str]
     unused, rest = others.parse_known_args(
         [*_arguments({key: value for key, value in given.items() if key in others.by_word()}, others), *argv])
     words = [*_arguments({key: value for key, value in given.items() if key not in others.by_word()}, parser), *rest]
-    values = parser.parse(words)
-    rates = {f"{letter}_lr": branches[inner[f"{name}_branch"]].rate(values)
-             for letter, name in LETTER.items() if branches}
-    parser.set_defaults(**{flag: rate for flag, rate in rates.items() if rate is not None})
     values = parser.parse(words)
     return Config(**{key: make(options, values) for key, options in parts.items()},
                   branches={name: make(branch.Options, values) for name, branch in branches.items()},

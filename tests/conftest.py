@@ -1,6 +1,8 @@
 """A run small enough for a test, and files to spoil."""
 
 import pickle
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,13 @@ def one_thread() -> None:
 def tiny(tmp_path: Path) -> list[str]:
     """Arguments of main.py for a run of a second or two in a folder of its own."""
     return [*TINY, "--data_path", str(tmp_path / "data"), "--checkpoint_path", str(tmp_path)]
+
+
+def install(monkeypatch: pytest.MonkeyPatch, cls: object) -> None:
+    """Make a class importable as `own:Class`, as one in a user's file is."""
+    module = types.ModuleType("own")
+    module.Class = cls
+    monkeypatch.setitem(sys.modules, "own", module)
 
 
 def sentiment_content(count: int = 6, **changes: object) -> dict:

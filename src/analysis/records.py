@@ -14,13 +14,12 @@ if TYPE_CHECKING:  # pandas is loaded only where there are rows
     from pandas import DataFrame, Series
 
 TRIVIAL = "trivial"  # the variant that looks at no input
-PLAIN = BASELINE  # the variant that every other one is usually compared with
 EFFECTS = ("TE", *(f"NDE_{name[0]}" for name in MODALITIES), "TIE")  # in the order of the page
 PLACE = ("dataset", "condition", "backbone", "variant", "method", "fusion", "seed", "selection")  # of a run
 SCORE = ("predictor", "split", "analysis", "setting", "measure")
 COLUMNS = (*PLACE, *SCORE, "value", "bits")  # bits: which samples are right, `packed`, beside the share that they are
 ORDER = {  # values that stand first, in this order; others follow as they appear
-    "backbone": ("mult", "pmr", "dmd"), "variant": (PLAIN, "mask", "sum", "hm", "tanh"),
+    "backbone": ("mult", "pmr", "dmd"), "variant": (BASELINE, "mask", "sum", "hm", "tanh"),
     "split": ("test", *SHIFTS), "setting": ("", "t", "a", "v", "ta", "tv", "av"),
 }
 
@@ -88,7 +87,7 @@ class Study:
     tables: list[tuple[str, str, list[list[str]]]]  # caption, footnote, rows of cells; the first row is the header
     measure: dict[str, str]  # dataset -> the score that the figures show
     selection: str = "best_valid_acc"  # checkpoints that the figures show
-    baseline: str = PLAIN  # the variant that every other one is compared with
+    baseline: str = BASELINE  # the variant that every other one is compared with
 
     def __post_init__(self) -> None:
         self.rows = frame(self.rows, self.baseline)
@@ -140,7 +139,7 @@ class Score:
         return by_seed(rows) * (100 if self.share else 1)
 
 
-def frame(rows: "DataFrame | Sequence[Mapping[str, Any]]", baseline: str = PLAIN) -> "DataFrame":
+def frame(rows: "DataFrame | Sequence[Mapping[str, Any]]", baseline: str = BASELINE) -> "DataFrame":
     """Rows as a table whose fields with an ORDER are sorted by it, the baseline before all other variants."""
     import pandas as pd
 
@@ -176,7 +175,7 @@ def ordered(rows: "DataFrame", name: str) -> list[Any]:
     return list(models(rows)[name].sort_values().unique())
 
 
-def in_order(name: str, values: Iterable[Any], baseline: str = PLAIN) -> list[Any]:
+def in_order(name: str, values: Iterable[Any], baseline: str = BASELINE) -> list[Any]:
     """Distinct values of a field in the order of every figure and table."""
     known = ((baseline,) if name == "variant" else ()) + ORDER.get(name, ())
     return sorted(dict.fromkeys(values), key=lambda value: known.index(value) if value in known else len(known))

@@ -36,6 +36,12 @@ class Difference:
     n: int  # pairs in which both have a value
     samples: tuple[float, float] = (math.nan, math.nan)  # 95 % bootstrap interval over test samples
 
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """What is resampled or repeated -> the interval of the mean over it, where there is one."""
+        both = {"seeds": (self.low, self.high), "samples": self.samples}
+        return {name: ends for name, ends in both.items() if math.isfinite(ends[0])}
+
 
 def summary(values: Sequence[float]) -> Summary:
     """Mean and standard deviation of one value per seed; a seed whose value is undefined does not count."""

@@ -24,7 +24,7 @@ LONGEST_NAME = 100  # characters of the name of a split
 
 @dataclass(frozen=True)
 class NoOptions:
-    """A dataset that is only read has no options."""
+    """A part without options, such as a dataset that is only read."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
         raise InputError(f"{path} is not a dictionary of splits: {problem}; expected {{'train' | 'valid' | 'test': "
                          "{'text', 'audio', 'vision', 'labels'}}, see docs/data.md")
     mmsa = "classification_labels" if task.startswith("classes:") else "regression_labels"
-    return {printable(name): _named_labels(split, mmsa) for name, split in raw.items()}  # printable, since names of
-    # splits head columns and figures
+    # Names of splits head columns and figures, so they are made printable.
+    return {printable(name): _named_labels(split, mmsa) for name, split in raw.items()}
 
 
 def _named_labels(split: dict, other: str) -> dict:

@@ -12,7 +12,7 @@ import src.branches  # noqa: F401  (fills the registry)
 from src.datasets.base import Split
 from src.losses import Terms
 from src.registry import BRANCHES
-from src.structures import LETTER, MODALITIES, RATE, BackboneOutput, Batch, option
+from src.structures import MODALITIES, RATE, BackboneOutput, Batch, option
 from src.tasks import Task
 
 
@@ -57,7 +57,7 @@ class Parts:
     """What a method is built around; branches and fusion are there where its Options ask for them."""
 
     backbone: nn.Module
-    branches: Mapping[str, nn.Module] = field(default_factory=dict)  # modality -> (B, T, D) -> (B, C)
+    branches: Mapping[str, nn.Module] = field(default_factory=dict)  # modality, in order -> (B, T, D) -> (B, C)
     fusion: Any = None  # a function or module (B, C) x 4 -> (B, C)
 
 
@@ -113,8 +113,7 @@ class Method(nn.Module):
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """Every trainable parameter, each in one group with its learning rate; here the backbone and its branches."""
-        parts = {"m": self.backbone, **{letter: self.branches[name] for letter, name in LETTER.items()
-                                        if "branches" in self._modules}}
+        parts = {"m": self.backbone, **{name[0]: branch for name, branch in getattr(self, "branches", {}).items()}}
         return [ParameterGroup(name, list(part.parameters()), getattr(self.options, f"{name}_lr"))
                 for name, part in parts.items()]
 
@@ -126,9 +125,4 @@ class Method(nn.Module):
     def branch_logits(self, batch: Batch) -> dict[str, Tensor]:
         """What every branch says of its modality alone. -> modality -> (B, C)."""
         return {name: self.branches[name](batch.inputs[name]) for name in MODALITIES}
-
-
-def branch_modules(parts: Parts) -> nn.ModuleDict:
-    """The branches of a method in the order of the modalities."""
-    return nn.ModuleDict({name: parts.branches[name] for name in MODALITIES})
 

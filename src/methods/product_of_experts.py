@@ -6,10 +6,10 @@ says alone; at test time it stands by itself.
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from src.losses import Terms
-from src.methods.base import BranchOptions, Method, Parts, Predictor, branch_modules
+from src.methods.base import BranchOptions, Method, Parts, Predictor
 from src.registry import METHODS
 from src.structures import BackboneOutput, Batch, Bounds, DataInfo, option
 from src.tasks import Task
@@ -47,7 +47,7 @@ class ProductOfExperts(Method):
 
     def __init__(self, info: DataInfo, options: ProductOptions, parts: Parts) -> None:
         super().__init__()
-        self.options, self.backbone, self.branches = options, parts.backbone, branch_modules(parts)
+        self.options, self.backbone, self.branches = options, parts.backbone, nn.ModuleDict(parts.branches)
 
     def forward(self, batch: Batch) -> ProductOutput:
         """Predict by the backbone alone."""

@@ -1,8 +1,6 @@
 """A user's own backbone: what works, and one sentence for each broken line of the contract."""
 
 import re
-import sys
-import types
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +11,7 @@ import main
 from src.build import build_data, build_model
 from src.config import parse_config
 from src.structures import BackboneOutput, option
+from tests.conftest import install
 
 
 class Own(nn.Module):
@@ -46,9 +45,7 @@ def run(monkeypatch, tiny):
         del argv[at:at + 2]
 
     def go(cls, *more):
-        module = types.ModuleType("own")
-        module.Class = cls
-        monkeypatch.setitem(sys.modules, "own", module)
+        install(monkeypatch, cls)
         return main.main([*argv, "--backbone", "own:Class", *more])
 
     return go

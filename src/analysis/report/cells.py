@@ -34,9 +34,8 @@ def difference_cell(found: Difference | None, adjusted: float, measure: str, see
     words = [_number(found.mean, measure, "+")] + [f"(n {found.n})"] * (found.n < seeds)
     if math.isnan(found.low):
         words.append(f"seeds ({'n too small' if found.n < FEWEST_SEEDS else 'all equal'})")
-    for name, (low, high) in (("seeds", (found.low, found.high)), ("samples", found.samples)):
-        if not math.isnan(low):
-            words.append(f"{name} [{_number(low, measure, '+')}, {_number(high, measure, '+')}]")
+    words += [f"{name} [{_number(low, measure, '+')}, {_number(high, measure, '+')}]"
+              for name, (low, high) in found.intervals.items()]
     if not math.isnan(adjusted):
         words.append(f"p {adjusted:.3f}" if adjusted >= 0.001 else "p < 0.001")
     return " ".join(words)

@@ -1,6 +1,5 @@
 """Figures of test scores: under a shifted shortcut, against the baseline, against its strength, by predictor."""
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -97,11 +96,11 @@ def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
             if not len(own):
                 continue
             found = compared(own, select(here, variant=baseline))
-            for ends, at, width in (((found.low, found.high), i, 1.4), (found.samples, i + 0.22, 0.6)):
-                if math.isfinite(ends[0]):
-                    axes.plot([factor * end for end in ends], [at, at], color=mark.colour, linewidth=width)
+            for over, ends in found.intervals.items():
+                below, width = {"seeds": (0, 1.4), "samples": (0.22, 0.6)}[over]
+                axes.plot([factor * end for end in ends], [i + below] * 2, color=mark.colour, linewidth=width)
             axes.plot(factor * found.mean, i, marker=mark.marker, color=mark.colour, markersize=4.5,
-                      markerfacecolor=mark.colour if math.isfinite(found.low) else "white")
+                      markerfacecolor=mark.colour if "seeds" in found.intervals else "white")
         axes.set_yticks(range(len(variants)), names)
         axes.set_ylim(len(variants) - 0.5, -0.5)
         axes.grid(False, axis="y")

@@ -1,6 +1,5 @@
 """What a study answers first: whether a method debiases a backbone, in one sentence with its interval."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ class Headline:
     def verdict(self) -> str:
         """One or two words: yes, no, or that nothing is shown."""
         found = self.shifted
-        if found is None or not _known(found) or found.low * found.high <= 0:
+        if found is None or "seeds" not in found.intervals or found.low * found.high <= 0:
             return "Nothing is shown"
         return "Yes" if (found.mean > 0) != bool(self.score.hint) else "No"
 
@@ -60,7 +59,7 @@ class Headline:
         reason = ""
         if self.shifted.n < FEWEST_SEEDS:
             reason = f", since an interval needs {FEWEST_SEEDS} seeds and there {_seeds(self.shifted.n, be=True)}"
-        elif not _known(self.shifted):
+        elif "seeds" not in self.shifted.intervals:
             reason = ", since differences that are all equal have no interval"
         elif self.verdict == "Nothing is shown":
             reason = ", since the interval covers zero"
@@ -76,9 +75,8 @@ class Headline:
         """A difference with its intervals in brackets, as in the tables."""
         if not found.n:
             return "-"
-        known = {"seeds": (found.low, found.high) if _known(found) else (math.nan, math.nan), "samples": found.samples}
         return " ".join([self._number(found.mean), *(f"{name} [{self._number(low)}, {self._number(high)}]"
-                                                     for name, (low, high) in known.items() if math.isfinite(low))])
+                                                     for name, (low, high) in found.intervals.items())])
 
     def _words(self, found: Difference) -> str:
         """What a difference means."""
@@ -89,12 +87,11 @@ class Headline:
         if self._number(found.mean).strip("0.") == "":
             direction = "neither gains nor loses"
         text = f"{direction} {self.score.measure}{self.score.hint}"
-        if not _known(found):
+        ends = {name: " to ".join(map(self._number, interval)) for name, interval in found.intervals.items()}
+        if "seeds" not in ends:
             return text
-        low, high = self._number(found.low), self._number(found.high)
-        samples = " to ".join(map(self._number, found.samples))
-        of_samples = f"; over test samples {samples}" if math.isfinite(found.samples[0]) else ""
-        return f"{text} (95 % interval over {_seeds(found.n)} {low} to {high}{of_samples})"
+        of_samples = f"; over test samples {ends['samples']}" if "samples" in ends else ""
+        return f"{text} (95 % interval over {_seeds(found.n)} {ends['seeds']}{of_samples})"
 
     def _number(self, value: float) -> str:
         text = f"{value:+.1f}" if self.score.share else f"{value:+.3f}"
@@ -154,11 +151,6 @@ def _best(rows: "DataFrame", score: Score, shown: str, variants: list[str], base
         if means.notna().all():
             return str(means.idxmin() if score.hint else means.idxmax()), words
     return variants[0], f"It is the first of {len(variants)} methods, since their scores are not all defined."
-
-
-def _known(found: Difference) -> bool:
-    """Whether a difference has an interval that may be believed."""
-    return found.n >= FEWEST_SEEDS and math.isfinite(found.low)
 
 
 def _seeds(count: int, be: bool = False) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from src.analysis.missing import SETTINGS
 from src.analysis.records import TRIVIAL, Study, models, ordered, place_name, select
 from src.analysis.report.cells import INTERVALS, defined_seeds, difference_cell, mean_cell
 from src.analysis.report.headline import headlines
@@ -69,7 +70,7 @@ def _missing_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
     place = {"split": "test", "analysis": "missing_zero"}
     spread = place | {"measure": "drop_std", COMPARED: True}
     settings = {f"without {letters}" if letters else "all present": place | {"setting": letters, "measure": exact}
-                for letters in ("", "t", "a", "v", "ta", "tv", "av")}
+                for letters in SETTINGS}
     realised = select(rows, analysis="random_missing", measure="realised_rate")["value"].max()
     area = "random, area" + ("" if math.isnan(realised) else f" (to {100 * realised:.0f} % really missing)")
     return settings | {
@@ -126,15 +127,18 @@ def _compared(study: Study, caption: str, picked: Mapping[str, ByModel], measure
     lines = {model: [*model, str(max(defined_seeds(by_model[model]) for by_model in picked.values()))]
              for model in next(iter(picked.values()))}
     for name, by_model in picked.items():
-        head += [name, f"difference to {study.baseline}"] if name in marked else [name]
+        head.append(name)
+        for model, line in lines.items():
+            line.append(mean_cell(by_model[model], measures[name]))
+        if name not in marked:
+            continue
+        head.append(f"difference to {study.baseline}")
         differences = {model: compared(own, by_model[model[0], study.baseline]) for model, own in by_model.items()
                        if model[1] != study.baseline and (model[0], study.baseline) in by_model}
         adjusted = dict(zip(differences, holm([found.p for found in differences.values()]), strict=True))
         for model, line in lines.items():
-            line.append(mean_cell(by_model[model], measures[name]))
-            if name in marked:
-                line.append(difference_cell(differences.get(model), adjusted.get(model, math.nan), measures[name],
-                                             len(by_model[model])))
+            line.append(difference_cell(differences.get(model), adjusted.get(model, math.nan), measures[name],
+                                         len(by_model[model])))
     return caption, NOTE, [head, *lines.values()]
 
 
@@ -168,7 +172,7 @@ def _distances(study: Study, caption: str, rows: "DataFrame", exact: str) -> Tab
     """
     trivial = select(rows, variant=TRIVIAL, split="test", measure=exact)["value"]
     own = _by_model(select(rows, predictor="prediction", split="test"))
-    removed = {model: select(found, analysis="missing_zero", setting=("t", "a", "v", "ta", "tv", "av"), measure=exact)
+    removed = {model: select(found, analysis="missing_zero", setting=SETTINGS[1:], measure=exact)
                for model, found in own.items()}
     worth = {model: select(found, analysis="contribution", measure="shapley") for model, found in own.items()}
     chance = float(trivial.iloc[0]) if len(trivial) else math.nan

@@ -2,8 +2,6 @@
 
 import csv
 import re
-import sys
-import types
 from dataclasses import dataclass
 from itertools import product
 
@@ -21,6 +19,7 @@ from src.methods.plain import Plain
 from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS
 from src.structures import MODALITIES, BackboneOutput, Batch, DataInfo, UsageError, option
 from src.tasks import make_task
+from tests.conftest import install
 from tests.test_architecture import FILES, ROOT
 
 INFO = DataInfo("x", "classes:3", 3, dict.fromkeys(MODALITIES, 5), dict.fromkeys(MODALITIES, 6))
@@ -168,9 +167,7 @@ def test_a_method_in_a_file_of_its_own_goes_through_a_study_to_the_report(monkey
 def own(monkeypatch, tiny):
     """Run main.py with a class as the method `own:Class`."""
     def go(cls, *more):
-        module = types.ModuleType("own")
-        module.Class = cls
-        monkeypatch.setitem(sys.modules, "own", module)
+        install(monkeypatch, cls)
         return main.main([*tiny, "--method", "own:Class", *more])
 
     return go

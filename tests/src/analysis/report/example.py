@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-from src.analysis.records import EFFECTS, PLAIN, TRIVIAL, RunRecord, SampleRecord, Study
+from src.analysis.records import EFFECTS, TRIVIAL, RunRecord, SampleRecord, Study
 from src.analysis.results import VALID
+from src.methods import BASELINE
 
 CLASSES = ["angry", "happy", "neutral", "sad"]
 SPLITS = ("test", "test_shifted", "test_reversed")
@@ -16,7 +17,7 @@ PLACE = {"dataset": "synthetic", "condition": "text 0.8"}
 LONG = "a_laboratory.methods.debiasing:CounterfactualWithPrior, strength 0.75, warmed up for three epochs"
 
 
-def study(backbones: Sequence[str] = ("mult", "pmr"), variants: Sequence[str] = (PLAIN, "mask", "tanh"),
+def study(backbones: Sequence[str] = ("mult", "pmr"), variants: Sequence[str] = (BASELINE, "mask", "tanh"),
           seeds: Sequence[int] = (1111, 1112, 1113, 1114, 1115)) -> Study:
     """Every analysis of every model, and single samples of the first seed."""
     rows = list(_rows(backbones, variants, seeds))
@@ -40,7 +41,7 @@ def _rows(backbones: Sequence[str], variants: Sequence[str], seeds: Sequence[int
         for rank, variant in enumerate(variants):
             for seed in seeds:
                 own = {**PLACE, "backbone": backbone, "variant": variant, "fusion": "", "seed": seed, "run": "",
-                       "method": PLAIN if variant == PLAIN else "causal", "selection": "best_valid_acc"}
+                       "method": BASELINE if variant == BASELINE else "causal", "selection": "best_valid_acc"}
                 yield own | {"predictor": "prediction", "split": VALID, "analysis": VALID, "setting": "",
                              "measure": "accuracy", "value": 0.8 + 0.02 * rank}
                 for found in _measured(rank, variant):
@@ -52,7 +53,7 @@ def _rows(backbones: Sequence[str], variants: Sequence[str], seeds: Sequence[int
 def _measured(rank: int, variant: str) -> Iterator[tuple]:
     """Predictor, split, analysis, setting, measure and expected value."""
     scores = dict(zip(SPLITS, (0.9 - 0.01 * rank, 0.6 + 0.08 * rank, 0.4 + 0.12 * rank), strict=True))
-    for predictor in ("prediction",) if variant == PLAIN else ("prediction", "fused", "backbone"):
+    for predictor in ("prediction",) if variant == BASELINE else ("prediction", "fused", "backbone"):
         lost = {"prediction": 0, "fused": 0.1, "backbone": 0.03}[predictor]
         for split, value in scores.items():
             yield predictor, split, "test", "", "accuracy", value - lost
@@ -76,7 +77,7 @@ def run(backbone: str, variant: str, seed: int, rank: int) -> dict:
     random = Random(seed)
     history = [{"epoch": epoch, "train_loss": 2 / epoch, "valid_loss": 0.5 + 1 / epoch + random.random() / 9,
                 "valid_accuracy": 0.8 + 0.02 * rank + epoch / 200} for epoch in range(1, 11)]
-    method = PLAIN if variant == PLAIN else "causal"
+    method = BASELINE if variant == BASELINE else "causal"
     command = (f"python main.py --dataset=synthetic --backbone={backbone} --seed={seed} --method={method} "
                "--shortcut_t=0.8 --checkpoint_path=runs")
     return dict(**PLACE, backbone=backbone, variant=variant, seed=seed, method=method, fusion="", command=command,
@@ -88,7 +89,7 @@ def run(backbone: str, variant: str, seed: int, rank: int) -> dict:
 def _sample(backbone: str, variant: str, seed: int, split: str) -> SampleRecord:
     """Thirty samples; in the fourth of each ten, text alone says angry, and subtracting that leaves happy."""
     random = Random(split)
-    count, plain = 30, variant == PLAIN
+    count, plain = 30, variant == BASELINE
     labels = [CLASSES[i % 4] for i in range(count)]
     effects: dict[str, list[list[float]]] = {name: [] for name in EFFECTS}
     for i, label in enumerate(labels):

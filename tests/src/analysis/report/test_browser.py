@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from src.analysis.records import PLAIN
 from src.analysis.report.charts_headline import ANSWER
 from src.analysis.report.figures import DPI, FigureFile
 from src.analysis.report.page import write_report
 from src.analysis.report.style import WIDE
 from src.analysis.report.tables import study_tables
+from src.methods import BASELINE
 from tests.src.analysis.report import example
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="neither chromium nor go
 def report(tmp_path_factory) -> str:
     """The page of a study with wide tables and long names."""
     folder = tmp_path_factory.mktemp("report")
-    study = example.study(variants=(PLAIN, "tanh, fused auxiliary", example.LONG, "tanh"), seeds=(1, 2, 3))
+    study = example.study(variants=(BASELINE, "tanh, fused auxiliary", example.LONG, "tanh"), seeds=(1, 2, 3))
     study.tables += study_tables(study)
     picture = example.png(folder / "f.png", round(WIDE * DPI), 300)
     write_report(study, [FigureFile("001", ANSWER, "synthetic", "Caption.", picture, Path(), Path())],

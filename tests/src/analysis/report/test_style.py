@@ -8,7 +8,7 @@ import matplotlib
 import pytest
 from matplotlib.text import Text
 
-from src.analysis.records import PLAIN, Study, select
+from src.analysis.records import Study, select
 from src.analysis.report import charts_headline, charts_modalities, charts_models, charts_scores, page
 from src.analysis.report.figures import FigureFile, save_figures
 from src.analysis.report.style import (
@@ -23,9 +23,10 @@ from src.analysis.report.style import (
     marks,
     modality_marks,
 )
+from src.methods import BASELINE
 from tests.src.analysis.report import example
 
-VARIANTS = (PLAIN, "tanh, fused auxiliary", example.LONG, example.LONG.replace("0.75", "0.5"))
+VARIANTS = (BASELINE, "tanh, fused auxiliary", example.LONG, example.LONG.replace("0.75", "0.5"))
 LOOKS = marks(VARIANTS)
 BACKBONES = ("mult", "a_laboratory.backbones.transformers:HierarchicalCrossModalTransformer")
 
@@ -94,7 +95,7 @@ def test_the_page_gives_modalities_the_colours_of_the_figures():
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> list[list[FigureFile]]:
     """The figures of a small study, saved twice."""
-    study = example.study(backbones=("mult",), variants=(PLAIN, "tanh"), seeds=(1, 2))
+    study = example.study(backbones=("mult",), variants=(BASELINE, "tanh"), seeds=(1, 2))
     study.rows = select(study.rows, analysis="test", predictor="prediction")
     study.runs.clear()
     study.samples.clear()

@@ -38,9 +38,14 @@ class Task(ABC):
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Whether each sample's one decision is right. logits (N, C), labels as in the file -> boolean (N,)."""
 
-    @abstractmethod
+    def prior(self, train_labels: Tensor) -> Tensor:
+        """Share of the training labels that each logit stands for. -> (C,)."""
+        counts = torch.bincount(self.targets(train_labels), minlength=self.outputs).float()
+        return counts / counts.sum()
+
     def trivial_logits(self, train_labels: Tensor) -> Tensor:
-        """Logits (C,) of the predictor that looks at no input."""
+        """Logits (C,) of the predictor that looks at no input; here of the most frequent class."""
+        return self.prior(train_labels)
 
     @abstractmethod
     def decide(self, logits: Tensor) -> list[str]:
@@ -84,6 +89,9 @@ class Emotions(Task):
 
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         return self.class_values(logits.double()).argmax(1) == labels.argmax(-1).argmax(1)
+
+    def prior(self, train_labels: Tensor) -> Tensor:
+        return train_labels.mean(0).flatten()
 
     def trivial_logits(self, train_labels: Tensor) -> Tensor:
         return torch.tensor([1.0, 0.0] * 4)  # every emotion absent
@@ -131,9 +139,6 @@ class SentimentClasses(Task):
         scores, truth = (values.double().clip(-3, 3).round() for values in (self.scores(logits), labels.flatten()))
         return scores == truth
 
-    def trivial_logits(self, train_labels: Tensor) -> Tensor:
-        return torch.bincount(self.targets(train_labels), minlength=7).float()  # the most frequent class
-
     def decide(self, logits: Tensor) -> list[str]:
         return [f"{score:g}" for score in self.scores(logits).tolist()]
 
@@ -162,6 +167,9 @@ class Sentiment(SentimentClasses):
         """(N, 1) -> (N,)."""
         return logits.squeeze(1)
 
+    def prior(self, train_labels: Tensor) -> Tensor:
+        return torch.ones(1)  # a score has no classes
+
     def trivial_logits(self, train_labels: Tensor) -> Tensor:
         return train_labels.flatten().median().unsqueeze(0)  # the constant with the least absolute error
 
@@ -188,9 +196,6 @@ class Classes(Task):
 
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         return logits.argmax(1) == self.targets(labels)
-
-    def trivial_logits(self, train_labels: Tensor) -> Tensor:
-        return torch.bincount(self.targets(train_labels), minlength=self.outputs).float()  # the most frequent class
 
     def decide(self, logits: Tensor) -> list[str]:
         return [str(index) for index in logits.argmax(1).tolist()]

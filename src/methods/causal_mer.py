@@ -68,7 +68,7 @@ class Causal(CausalMER, Method):
     def prepare(self, train: Split, task: Task) -> None:
         """Give a fusion that asks for it the class prior of the training split."""
         if hasattr(self.fusion, "prepare"):
-            self.fusion.prepare(task.trivial_logits(train.labels))
+            self.fusion.prepare(task.prior(train.labels))
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """One group each for the backbone, every branch, every constant, and a fusion that has parameters."""

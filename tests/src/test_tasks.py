@@ -89,3 +89,12 @@ def test_the_exact_metric_is_the_share_of_correct_decisions(name):
     right = task.correct(logits, labels).double().mean().item()
     assert task.metrics(logits, labels)[task.exact] == pytest.approx(right)
     assert len(task.classes) == task.class_values(logits).size(1)
+
+
+def test_the_class_prior_is_the_share_of_the_training_labels():
+    assert make_task("classes:3").prior(torch.tensor([0.0, 2, 2, 2])).tolist() == [0.25, 0, 0.75]
+    labels = torch.eye(2)[torch.tensor([[1, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])]  # neutral in half
+    assert make_task("emotion4").prior(labels).tolist() == [0.5, 0.5, 0.75, 0.25, 1, 0, 0.75, 0.25]
+    assert make_task("sentiment7").prior(torch.tensor([-3.0, 3.0, 2.6, 0.2]).reshape(4, 1, 1)).tolist() == [
+        0.25, 0, 0, 0.25, 0, 0, 0.5]
+    assert make_task("sentiment").prior(torch.tensor([1.0, 2.0])).tolist() == [1]

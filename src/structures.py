@@ -90,6 +90,7 @@ class BackboneOutput:
     logits: Tensor  # (B, C)
     hidden: Tensor  # (B, H) last joint state
     aux: dict[str, Tensor] = field(default_factory=dict)  # for the backbone's own auxiliary loss
+    states: dict[str, Tensor] = field(default_factory=dict)  # modality -> (B, H_x), where a backbone tells them apart
 
     def per_sample(self) -> dict[str, Tensor]:
         """What an evaluation keeps of every sample. -> name -> (B, C), and the joint state (B, H)."""

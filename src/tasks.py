@@ -38,6 +38,14 @@ class Task(ABC):
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Whether each sample's one decision is right. logits (N, C), labels as in the file -> boolean (N,)."""
 
+    def rows(self, logits: Tensor) -> Tensor:
+        """One line per distribution over classes, in the order of `targets`. (N, C) -> (N, C), for pairs (4 N, 2)."""
+        return logits
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """Logarithm of the probability that each logit stands for; a score, of one output, stays. (N, C) -> (N, C)."""
+        return F.log_softmax(self.rows(logits), -1).reshape(logits.shape) if self.outputs > 1 else logits
+
     def prior(self, train_labels: Tensor) -> Tensor:
         """Share of the training labels that each logit stands for. -> (C,)."""
         counts = torch.bincount(self.targets(train_labels), minlength=self.outputs).float()
@@ -81,8 +89,11 @@ class Emotions(Task):
     def targets(self, labels: Tensor) -> Tensor:
         return labels.argmax(-1).flatten()
 
+    def rows(self, logits: Tensor) -> Tensor:
+        return logits.reshape(-1, 2)
+
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(logits.reshape(-1, 2), targets)
+        return F.cross_entropy(self.rows(logits), targets)
 
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         return emotion_metrics(logits.double().cpu().numpy(), labels.argmax(-1).cpu().numpy())

@@ -1,7 +1,7 @@
 """What every training method is, and what it may be asked: the only thing that engine, study and report know of it."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
@@ -12,7 +12,7 @@ import src.branches  # noqa: F401  (fills the registry)
 from src.datasets.base import Split
 from src.losses import Terms
 from src.registry import BRANCHES
-from src.structures import MODALITIES, RATE, BackboneOutput, Batch, option
+from src.structures import MODALITIES, RATE, BackboneOutput, Batch, Bounds, option
 from src.tasks import Task
 
 
@@ -30,6 +30,8 @@ class BranchOptions(MethodOptions):
     text_branch: str = option("albert", "text branch", tuple(BRANCHES))
     audio_branch: str = option("resnet18", "audio branch", tuple(BRANCHES))
     vision_branch: str = option("resnet18", "vision branch", tuple(BRANCHES))
+    branch_epochs: int = option(0, "epochs that the branches are trained for ahead of the backbone, before --num_epochs "
+                                   "begin", bounds=Bounds(0, 10**6, "they stand in the history of all epochs"))
     t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with pretrained ALBERT)", bounds=RATE)
     a_lr: float = option(1e-3, "learning rate of the audio branch", bounds=RATE)
     v_lr: float = option(1e-3, "learning rate of the vision branch", bounds=RATE)
@@ -41,6 +43,15 @@ class Predictor:
 
     values: str  # name of the logits in `per_sample` of the method's output
     words: str  # what they are, for tables and figures
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How much of one path goes into a prediction."""
+
+    published: float  # what the paper, or a flag of the method, says
+    grid: tuple[float, ...]  # what `--strength valid` chooses from; its ends are also those of a value by hand
+    words: str  # what it is, for tables and messages
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,14 @@ class Parts:
     backbone: nn.Module
     branches: Mapping[str, nn.Module] = field(default_factory=dict)  # modality, in order -> (B, T, D) -> (B, C)
     fusion: Any = None  # a function or module (B, C) x 4 -> (B, C)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a model says of all samples of a split."""
+
+    values: Mapping[str, Tensor]  # as `per_sample` gives them, (N, ...)
+    labels: Tensor  # (N, ...)
 
 
 class Output(Protocol):
@@ -82,10 +101,15 @@ class Method(nn.Module):
     predictors: ClassVar[Mapping[str, Predictor]] = {"prediction": Predictor("logits", "prediction")}
     effects: ClassVar[Mapping[str, str]] = {}  # name of an effect -> its values in `per_sample`; explains a decision
 
+    needs_classes: ClassVar[bool] = False  # whether one output, a score, is too little
+    needs_split: ClassVar[bool] = False  # whether the backbone has to offer `modality_parameters` and `state_widths`
+    needs_whole_steps: ClassVar[bool] = False  # whether `--accumulate` would spoil what `before_step` does
+
     direct_weights: Mapping[str, float] = MappingProxyType({})  # of each modality's direct effect in the prediction
 
     backbone: nn.Module
     options: Any
+    strength: Tensor  # (S,) buffer in the order of `strengths`; there where a method has some
 
     @abstractmethod
     def forward(self, batch: Batch) -> Output:
@@ -105,8 +129,44 @@ class Method(nn.Module):
         """What a user should know before training on a task."""
         return []
 
+    @classmethod
+    def strengths(cls, options: Any) -> dict[str, Strength]:
+        """What scales the paths of the prediction, by name; nothing where the prediction has one path."""
+        return {}
+
+    @classmethod
+    def declared(cls, options: Any, unwanted: Collection[str]) -> dict[str, float]:
+        """The strengths that follow from modalities whose direct effect is unwanted; the others stay published."""
+        return {}
+
+    @classmethod
+    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task) -> Tensor:
+        """The prediction (N, C) of these strengths from what `per_sample` gives, which stays as it is."""
+        return values["logits"]
+
+    def current_strength(self) -> dict[str, Tensor]:
+        """Strengths by name, as tensors () that take no part in training."""
+        return dict(zip(self.strengths(self.options), self.strength, strict=True))
+
+    @property
+    def ahead(self) -> int:
+        """Epochs before `--num_epochs` begin, in which `ahead_loss` is minimised and no checkpoint is selected."""
+        return getattr(self.options, "branch_epochs", 0)
+
+    def ahead_loss(self, output: Any, batch: Batch, task: Task) -> Terms:
+        """Terms of the objective of the epochs ahead: each branch's own loss."""
+        loss = sum(task.loss(logits, task.targets(batch.labels)) for logits in output.branch_logits.values())
+        return {"loss": loss}
+
     def prepare(self, train: Split, task: Task) -> None:
         """Learn from the training split before the first epoch; what is learnt belongs into buffers."""
+
+    def before_epoch(self, number: int, look: Callable[[str], Look], task: Task) -> None:
+        """Change weights, or what steers the training, before an epoch; `number` counts from 1 after those ahead.
+
+        `look("train")` and `look("valid")` evaluate the model on a whole split without training; a test split cannot
+        be asked for. What is remembered belongs into buffers.
+        """
 
     def before_step(self, output: Any, batch: Batch, task: Task) -> None:
         """Change gradients between the backward pass and the optimizer's step."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 import src.branches  # noqa: F401  (fills the registry)
@@ -30,8 +31,8 @@ class BranchOptions(MethodOptions):
     text_branch: str = option("albert", "text branch", tuple(BRANCHES))
     audio_branch: str = option("resnet18", "audio branch", tuple(BRANCHES))
     vision_branch: str = option("resnet18", "vision branch", tuple(BRANCHES))
-    branch_epochs: int = option(0, "epochs that the branches are trained for ahead of the backbone, before --num_epochs "
-                                   "begin", bounds=Bounds(0, 10**6, "they stand in the history of all epochs"))
+    branch_epochs: int = option(0, "epochs that the branches are trained for before those of --num_epochs begin",
+                                bounds=Bounds(0, 10**6, "they stand in the history of all epochs"))
     t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with pretrained ALBERT)", bounds=RATE)
     a_lr: float = option(1e-3, "learning rate of the audio branch", bounds=RATE)
     v_lr: float = option(1e-3, "learning rate of the vision branch", bounds=RATE)
@@ -155,8 +156,8 @@ class Method(nn.Module):
 
     def ahead_loss(self, output: Any, batch: Batch, task: Task) -> Terms:
         """Terms of the objective of the epochs ahead: each branch's own loss."""
-        loss = sum(task.loss(logits, task.targets(batch.labels)) for logits in output.branch_logits.values())
-        return {"loss": loss}
+        targets = task.targets(batch.labels)
+        return {"loss": torch.stack([task.loss(logits, targets) for logits in output.branch_logits.values()]).sum()}
 
     def prepare(self, train: Split, task: Task) -> None:
         """Learn from the training split before the first epoch; what is learnt belongs into buffers."""

@@ -14,11 +14,12 @@ if __name__ == "__main__":
     from src.process import finish, watch
     watch()  # before the imports that take seconds
 
-from src.build import build_data, warnings  # noqa: E402
+from src.build import build_data, check, warnings  # noqa: E402
 from src.checkpoint import TABLE  # noqa: E402
 from src.config import parse_configs  # noqa: E402
 from src.console import headline_table, results_table, selection_columns  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
+from src.selection import shown  # noqa: E402
 from src.tasks import make_task  # noqa: E402
 from src.train import train  # noqa: E402
 from src.writing import write_text  # noqa: E402
@@ -27,6 +28,8 @@ from src.writing import write_text  # noqa: E402
 def run(argv: Sequence[str] | None) -> None:
     """Parse, build, train, report."""
     configs = parse_configs(argv)
+    for config in configs:
+        check(config)
     device = resolve_device(configs[0].run.device)
     dataset = build_data(configs[0])
     print(f"{dataset.info.dataset} on {device}: "
@@ -36,6 +39,9 @@ def run(argv: Sequence[str] | None) -> None:
     columns = []
     for result in train(configs, dataset, device):
         print(f"saved in {result.folder}")
+        for name, strength in result.strengths.items():
+            if strength:
+                print(f"{name.removeprefix('best_')}: strengths {shown(strength)}")
         columns += selection_columns(result.folder.name, result.selections)
     columns, task = [("trivial", result.trivial), *columns], make_task(dataset.info.task)
     write_text(result.folder / TABLE, results_table(columns, task) + "\n")

@@ -18,6 +18,7 @@ from src.methods.base import Method, Parts
 from src.parts import named_class
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
 from src.runtime import atomic_file, sweep
+from src.selection import Strengths, strengths
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
 from src.tasks import make_task
 
@@ -32,10 +33,41 @@ def task_name(config: Config) -> str:
     return "sentiment"
 
 
+def check(config: Config) -> None:
+    """Raise UsageError, before anything is read or trained, where the parts of a configuration cannot work together."""
+    method, backbone = named_class(METHODS, config.run.method), named_class(BACKBONES, config.run.backbone)
+    fusion = FUSIONS[config.fusion_name] if config.fusion_name else None
+    name, task = config.run.method, task_name(config)
+    if make_task(task).outputs == 1 and (method.needs_classes or getattr(fusion, "needs_classes", False)):
+        named = name if method.needs_classes else f"{name} with the fusion {config.fusion_name}"
+        raise UsageError(f"the method {named} needs classes, and the task {task} is one score; take another task (for "
+                         "MOSEI and MOSI --mosei_task cls), or another method")
+    if method.needs_split and not hasattr(backbone, "modality_parameters"):
+        able = [other for other in BACKBONES if hasattr(BACKBONES[other], "modality_parameters")]
+        raise UsageError(f"the method {name} has to know which parameters belong to which modality, and the backbone "
+                         f"{config.run.backbone} does not say (modality_parameters); take {', '.join(able)}, or "
+                         "another method")
+    if method.needs_whole_steps and config.training.accumulate > 1:
+        raise UsageError(f"the method {name} changes the gradient of every batch, so --accumulate must be 1, got "
+                         f"{config.training.accumulate}")
+    run_strengths(config)
+
+
+def run_strengths(config: Config) -> Strengths:
+    """What the strengths of a run's paths start from, and which are chosen; UsageError where it cannot have them."""
+    return strengths(named_class(METHODS, config.run.method), config.method, config.choice.strength,
+                     config.choice.unwanted)
+
+
 def warnings(configs: Sequence[Config]) -> list[str]:
     """What a user should know about the configurations of a command before it runs."""
     texts = [text for config in configs
              for text in named_class(METHODS, config.run.method).remarks(make_task(task_name(config)))]
+    unmoved = [config.run.method for config in configs if (config.choice.unwanted or config.choice.strength)
+               and not named_class(METHODS, config.run.method).strengths(config.method)]
+    if unmoved:
+        texts.append(f"{' and '.join(unmoved)} {'predicts' if len(unmoved) == 1 else 'predict'} by one path, so "
+                     "--strength and --unwanted change nothing there")
     name, dataset = configs[0].run.backbone, configs[0].run.dataset
     if name in BACKBONES and dataset in DATASETS and dataset not in BACKBONES[name].PRESETS:
         texts.append(f"{name} has no published settings for {dataset}; its defaults and those of the dataset are used")
@@ -74,6 +106,13 @@ def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> Meth
     if isinstance(fusion, type):
         fusion = fusion(info, config.fusion)
     return _build_method(config, info, Parts(backbone, branches, fusion))
+
+
+def _set_strength(model: Method, config: Config) -> None:
+    """Give a model the strengths that its run starts from, where its prediction has several paths."""
+    start = run_strengths(config).start
+    if start:
+        model.register_buffer("strength", torch.tensor(list(start.values())))
 
 
 def empty_model(config: Config, info: DataInfo) -> Method:
@@ -137,10 +176,13 @@ def _build_method(config: Config, info: DataInfo, parts: Parts) -> Method:
     name = config.run.method
     cls = named_class(METHODS, name)
     if name in METHODS:
-        return cls(info, config.method, parts)
+        model = cls(info, config.method, parts)
+        _set_strength(model, config)
+        return model
     own = f"method {name!r}"
     with _contract(own, "__init__(info, options, parts)"):
         model = cls(info, config.method, parts)
+        _set_strength(model, config)
         groups = model.parameter_groups()
         _check_groups(model, [parameter for group in groups for parameter in group.parameters])
     with _contract(own, "forward(batch) -> output with logits (B, C) and per_sample()"):

@@ -1,6 +1,7 @@
 """CausalMER (Kim, Hong, Choi, 2024): worlds, effects, and the model that predicts by the total indirect effect."""
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,12 @@ INPUTS = (FUSED, *MODALITIES)
 def intervene(fusion: Fusion, logits: Mapping[str, Tensor], factual: Collection[str], constant: Tensor) -> Tensor:
     """Fused logits of the world in which everything that is not factual is replaced by a constant.
 
+    A fusion may say in `nothing` what the constant of a branch is added to; without it that is 0.
     logits: input -> (B, C), constant () -> (B, C).
     """
-    return fusion(*(logits[name] if name in factual else constant.expand_as(logits[name]) for name in INPUTS))
+    nothing = getattr(fusion, "nothing", lambda constant: constant)
+    instead = {name: (nothing(constant) if name in MODALITIES else constant).expand_as(logits[name]) for name in INPUTS}
+    return fusion(*(logits[name] if name in factual else instead[name] for name in INPUTS))
 
 
 def effects(fusion: Fusion, logits: Mapping[str, Tensor], constants: Mapping[str, Tensor]) -> Effects:
@@ -34,23 +38,25 @@ def effects(fusion: Fusion, logits: Mapping[str, Tensor], constants: Mapping[str
     return Effects(fused, fused - nothing, direct)
 
 
-def total_indirect_effect(measured: Effects, weights: Mapping[str, float]) -> Tensor:
-    """TIE = TE - sum_x w_x NDE_x, the debiased prediction. -> (B, C)."""
-    return measured.total - sum(weights[name] * measured.direct[name] for name in MODALITIES)
+def weighted_paths(total: Tensor, direct: Mapping[str, Tensor], joint: Any, kept: Mapping[str, Any]) -> Tensor:
+    """w_m TIE + sum_x w_x NDE_x = w_m TE - sum_x (w_m - w_x) NDE_x, with w_m `joint` and w_x `kept`. -> (B, C).
+
+    w_m = 1 and w_x = 0 are the total indirect effect TIE = TE - sum_x NDE_x, the paper's debiased prediction.
+    """
+    return joint * total - sum((joint - kept[name]) * direct[name] for name in MODALITIES)
 
 
 class CausalMER(nn.Module):
     """A backbone beside one branch per modality; any module that meets the backbone contract serves."""
 
     def __init__(self, backbone: nn.Module, branches: Mapping[str, nn.Module], fusion: Fusion,
-                 constant: float = 0.0, direct_weights: Mapping[str, float] | None = None) -> None:
+                 constant: float = 0.0) -> None:
         super().__init__()
         self.backbone, self.fusion = backbone, fusion
         self.branches = nn.ModuleDict({name: branches[name] for name in MODALITIES})
         self.constants = nn.ParameterDict()
         for name in MODALITIES:  # one by one: a ParameterDict sorts the keys of a dictionary
             self.constants[name] = nn.Parameter(torch.tensor(constant))
-        self.direct_weights = dict(direct_weights or dict.fromkeys(MODALITIES, 1.0))
 
     def forward(self, batch: Batch) -> CausalOutput:
         """Predict by TIE; effects come twice, once for the networks and once for the constants."""
@@ -60,7 +66,7 @@ class CausalMER(nn.Module):
         constants = dict(self.constants.items())
         task_effects = effects(self.fusion, logits, _detached(constants))
         alignment = effects(_fixed(self.fusion), _detached(logits), constants)
-        tie = total_indirect_effect(task_effects, self.direct_weights)
+        tie = weighted_paths(task_effects.total, task_effects.direct, 1.0, dict.fromkeys(MODALITIES, 0.0))
         return CausalOutput(tie, task_effects, alignment, branch_logits, backbone)
 
 

@@ -21,10 +21,11 @@ from src.runtime import atomic_file
 from src.saved import check_content, digest
 from src.structures import DataInfo, InputError, quoted
 
-FORMAT = 2
+FORMAT = 3
 CHECKSUM = "sha256"  # entry of a checkpoint's archive that holds the digest of its content
 RESULTS = "results.json"  # written last: a run that has it is finished
 TABLE = "scores.txt"  # of all runs that one command trained, in the folder of the last one
+SAMPLES = "samples"  # folder of what --log_samples keeps
 LAST = "last"  # the state after the last finished epoch, for --resume
 DIGEST = 8  # hexadecimal digits of a sha256 in the name of a folder
 
@@ -107,7 +108,7 @@ def never_began(folder: Path) -> bool:
 
 def clear_start(folder: Path) -> None:
     """Remove what a run that never began may have left of its first epoch, so that no two runs are mixed."""
-    for path in (folder / "history.csv", *folder.glob("best_*.pt")):
+    for path in (folder / "history.csv", *folder.glob("best_*.pt"), *folder.glob(f"{SAMPLES}/*")):
         path.unlink(missing_ok=True)
 
 

@@ -16,13 +16,13 @@ from src.flags import Parser, add_group, make
 from src.flags import path as file_path
 from src.methods import PLANS
 from src.methods.base import BranchOptions, MethodOptions
-from src.options import DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
+from src.options import ChoiceOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
 from src.parts import chosen_part
 from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS
 from src.settings import read_settings
 from src.structures import LETTER, MODALITIES, PLACE, UsageError, quoted
 
-PLACES = tuple(item.name for options in (RunOptions, DataOptions) for item in fields(options)
+PLACES = tuple(item.name for options in (RunOptions, DataOptions, ChoiceOptions) for item in fields(options)
                if item.metadata["scope"] == PLACE)
 
 
@@ -33,6 +33,7 @@ class Config:
     run: RunOptions
     data: DataOptions
     training: TrainingOptions
+    choice: ChoiceOptions
     method: Any  # the method's Options
     dataset: Any  # the dataset's Options
     backbone: Any  # the backbone's Options
@@ -42,7 +43,7 @@ class Config:
 
     def flat(self) -> dict[str, Any]:
         """Every option by its flag, as plain data."""
-        groups = (self.run, self.data, self.training, self.method, self.dataset, self.backbone,
+        groups = (self.run, self.data, self.training, self.choice, self.method, self.dataset, self.backbone,
                   *self.branches.values(), self.fusion)
         return {f.name: _plain(getattr(group, f.name)) for group in groups for f in fields(group)}
 
@@ -122,8 +123,9 @@ def _resolve(argv: Sequence[str], given: Mapping[str, Any], own: Collection[str]
     inner = vars(_peek(method.options, part_names, given, argv, presets))
     fusion = FUSIONS[inner["fusion_mode"]] if "fusion_mode" in inner else None
 
-    parts = {"run": RunOptions, "data": DataOptions, "training": TrainingOptions, "method": method.options,
-             "dataset": spec.Options, "backbone": backbone.options, "fusion": getattr(fusion, "Options", NoOptions)}
+    parts = {"run": RunOptions, "data": DataOptions, "training": TrainingOptions, "choice": ChoiceOptions,
+             "method": method.options, "dataset": spec.Options, "backbone": backbone.options,
+             "fusion": getattr(fusion, "Options", NoOptions)}
     branches = {inner[name]: BRANCHES[inner[name]] for name in part_names if name.endswith("_branch")}
     rates = {name: branch.rate(_peek(branch.Options, [item.name for item in fields(branch.Options)], given, argv, {}))
              for name, branch in branches.items()}

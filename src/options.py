@@ -10,12 +10,12 @@ from src.datasets.base import dataset_spec
 from src.datasets.labels import label_form
 from src.methods import PLANS
 from src.registry import BACKBONES, DATASETS, METHODS
-from src.structures import LETTER, PLACE, WEIGHT, Bounds, InputError, option, quoted
+from src.selection import CHECKPOINTS, PUBLISHED, VALID
+from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError, option, quoted
 
 BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
 MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
-SELECTIONS = ("best_valid_loss", "best_valid_acc")
 
 
 def _plans() -> str:
@@ -68,8 +68,8 @@ class InferenceOptions(PlaceOptions):
 
     method: str = option("", "evaluate the runs of this method only")
     backbone: str = option("", "evaluate the runs of this backbone only", names=("--model",))
-    selection: str = option("both", "checkpoint with the lowest validation loss, the best validation score, or both",
-                            ("both", *SELECTIONS))
+    selection: str = option("both", "checkpoint with the lowest validation loss, the best validation score, that on "
+                                    "unbiased validation samples, or all that were kept", ("both", *CHECKPOINTS))
     task: str = option("", "that of the training, for a file of your own; anything else is refused")
     remove: str = option("", "modalities missing from the test inputs", ("", "t", "a", "v", "ta", "tv", "av"))
     fill: str = option("zero", "what stands in for a missing modality: zeros as published, the training mean, or the "
@@ -121,7 +121,7 @@ class StudyOptions:
                                                                      "contributions, both or, with =, nothing")
     fills: tuple[str, ...] = option(FILLS, f"what stands in for missing modalities: {', '.join(FILLS)}; zero, as "
                                            "published, is always among them")
-    selection: str = option("best_valid_acc", "the checkpoints that tables and figures show", SELECTIONS)
+    selection: str = option("best_valid_acc", "the checkpoints that tables and figures show", tuple(CHECKPOINTS))
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
     measure_batch_size: int | None = option(None, "samples per step of the measurements (default: that of the "
                                                   "training)", bounds=BATCH)
@@ -160,6 +160,26 @@ class DataOptions:
     def __post_init__(self) -> None:
         if self.task:
             label_form(self.task)
+
+
+@dataclass(frozen=True)
+class ChoiceOptions:
+    """How the epoch and the strengths of a model's paths are chosen, and what is known for it."""
+
+    strength: str = option("", f"strengths of the paths of a prediction: {PUBLISHED}, {VALID} (chosen on validation), "
+                               "or values such as m=1,t=0,a=0.5,v=1 (default: published, but for pool)")
+    unwanted: tuple[str, ...] = option((), "modalities whose direct effect is unwanted: text,audio,vision or some of "
+                                           "them; each method says which strengths follow")
+    unbiased: int = option(0, "samples of the split valid_shifted by which one more checkpoint is chosen",
+                           bounds=Bounds(0, 10**6, "no validation split of this field has as many samples"))
+    log_samples: bool = option(False, "keep what every path says of every validation and test sample after each epoch",
+                               scope=PLACE)
+
+    def __post_init__(self) -> None:
+        wrong = [name for name in self.unwanted if name not in MODALITIES]
+        if wrong or len(set(self.unwanted)) < len(self.unwanted):
+            raise InputError(f"--unwanted takes text, audio and vision, each once, with commas between them, got "
+                             f"{quoted(','.join(self.unwanted))}")
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,8 @@ class CausalOutput:
         """What an evaluation keeps of every sample. -> name -> (B, C), and the joint state (B, H)."""
         direct = {f"direct_{name}": effect for name, effect in self.effects.direct.items()}
         return self.backbone.per_sample() | {
-            "logits": self.logits, "fused": self.effects.fused, "total": self.effects.total, **direct}
+            "logits": self.logits, "fused": self.effects.fused, "total": self.effects.total, **direct,
+            **self.branch_logits}
 
 
 @dataclass(frozen=True)
@@ -173,11 +174,12 @@ PLACE = "place"
 
 
 def option(default: Any, help: str, choices: tuple[str, ...] | None = None, names: tuple[str, ...] = (),
-           bounds: Bounds | None = None, scope: str = "") -> Any:
+           bounds: Bounds | None = None, scope: str = "", search: tuple = ()) -> Any:
     """A dataclass field that becomes one command-line flag; `names` are further spellings of the flag.
 
     `bounds` are those of a number, or of every number of a list; without them it is one that the machine can hold.
-    `scope` PLACE marks what says where a run is kept or computed, but not what it is.
+    `scope` PLACE marks what says where a run is kept or computed, but not what it is. `search` are the values among
+    which a study that tunes its methods chooses.
     """
     return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "names": names,
-                                                        "bounds": bounds, "scope": scope})
+                                                        "bounds": bounds, "scope": scope, "search": search})

@@ -34,6 +34,10 @@ class Task(ABC):
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         """All metrics of a split. logits (N, C), labels as in the file."""
 
+    def score(self, logits: Tensor, labels: Tensor) -> float:
+        """The metric `selection` alone, the higher the better. logits (N, C), labels as in the file."""
+        return self.correct(logits, labels).double().mean().item()
+
     @abstractmethod
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Whether each sample's one decision is right. logits (N, C), labels as in the file -> boolean (N,)."""
@@ -97,6 +101,9 @@ class Emotions(Task):
 
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         return emotion_metrics(logits.double().cpu().numpy(), labels.argmax(-1).cpu().numpy())
+
+    def score(self, logits: Tensor, labels: Tensor) -> float:
+        return (self.rows(logits).argmax(1) == self.targets(labels)).double().mean().item()
 
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
         return self.class_values(logits.double()).argmax(1) == labels.argmax(-1).argmax(1)
@@ -173,6 +180,9 @@ class Sentiment(SentimentClasses):
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.l1_loss(logits.squeeze(1), targets)
+
+    def score(self, logits: Tensor, labels: Tensor) -> float:
+        return -(self.scores(logits).double() - labels.flatten().double()).abs().mean().item()
 
     def scores(self, logits: Tensor) -> Tensor:
         """(N, 1) -> (N,)."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from src.build import build_model, build_optimizer, check_memory, count_parameters
+from src.build import build_model, build_optimizer, check_memory, count_parameters, run_strengths
 from src.checkpoint import (
     FORMAT,
     LAST,
@@ -24,17 +24,18 @@ from src.checkpoint import (
     set_aside,
 )
 from src.config import PLACES, Config
-from src.datasets.base import Dataset
+from src.datasets.base import Dataset, Split
 from src.datasets.loader import Loader
-from src.engine import Scores, evaluate, run_epoch, scores, trivial_scores
+from src.engine import EpochResult, Scores, evaluate, predict, run_epoch, scores, trivial_scores
 from src.locks import FolderLock
 from src.losses import Terms
-from src.methods.base import Output
-from src.options import SELECTIONS
+from src.methods.base import Look, Output
 from src.published import start_from
 from src.reading.records import Damaged
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
+from src.samples import write_samples
 from src.saved import check_form, optimizer_form
+from src.selection import SHIFTED, kept, rule, unbiased_samples
 from src.structures import Batch, InputError
 from src.tasks import Task, make_task
 from src.writing import write_csv, write_json, write_yaml
@@ -53,6 +54,7 @@ class RunResult:
     selections: dict[str, Scores]  # name of a selection -> scores of its one checkpoint
     trivial: Scores
     folder: Path
+    strengths: dict[str, dict[str, float]]  # name of a selection -> strengths of its paths; empty with one path
 
 
 class Trainer:
@@ -78,9 +80,13 @@ class Trainer:
         self.train_loader, self.valid_loader = (
             Loader(split, config.training.batch_size, device, storage, generator)
             for split, generator in zip(used, (self.order, None), strict=True))
+        self.strengths = run_strengths(config)
+        self.checked: dict[str, Split] = {"valid": dataset.splits["valid"]}  # splits that choose
+        if config.choice.unbiased:
+            self.checked[SHIFTED] = unbiased_samples(dataset, config.choice.unbiased)
         self.epoch = self.saved_epoch = 0
         self.history: list[dict[str, Any]] = []
-        self.best: dict[str, float] = {"best_valid_loss": math.inf, "best_valid_acc": -math.inf}
+        self.best: dict[str, float] = {name: -math.inf for name in kept(config.choice.unbiased)}
 
     def start(self) -> None:
         """Open the run folder: continue the run in it, or put it aside and begin a new one."""
@@ -111,7 +117,7 @@ class Trainer:
 
     def run(self) -> None:
         """All epochs that are left."""
-        while self.epoch < self.config.training.num_epochs:
+        while self.epoch < self.model.ahead + self.config.training.num_epochs:
             self._run_epoch()
 
     def whole(self) -> RunResult:
@@ -121,25 +127,41 @@ class Trainer:
             self.run()
             return self.test()
         except KeyboardInterrupt:
-            raise Interrupted(f"stopped; epoch {self.saved_epoch} of {self.config.training.num_epochs} is the last one "
+            total = self.model.ahead + self.config.training.num_epochs
+            raise Interrupted(f"stopped; epoch {self.saved_epoch} of {total} is the last one "
                               f"saved in {self.folder}, continue with the same command and --resume") from None
 
     def _run_epoch(self) -> None:
         """Train, validate, select, save; the checkpoint for --resume comes last."""
         began, number = time.perf_counter(), self.epoch + 1
-        title = f"epoch {number}/{self.config.training.num_epochs}"
-        trained = run_epoch(self.model, self.train_loader, self._loss, f"{title} train", self.optimizer,
-                            self.config.training, self._before_step)
-        checked = run_epoch(self.model, self.valid_loader, self._loss, f"{title} valid")
-        self.scheduler.step(checked.terms["loss"])
+        ahead, total = number <= self.model.ahead, self.model.ahead + self.config.training.num_epochs
+        title = f"epoch {number}/{total}{' (ahead)' * ahead}"
+        if not ahead:
+            self.model.before_epoch(number - self.model.ahead, self._look, self.task)
+        objective = self._ahead_loss if ahead else self._loss
+        trained = run_epoch(self.model, self.train_loader, objective, f"{title} train", self.optimizer,
+                            self.config.training, None if ahead else self._before_step)
+        checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid")}
+        checked |= {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
+                    for name, split in self.checked.items() if name != "valid"}
+        chosen = {name: self.strengths.chosen(type(self.model), result.values, result.labels, self.task)
+                  for name, result in checked.items()}
         row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}
-        for split, result in (("train", trained), ("valid", checked)):
-            metrics = self.task.metrics(result.values["logits"], result.labels)
+        for split, result in (("train", trained), *checked.items()):
+            logits = self.model.combined(result.values, chosen.get(split, chosen["valid"]), self.task)
+            metrics = self.task.metrics(logits, result.labels)
             row |= {f"{split}_{name}": value for name, value in (result.terms | metrics).items()}
+        row |= {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
+                for name, value in strength.items()}
         row |= {f"lr_{group['name']}": group["lr"] for group in self.optimizer.param_groups}
-        self.history.append(row)
+        columns = dict.fromkeys([*(self.history[0] if self.history else ()), *row])  # those ahead have other terms
+        self.history = [{name: one.get(name, math.nan) for name in columns} for one in (*self.history, row)]
         self.epoch = number
-        self._select(row)
+        if not ahead:
+            self.scheduler.step(checked["valid"].terms["loss"])
+            self._select(row, chosen)
+        if self.config.choice.log_samples:
+            write_samples(self.folder, number, self._every_sample(checked["valid"]), self.task)
         write_csv(self.folder / "history.csv", self.history)
         self._save_last()
         selection = self.task.selection
@@ -149,18 +171,36 @@ class Trainer:
     def _loss(self, output: Output, batch: Batch) -> Terms:
         return self.model.loss(output, batch, self.task)
 
+    def _ahead_loss(self, output: Output, batch: Batch) -> Terms:
+        return self.model.ahead_loss(output, batch, self.task)
+
     def _before_step(self, output: Output, batch: Batch) -> None:
         self.model.before_step(output, batch, self.task)
 
-    def _select(self, row: dict[str, Any]) -> None:
-        """Save the checkpoint of each selection that this epoch improves."""
-        score = row[f"valid_{self.task.selection}"] * (-1 if self.task.lower_is_better else 1)
-        improved = {"best_valid_loss": row["valid_loss"] < self.best["best_valid_loss"],
-                    "best_valid_acc": score > self.best["best_valid_acc"]}
-        self.best |= {name: row["valid_loss"] if name == "best_valid_loss" else score
-                      for name, better in improved.items() if better}
-        for name in (name for name in SELECTIONS if improved[name]):
-            self._save(name, epoch=self.epoch, metrics=row)
+    def _look(self, name: str) -> Look:
+        """What the model says now of the training or the validation split."""
+        if name not in ("train", "valid"):
+            raise ValueError(f"a method may look at train and valid, not at {name}")
+        result = predict(self.config, self.model, self.device, self.dataset.splits[name], name)
+        return Look(result.values, result.labels)
+
+    def _every_sample(self, valid: EpochResult) -> dict[str, EpochResult]:
+        """What the model says of all samples that choose or test."""
+        others = [name for name in self.dataset.splits if name not in ("train", "valid")]
+        return {"valid": valid} | {name: predict(self.config, self.model, self.device, self.dataset.splits[name], name)
+                                   for name in others}
+
+    def _select(self, row: dict[str, Any], chosen: dict[str, dict[str, float]]) -> None:
+        """Save the checkpoint of each selection that this epoch improves, with the strengths that its samples chose."""
+        sign = -1 if self.task.lower_is_better else 1
+        for name in self.best:
+            split, by_loss = rule(name).split, rule(name).by_loss
+            score = -row["valid_loss"] if by_loss else sign * row[f"{split}_{self.task.selection}"]
+            if score > self.best[name]:
+                self.best[name] = score
+                if self.strengths.start:
+                    self.model.strength.copy_(torch.tensor(list(chosen[split].values())))
+                self._save(name, epoch=self.epoch, metrics=row)
 
     def _save(self, name: str, **more: Any) -> None:
         save_checkpoint(self.folder / f"{name}.pt", self.model, saved_form(self.config), self.dataset.info,
@@ -207,8 +247,8 @@ class Trainer:
 
     def test(self) -> RunResult:
         """Score the test splits once for each selected checkpoint and write results.json."""
-        selections, record = {}, {}
-        for name in SELECTIONS:
+        selections, record, chosen = {}, {}, {}
+        for name in self.best:
             path = self.folder / f"{name}.pt"
             saved = load_checkpoint(path, self.device)
             if "metrics" not in saved:
@@ -217,13 +257,15 @@ class Trainer:
             load_weights(self.model, saved["model"], path)
             results = evaluate(self.config, self.dataset, self.model, self.device)
             selections[name] = scores(self.dataset, results)
+            chosen[name] = self.model.shown_strength()
             record[name] = {"epoch": saved["epoch"], "valid": saved["metrics"], **selections[name]}
         trivial = trivial_scores(self.dataset)
         write_json(self.folder / RESULTS, {
             "format": FORMAT, "config": saved_form(self.config), "data": self.dataset.info.__dict__,
             "parameters": count_parameters(self.model), "versions": versions(self.device),
-            "seconds": sum(row["seconds"] for row in self.history), "selections": record, "trivial": trivial})
-        return RunResult(selections, trivial, self.folder)
+            "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
+            "trivial": trivial})
+        return RunResult(selections, trivial, self.folder, chosen)
 
 
 def saved_form(config: Config) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from src.console import (
 )
 from src.datasets.base import Dataset
 from src.engine import scores, trivial_scores
-from src.options import SELECTIONS, InferenceOptions
+from src.options import InferenceOptions
+from src.selection import CHECKPOINTS, shown
 from src.structures import InputError
 from src.tasks import make_task
 from src.writing import write_csv
@@ -33,13 +34,15 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
     details = []
     for folder in folders:
         selections = {}
-        for name in SELECTIONS if options.selection == "both" else (options.selection,):
+        for name in CHECKPOINTS if options.selection == "both" else (options.selection,):
             if options.selection == "both" and not (folder / f"{name}.pt").exists():
-                continue  # an imported run has one of the two
+                continue  # an imported run has one of them
             key, trained = load_trained(folder / f"{name}.pt", options, device, datasets)
             results = {split: trained.removal(split, options.removed, options.fill)
                        for split in trained.dataset.test_splits}
             selections[name] = scores(trained.dataset, results)
+            if trained.model.shown_strength():
+                print(f"{folder.name} {name.removeprefix('best_')}: strengths {shown(trained.model.shown_strength())}")
             details += _details(options, trained, f"{folder.name} {name.removeprefix('best_')}")
         tables.setdefault(key, []).extend(selection_columns(folder.name, selections))
         if options.predictions:

@@ -1,5 +1,6 @@
-"""A branch of two convolutions: the practical choice on a CPU, for any modality."""
+"""A branch of a few convolutions: the practical choice on a CPU, for any modality."""
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -8,29 +9,33 @@ from torch import Tensor, nn
 
 from src.branches.base import Branch
 from src.registry import BRANCHES
-from src.structures import WIDTH, option
+from src.structures import LAYERS, WIDTH, option
 
 
 @dataclass(frozen=True)
 class LightOptions:
     """Size of the light branches."""
 
-    light_width: int = option(64, "hidden width of a light branch", bounds=WIDTH)
+    light_width: int = option(64, "hidden width of a light branch", bounds=WIDTH, search=(32, 64, 128, 256))
+    light_layers: int = option(2, "convolutions of a light branch", bounds=LAYERS, search=(1, 2, 4))
 
 
 @BRANCHES.register("light")
 class LightBranch(Branch):
-    """Two convolutions over time, then mean and maximum over time, then a linear output."""
+    """Convolutions over time, then mean and maximum over time, then a linear output."""
 
     Options = LightOptions
 
     def __init__(self, width: int, length: int, outputs: int, options: LightOptions, pretrained: bool) -> None:
         super().__init__()
-        self.first = nn.Conv1d(width, options.light_width, kernel_size=3, padding=1)
-        self.second = nn.Conv1d(options.light_width, options.light_width, kernel_size=3, padding=1)
+        widths = [width, *[options.light_width] * options.light_layers]
+        self.convolutions = nn.ModuleList(nn.Conv1d(before, after, kernel_size=3, padding=1)
+                                          for before, after in itertools.pairwise(widths))
         self.output = nn.Linear(2 * options.light_width, outputs)
 
     def forward(self, sequence: Tensor) -> Tensor:
         """(B, T, D) -> (B, C)."""
-        x = F.relu(self.second(F.relu(self.first(sequence.transpose(1, 2)))))
+        x = sequence.transpose(1, 2)
+        for convolution in self.convolutions:
+            x = F.relu(convolution(x))
         return self.output(torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1))

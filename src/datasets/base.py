@@ -63,6 +63,11 @@ class Split:
                                              None if self.labels is None else self.labels.to(storage), self.ids)
         return self._elsewhere[storage]
 
+    def taken(self, indices: Tensor) -> "Split":
+        """Some of the samples, in the order of their indices (n,)."""
+        return Split({name: x[indices] for name, x in self.inputs.items()},
+                     None if self.labels is None else self.labels[indices], [self.ids[i] for i in indices.tolist()])
+
     @property
     def nbytes(self) -> int:
         """Bytes of the inputs."""

@@ -2,8 +2,9 @@
 
 Each sample has three hidden digits in 0..3, one per modality, and its emotion is their sum modulo 4: no modality and no
 pair of modalities tells anything about it. A shortcut of strength s shows the emotion itself in one modality in a share
-s of the samples of train, valid and test (and a random one otherwise); in `test_shifted` it is always random, and in
-`test_reversed` it shows a wrong emotion wherever it would have shown the right one.
+s of the samples of train, valid and test (and a random one otherwise); in `test_shifted` and `valid_shifted` it is
+always random, and in `test_reversed` it shows a wrong emotion wherever it would have shown the right one.
+`valid_shifted` is there for methods that are granted unbiased validation samples, and read by nothing else.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from src.structures import MODALITIES, RATE, SEED, Bounds, InputError, check_bou
 
 CLASSES = 4
 SHIFTS = ("test_shifted", "test_reversed")  # test splits in which the shortcut is broken, and misleads
+VALID_SHIFTED = "valid_shifted"  # a validation split in which it is broken
 SHAPES = {  # sizes of train, valid, test; frames and features of text, audio, vision; class frequencies
     "small": ((3000, 500, 1000), (4, 4, 4), (8, 8, 8), (1, 1, 1, 1)),
     "iemocap": ((2717, 798, 938), (20, 20, 20), (300, 74, 35), (954, 338, 690, 735)),
@@ -56,7 +58,8 @@ class SyntheticOptions:
                 raise InputError(f"--{name} is a share in [0, 1], got {getattr(self, name)}")
         check_bounds(self)
         sizes, lengths, widths, _ = self.shape
-        numbers = (sum(sizes) + len(SHIFTS) * sizes[2]) * sum(a * b for a, b in zip(lengths, widths, strict=True))
+        samples = sum(sizes) + len(SHIFTS) * sizes[2] + sizes[1]
+        numbers = samples * sum(length * width for length, width in zip(lengths, widths, strict=True))
         if numbers > LARGEST:
             raise InputError(f"the synthetic file would hold {numbers:,} numbers, more than {LARGEST:,} (4 GB); lower "
                              "--synthetic_sizes, --synthetic_lengths or --synthetic_widths")
@@ -70,7 +73,7 @@ class SyntheticOptions:
 
 def synthetic_stem(options: SyntheticOptions) -> str:
     """File name that changes with every option, so that no file is ever read under other options."""
-    digest = hashlib.sha256(repr([SHIFTS, *sorted(asdict(options).items())]).encode()).hexdigest()
+    digest = hashlib.sha256(repr([SHIFTS, VALID_SHIFTED, *sorted(asdict(options).items())]).encode()).hexdigest()
     return f"synthetic_{options.synthetic_shape}_{digest[:10]}"
 
 
@@ -79,7 +82,9 @@ def generate(options: SyntheticOptions) -> dict[str, dict[str, np.ndarray]]:
     sizes, lengths, widths, frequencies = options.shape
     random = np.random.default_rng(options.synthetic_seed)
     patterns = [_patterns(random, width) for width in widths]
-    plan = dict(zip(("train", "valid", "test", *SHIFTS), (*sizes, *sizes[2:] * len(SHIFTS)), strict=True))
+    # valid_shifted comes last, so that the other splits are what they were before there was one.
+    plan = dict(zip(("train", "valid", "test", *SHIFTS, VALID_SHIFTED), (*sizes, *sizes[2:] * len(SHIFTS), sizes[1]),
+                    strict=True))
     strengths = (options.shortcut_t, options.shortcut_a, options.shortcut_v)
     content = {}
     for split, count in plan.items():
@@ -90,7 +95,7 @@ def generate(options: SyntheticOptions) -> dict[str, dict[str, np.ndarray]]:
         labels = np.stack([np.arange(CLASSES) != emotions[:, None], np.arange(CLASSES) == emotions[:, None]], axis=-1)
         content[split] = {"labels": labels.astype(np.float64)}
         for i, modality in enumerate(MODALITIES):
-            shown = random.random(count) < (0 if split == "test_shifted" else strengths[i])
+            shown = random.random(count) < (0 if split.endswith("_shifted") else strengths[i])
             shortcut = np.where(shown, emotions, random.integers(CLASSES, size=count)) if strengths[i] else None
             if split == "test_reversed" and strengths[i]:
                 wrong = (emotions + random.integers(1, CLASSES, size=count)) % CLASSES

@@ -1,1 +1,2 @@
+from src.fusions import evidence as evidence
 from src.fusions import reference as reference

@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -102,15 +101,19 @@ class Method(nn.Module):
     predictors: ClassVar[Mapping[str, Predictor]] = {"prediction": Predictor("logits", "prediction")}
     effects: ClassVar[Mapping[str, str]] = {}  # name of an effect -> its values in `per_sample`; explains a decision
 
+    default_strength: ClassVar[str] = "published"  # or valid: what --strength is where it is not given
     needs_classes: ClassVar[bool] = False  # whether one output, a score, is too little
     needs_split: ClassVar[bool] = False  # whether the backbone has to offer `modality_parameters` and `state_widths`
     needs_whole_steps: ClassVar[bool] = False  # whether `--accumulate` would spoil what `before_step` does
 
-    direct_weights: Mapping[str, float] = MappingProxyType({})  # of each modality's direct effect in the prediction
-
     backbone: nn.Module
     options: Any
     strength: Tensor  # (S,) buffer in the order of `strengths`; there where a method has some
+
+    @property
+    def direct_weights(self) -> Mapping[str, float]:
+        """How much of each modality's direct effect is subtracted in the prediction; empty where none is."""
+        return {}
 
     @abstractmethod
     def forward(self, batch: Batch) -> Output:
@@ -141,13 +144,18 @@ class Method(nn.Module):
         return {}
 
     @classmethod
-    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task) -> Tensor:
+    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task | None = None) -> Tensor:
         """The prediction (N, C) of these strengths from what `per_sample` gives, which stays as it is."""
         return values["logits"]
 
     def current_strength(self) -> dict[str, Tensor]:
         """Strengths by name, as tensors () that take no part in training."""
         return dict(zip(self.strengths(self.options), self.strength, strict=True))
+
+    def shown_strength(self) -> dict[str, float]:
+        """Strengths by name, as numbers; empty where the prediction has one path."""
+        names = self.strengths(self.options)
+        return dict(zip(names, self.strength.tolist(), strict=True)) if names else {}
 
     @property
     def ahead(self) -> int:

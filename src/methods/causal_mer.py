@@ -1,18 +1,18 @@
 """CausalMER as a training method: its options, its loss, and what a trained model can be asked."""
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import src.fusions  # noqa: F401  (fills the registry)
-from src.causal_mer_model import INPUTS, CausalMER, Fusion, effects
+from src.causal_mer_model import INPUTS, CausalMER, Fusion, effects, weighted_paths
 from src.datasets.base import Split
 from src.losses import Terms, alignment_loss, causal_loss
-from src.methods.base import BranchOptions, Method, ParameterGroup, Parts, Predictor
+from src.methods.base import BranchOptions, Method, ParameterGroup, Parts, Predictor, Strength
 from src.registry import FUSIONS, METHODS
 from src.structures import LETTER, MODALITIES, RATE, Batch, CausalOutput, DataInfo, option
 from src.tasks import Task
@@ -20,6 +20,9 @@ from src.tasks import Task
 REGRESSION_WARNING = (
     "with one output the softmax in the alignment loss is 1, so the constants never move; with the mask fusion the "
     "prediction then is the fused score itself: CausalMER debiases nothing here, prefer --mosei_task cls")
+
+
+WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of a path
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,38 @@ class Causal(CausalMER, Method):
     effects = {"TE": "total", **{f"NDE_{letter}": f"direct_{name}" for letter, name in LETTER.items()}, "TIE": "logits"}
 
     def __init__(self, info: DataInfo, options: CausalOptions, parts: Parts) -> None:
-        weights = {name: getattr(options, f"nde_{letter}") for letter, name in LETTER.items()}
-        super().__init__(parts.backbone, parts.branches, parts.fusion, options.constant, weights)
+        super().__init__(parts.backbone, parts.branches, parts.fusion, options.constant)
         self.options = options
         self.constants.requires_grad_(constants_matter(parts.fusion, info.outputs))
+
+    @classmethod
+    def strengths(cls, options: CausalOptions) -> dict[str, Strength]:
+        """m of the indirect effect TIE = TE - sum_x NDE_x, and one of each direct effect; published 1 and 1 - nde_x."""
+        direct = {letter: Strength(1 - getattr(options, f"nde_{letter}"), WEIGHTS, f"direct effect of {name}")
+                  for letter, name in LETTER.items()}
+        return {"m": Strength(1.0, WEIGHTS, "what the modalities say together"), **direct}
+
+    @classmethod
+    def declared(cls, options: CausalOptions, unwanted: Collection[str]) -> dict[str, float]:
+        """The direct effects of the unwanted modalities are left out, those of the others stay in whole."""
+        return {letter: float(name not in unwanted) for letter, name in LETTER.items()}
+
+    @classmethod
+    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task | None = None) -> Tensor:
+        """The paths at these strengths, see `weighted_paths`. -> (N, C)."""
+        return weighted_paths(values["total"], {name: values[f"direct_{name}"] for name in MODALITIES}, strength["m"],
+                              {name: strength[letter] for letter, name in LETTER.items()})
+
+    @property
+    def direct_weights(self) -> Mapping[str, float]:
+        """How much of each direct effect is subtracted from the total effect."""
+        found = self.shown_strength()
+        return {name: found["m"] - found[letter] for letter, name in LETTER.items()}
+
+    def forward(self, batch: Batch) -> CausalOutput:
+        """Predict by the paths at their strengths; as published that is the total indirect effect."""
+        output = super().forward(batch)
+        return replace(output, logits=self.combined(output.per_sample(), self.current_strength()))
 
     def loss(self, output: CausalOutput, batch: Batch, task: Task) -> Terms:
         """alpha (L(F) + L(z_t) + L(z_a) + L(z_v) + auxiliary) + beta K."""

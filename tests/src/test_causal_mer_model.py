@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from src.backbones.mult import MulT
 from src.branches.albert import AlbertBranch, AlbertOptions
 from src.branches.resnet import ResNetBranch, ResNetOptions
-from src.causal_mer_model import FUSED, CausalMER, effects, intervene, total_indirect_effect
+from src.causal_mer_model import FUSED, CausalMER, effects, intervene, weighted_paths
 from src.losses import causal_loss
 from src.registry import FUSIONS
 from src.structures import MODALITIES, BackboneOutput, Batch
@@ -31,10 +31,10 @@ class Given(nn.Module):
         return BackboneOutput(self.logits, self.logits) if self.backbone else self.logits
 
 
-def given_model(logits, fusion, constants=(0.0, 0.0, 0.0), weights=None):
+def given_model(logits, fusion, constants=(0.0, 0.0, 0.0)):
     """CausalMER around given logits, input -> (B, C)."""
     branches = {name: Given(logits[name]) for name in MODALITIES}
-    model = CausalMER(Given(logits[FUSED], backbone=True), branches, FUSIONS[fusion], 0.0, weights)
+    model = CausalMER(Given(logits[FUSED], backbone=True), branches, FUSIONS[fusion], 0.0)
     for name, value in zip(MODALITIES, constants, strict=True):
         model.constants[name].data.fill_(value)
     return model
@@ -92,15 +92,15 @@ def test_task_losses_train_only_the_networks_and_alignment_only_the_constants(fu
     assert all(g is not None for g in torch.autograd.grad(terms["alignment"], constants))
 
 
-def test_direct_effect_weights_enter_the_prediction():
+def test_the_weights_of_the_paths_enter_the_prediction():
     logits = {name: torch.full((1, 2), value) for name, value in zip((FUSED, *MODALITIES), (1.0, 2.0, 3.0, 4.0),
                                                                      strict=True)}
-    weights = dict(text=1.0, audio=0.5, vision=0.0)
     found = effects(FUSIONS["tanh"], logits, {name: torch.tensor(0.0) for name in MODALITIES})
-    # Additive fusion with zero constants: TE = 1 + tanh 2 + tanh 3 + tanh 4, NDE_x = tanh z_x.
-    expected = 1 + np.tanh(2) + np.tanh(3) + np.tanh(4) - np.tanh(2) - 0.5 * np.tanh(3)
-    close(total_indirect_effect(found, weights), [[expected, expected]])
-    close(given_model(logits, "tanh", weights=weights)(empty_batch(1)).logits, [[expected, expected]])
+    # Additive fusion with zero constants: TE = 1 + tanh 2 + tanh 3 + tanh 4, NDE_x = tanh z_x, so TIE = 1.
+    for joint, kept, expected in ((1.0, (0.0, 0.0, 0.0), 1), (1.0, (0.0, 0.5, 1.0), 1 + 0.5 * np.tanh(3) + np.tanh(4)),
+                                  (0.5, (1.0, 0.0, 0.0), 0.5 + np.tanh(2)), (0.0, (0.0, 0.0, 1.0), np.tanh(4))):
+        weights = dict(zip(MODALITIES, kept, strict=True))
+        close(weighted_paths(found.total, found.direct, joint, weights), [[expected, expected]])
 
 
 def test_intervention_replaces_everything_that_is_not_factual():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from src.build import check
 from src.config import PLACES, Config, parse_config
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
@@ -145,5 +146,7 @@ def jobs(chosen: Sequence[Plan], extra: Sequence[str]) -> list[Job]:
         for condition, backbone, variant, seed in product(plan.conditions, plan.backbones, plan.variants, plan.seeds):
             arguments = (f"--dataset={condition.dataset}", f"--backbone={backbone}", f"--seed={seed}", *variant.flags,
                          *condition.flags, *extra)
-            found.append(Job(condition, backbone, variant, seed, arguments, parse_config(arguments)))
+            config = parse_config(arguments)
+            check(config)
+            found.append(Job(condition, backbone, variant, seed, arguments, config))
     return sorted(found, key=lambda job: job.seed)

@@ -8,7 +8,7 @@ from typing import Any
 from src.analysis.study.grid import fingerprint
 from src.checkpoint import FORMAT, RESULTS
 from src.config import config_from
-from src.options import SELECTIONS
+from src.selection import ALWAYS
 from src.structures import InputError
 from src.tasks import make_task
 from src.writing import number, read_json
@@ -73,7 +73,7 @@ def _is_whole(results: Any) -> bool:
     if any(type(chosen) is not dict or type(chosen.get("epoch")) is not int for chosen in selections.values()):
         return False
     scored = [scores for chosen in selections.values() for name, scores in chosen.items() if name != "epoch"]
-    return (set(SELECTIONS) <= selections.keys() and all(type(text) is str for text in texts)
+    return (set(ALWAYS) <= selections.keys() and all(type(text) is str for text in texts)
             and type(results["parameters"].get("model")) is int and type(results.get("seconds")) in (int, float)
             and all(map(_are_scores, [*scored, *results["trivial"].values()])))
 

@@ -1,0 +1,133 @@
+"""Opinions that are trained apart and pooled afterwards: `late` without a joint path, `pool` with one and with weights.
+
+Nothing is debiased in training here. What a published method gains has to be more than what these gain.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from src.datasets.base import Split
+from src.fusions.evidence import ClassPrior
+from src.losses import Terms
+from src.methods.base import BranchOptions, Method, ParameterGroup, Parts, Predictor, Strength
+from src.registry import METHODS
+from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, DataInfo
+from src.tasks import Task, make_task
+
+WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of a path
+
+
+@dataclass
+class Opinions:
+    """What every path says."""
+
+    logits: Tensor  # (B, C) the prediction
+    branch_logits: dict[str, Tensor]  # modality -> (B, C)
+    evidence: dict[str, Tensor]  # modality -> (B, C) log p_x - log p(y)
+    backbone: BackboneOutput
+
+    def per_sample(self) -> dict[str, Tensor]:
+        """What an evaluation keeps of every sample. -> name -> (B, C), and the joint state (B, H)."""
+        evidence = {f"evidence_{name}": values for name, values in self.evidence.items()}
+        return self.backbone.per_sample() | self.branch_logits | evidence | {"logits": self.logits}
+
+
+@METHODS.register("pool")
+class Pool(Method):
+    """L(z_m) + sum_x L(z_x), each path by its own loss; predicts w_m log p_m + sum_x w_x (log p_x - log p(y)).
+
+    The weights w, from a grid, and the epoch are chosen on validation, nothing else is.
+    """
+
+    Options = BranchOptions
+    predictors = {"prediction": Predictor("logits", "pooled opinions (the prediction)"),
+                  "backbone": Predictor("backbone", "z_m (backbone alone)")}
+    default_strength = "valid"
+    needs_classes = True
+
+    def __init__(self, info: DataInfo, options: BranchOptions, parts: Parts) -> None:
+        super().__init__()
+        self.options, self.backbone, self.branches = options, parts.backbone, nn.ModuleDict(parts.branches)
+        self.prior = ClassPrior(info)
+
+    def prepare(self, train: Split, task: Task) -> None:
+        """Learn the class prior."""
+        self.prior.prepare(task.prior(train.labels))
+
+    @classmethod
+    def strengths(cls, options: BranchOptions) -> dict[str, Strength]:
+        """The weight of each path."""
+        names = {"m": "joint path", **{letter: f"evidence of {name}" for letter, name in LETTER.items()}}
+        return {letter: Strength(1.0, WEIGHTS, words) for letter, words in names.items()}
+
+    @classmethod
+    def declared(cls, options: BranchOptions, unwanted: Collection[str]) -> dict[str, float]:
+        """Neither the evidence of an unwanted modality counts nor the joint path, which was trained on it as it is."""
+        return {"m": 0.0, **{name[0]: 0.0 for name in unwanted}}
+
+    @classmethod
+    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task | None = None) -> Tensor:
+        """The weighted paths (N, C); z_m stands for log p_m, from which it differs by a number per decision."""
+        return strength["m"] * values["backbone"] + sum(strength[letter] * values[f"evidence_{name}"]
+                                                        for letter, name in LETTER.items())
+
+    def forward(self, batch: Batch) -> Opinions:
+        """Every path, and the paths at their current weights."""
+        branches = self.branch_logits(batch)
+        evidence = {name: self.prior.evidence(logits) for name, logits in branches.items()}
+        output = Opinions(torch.empty(0), branches, evidence, self.backbone(batch))
+        output.logits = self.combined(output.per_sample(), self.current_strength())
+        return output
+
+    def loss(self, output: Opinions, batch: Batch, task: Task) -> Terms:
+        """The plain loss of every path."""
+        targets = task.targets(batch.labels)
+        branches = sum(task.loss(logits, targets) for logits in output.branch_logits.values())
+        joint = task.loss(output.backbone.logits, targets)
+        auxiliary = self.auxiliary_loss(output.backbone, batch.labels, task)
+        return {"loss": joint + branches + auxiliary, "joint": joint.detach(), "branches": branches.detach()}
+
+
+class Together(nn.Module):
+    """Three branches in the place of a backbone."""
+
+    def __init__(self, branches: Mapping[str, nn.Module], task: Task) -> None:
+        super().__init__()
+        self.branches, self.task = nn.ModuleDict(branches), task
+
+    def forward(self, batch: Batch) -> BackboneOutput:
+        """sum_x log p_x, and the branches' logits, also as the joint state. -> logits (B, C), hidden (B, 3 C)."""
+        logits = {name: self.branches[name](batch.inputs[name]) for name in MODALITIES}
+        total = torch.stack([self.task.log_probabilities(one) for one in logits.values()]).sum(0)
+        return BackboneOutput(total, torch.cat(list(logits.values()), dim=1), logits)
+
+
+@METHODS.register("late")
+class Late(Method):
+    """sum_x L(z_x); predicts sum_x log p_x, without a joint path."""
+
+    Options = BranchOptions
+    needs_classes = True
+    ahead = 0  # there is nothing that the branches could be ahead of
+
+    def __init__(self, info: DataInfo, options: BranchOptions, parts: Parts) -> None:
+        super().__init__()
+        self.options, self.backbone = options, Together(parts.branches, make_task(info.task))
+
+    def forward(self, batch: Batch) -> BackboneOutput:
+        """The sum of the branches' opinions."""
+        return self.backbone(batch)
+
+    def loss(self, output: BackboneOutput, batch: Batch, task: Task) -> Terms:
+        """The plain loss of every branch."""
+        targets = task.targets(batch.labels)
+        return {"loss": torch.stack([task.loss(logits, targets) for logits in output.aux.values()]).sum()}
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """One per branch."""
+        return [ParameterGroup(name[0], list(branch.parameters()), getattr(self.options, f"{name[0]}_lr"))
+                for name, branch in self.backbone.branches.items()]

@@ -1,0 +1,139 @@
+"""Which epoch a run is judged by, and which strengths of its paths: named rules, and what each of them has to know."""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from src.datasets.base import Dataset, Split
+from src.datasets.synthetic import VALID_SHIFTED as SHIFTED
+from src.methods.base import Method
+from src.registry import Registry
+from src.structures import UsageError, quoted
+from src.tasks import Task
+
+PUBLISHED, VALID = "published", "valid"  # what --strength may say besides values
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one epoch of a run is chosen."""
+
+    split: str  # whose samples decide
+    by_loss: bool  # by the lowest loss, or by the best value of the task's selection metric
+    checkpoint: str  # name of the file that holds the chosen epoch; empty where training keeps none
+    words: str
+    attainable: bool = True  # whether somebody who has no labels of the test split can follow it
+
+
+SELECTIONS = Registry("selection")
+SELECTIONS.register("valid_loss")(Rule("valid", True, "best_valid_loss", "lowest validation loss"))
+SELECTIONS.register("valid_score")(Rule("valid", False, "best_valid_acc", "best validation score"))
+SELECTIONS.register("valid_shifted")(Rule(SHIFTED, False, "best_valid_shifted", "best score on unbiased validation "
+                                                                                "samples"))
+SELECTIONS.register("oracle_test")(Rule("test", False, "", "best test score of every split: not attainable", False))
+CHECKPOINTS = {SELECTIONS[name].checkpoint: name for name in SELECTIONS if SELECTIONS[name].checkpoint}
+ALWAYS = tuple(checkpoint for checkpoint, name in CHECKPOINTS.items() if SELECTIONS[name].split == "valid")
+
+
+def rule(checkpoint: str) -> Rule:
+    """The rule that chose a checkpoint."""
+    return SELECTIONS[CHECKPOINTS[checkpoint]]
+
+
+def kept(unbiased: int) -> tuple[str, ...]:
+    """The checkpoints that a run keeps; that of unbiased validation samples where it is given some."""
+    return (*ALWAYS, rule_checkpoint(SHIFTED)) if unbiased else ALWAYS
+
+
+def rule_checkpoint(split: str) -> str:
+    """The checkpoint that is chosen by the score on a validation split."""
+    return next(name for name in CHECKPOINTS if rule(name).split == split and not rule(name).by_loss)
+
+
+def unbiased_samples(dataset: Dataset, count: int) -> Split:
+    """The first `count` samples of a fixed random order of `valid_shifted`; UsageError where there are not so many."""
+    split = dataset.splits.get(SHIFTED)
+    if split is None or split.labels is None:
+        raise UsageError(f"--unbiased {count} needs a split {SHIFTED} with labels, and this data has "
+                         f"{', '.join(dataset.splits)}; leave --unbiased out")
+    if count > len(split):
+        raise UsageError(f"--unbiased {count} asks for more samples than the {len(split)} of {SHIFTED}")
+    return split.taken(torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:count])
+
+
+def knowledge(unwanted: Collection[str], unbiased: int, checkpoint: str) -> str:
+    """What a choice knows of the shift: one of the three states that every table names."""
+    shifted = rule(checkpoint).split == SHIFTED
+    words = [f"declared: {', '.join(unwanted)}"] * bool(unwanted)
+    words += [f"{unbiased} unbiased validation samples"] * shifted
+    return "; ".join(words) or "nothing (validation as train)"
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """What the strengths of a run start from, and which of them validation chooses."""
+
+    start: Mapping[str, float]
+    free: Mapping[str, tuple[float, ...]]  # name -> grid
+
+    def chosen(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
+               task: Task) -> dict[str, float]:
+        """The strengths whose predictions score best; among equals, those nearest to the start.
+
+        values: as `per_sample` gives them, (N, C).
+        """
+        best, found = (-math.inf, -math.inf), dict(self.start)
+        for point in product(*self.free.values()):
+            strength = {**self.start, **dict(zip(self.free, point, strict=True))}
+            logits = method.combined(values, strength, task)
+            if not logits.any():
+                continue  # no path is left
+            score = task.score(logits, labels)
+            rank = (score, -sum(abs(value - self.start[name]) for name, value in strength.items()))
+            if rank > best:
+                best, found = rank, strength
+        return found
+
+
+def strengths(method: type[Method], options: Any, asked: str, unwanted: Collection[str]) -> Strengths:
+    """What --strength and --unwanted say of a method; UsageError where it has no such strength or takes no such value.
+
+    Published values come first, then what follows from unwanted modalities, then values given by hand; `valid` chooses
+    the rest.
+    """
+    own = method.strengths(options)
+    start = {name: one.published for name, one in own.items()}
+    declared = method.declared(options, unwanted) if unwanted else {}
+    given = {} if asked in ("", PUBLISHED, VALID) else _given(asked, own)
+    free = own.keys() - declared.keys() if (asked or method.default_strength) == VALID else ()
+    return Strengths({**start, **declared, **given}, {name: own[name].grid for name in own if name in free})
+
+
+def _given(asked: str, own: Mapping[str, Any]) -> dict[str, float]:
+    """name=value,... as numbers within the ends of each grid."""
+    found = {}
+    for word in asked.split(","):
+        name, _, text = word.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            raise UsageError(f"--strength has {quoted(word)}; give {PUBLISHED}, {VALID}, or values such as "
+                             "m=1,t=0,a=0.5,v=1") from None
+        if name not in own:
+            has = f"has {', '.join(own)}" if own else "predicts by one path and has none"
+            raise UsageError(f"--strength names {quoted(name)}, which this method does not have; it {has}")
+        low, high = min(own[name].grid), max(own[name].grid)
+        if not low <= value <= high:
+            raise UsageError(f"--strength {name} must lie in [{low:g}, {high:g}], got {quoted(text)}")
+        found[name] = value
+    return found
+
+
+def shown(strength: Mapping[str, float]) -> str:
+    """Strengths as a table or a line prints them."""
+    return ", ".join(f"{name} {value:g}" for name, value in strength.items())

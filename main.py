@@ -19,7 +19,7 @@ from src.checkpoint import TABLE  # noqa: E402
 from src.config import parse_configs  # noqa: E402
 from src.console import headline_table, results_table, selection_columns  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
-from src.selection import shown  # noqa: E402
+from src.selection import CHECKPOINTS  # noqa: E402
 from src.tasks import make_task  # noqa: E402
 from src.train import train  # noqa: E402
 from src.writing import write_text  # noqa: E402
@@ -39,9 +39,9 @@ def run(argv: Sequence[str] | None) -> None:
     columns = []
     for result in train(configs, dataset, device):
         print(f"saved in {result.folder}")
-        for name, strength in result.strengths.items():
-            if strength:
-                print(f"{name.removeprefix('best_')}: strengths {shown(strength)}")
+        for name, strengths in result.strengths.items():
+            if strengths:
+                print(f"{CHECKPOINTS[name]} predicts by the strengths {strengths}")
         columns += selection_columns(result.folder.name, result.selections)
     columns, task = [("trivial", result.trivial), *columns], make_task(dataset.info.task)
     write_text(result.folder / TABLE, results_table(columns, task) + "\n")

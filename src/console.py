@@ -7,6 +7,7 @@ from typing import Any
 from src.datasets.base import Dataset
 from src.engine import EpochResult
 from src.metrics import Metrics
+from src.selection import CHECKPOINTS
 from src.structures import LETTER
 from src.tasks import Task, make_task
 
@@ -37,7 +38,7 @@ def _scores(columns: list[Column], wanted: Iterable[tuple[str, str]]) -> str:
 
 def selection_columns(label: str, selections: Mapping[str, Mapping[str, Metrics]]) -> list[Column]:
     """Columns of a run, one per selection."""
-    return [(f"{label} {name.removeprefix('best_')}", scores) for name, scores in selections.items()]
+    return [(f"{label} {CHECKPOINTS.get(name, name)}", scores) for name, scores in selections.items()]
 
 
 def prediction_rows(dataset: Dataset, results: Mapping[str, EpochResult],

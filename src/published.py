@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.build import build_model, check_size, empty_model, task_name
+from src.build import build_model, check_size, empty_model, run_strengths, task_name
 from src.checkpoint import load_checkpoint, load_weights, run_folder, save_checkpoint
 from src.config import Config, config_from
 from src.methods.base import Method
@@ -83,7 +83,8 @@ def import_published(options: InferenceOptions) -> Path:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} lacks what the published model has ({error}); expected MulT beside ALBERT and two "
                          "ResNets") from error
-    weights = _used(weights, empty_model(config, info))
+    weights = _used(weights, empty_model(config, info)) | {"strength": torch.tensor(
+        list(run_strengths(config).start.values()))}
     check_size(config, info, weights, path)
     ours = build_model(config, info, pretrained=False)
     load_weights(ours, weights, path)
@@ -113,7 +114,9 @@ def start_from(path: Path, model: Method) -> None:
                              f"({published})") from published
     parts = {name.partition(".")[0] for name in model.state_dict()}
     kept = {name: value for name, value in weights.items() if name.partition(".")[0] in parts}
-    load_weights(model, _used(kept, model), path)
+    # Strengths and class priors are those of the new run; a file need not have them.
+    own = {name: value for name, value in model.named_buffers() if not name.startswith(("backbone.", "branches."))}
+    load_weights(model, _used(kept | own, model), path)
 
 
 def _our_weights(model: "_Part") -> dict[str, Tensor]:

@@ -134,6 +134,8 @@ def _given(asked: str, own: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def shown(strength: Mapping[str, float]) -> str:
-    """Strengths as a table or a line prints them."""
-    return ", ".join(f"{name} {value:g}" for name, value in strength.items())
+def not_published(model: Method) -> str:
+    """A model's strengths as a line prints them; empty where they are the published ones, or where it has none."""
+    found, own = model.shown_strength(), model.strengths(model.options)
+    return ", ".join(f"{name} {value:g}" for name, value in found.items()
+                     if any(found[other] != own[other].published for other in own))

@@ -35,7 +35,7 @@ from src.reading.records import Damaged
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.samples import write_samples
 from src.saved import check_form, optimizer_form
-from src.selection import SHIFTED, kept, rule, unbiased_samples
+from src.selection import SHIFTED, kept, not_published, rule, unbiased_samples
 from src.structures import Batch, InputError
 from src.tasks import Task, make_task
 from src.writing import write_csv, write_json, write_yaml
@@ -54,7 +54,7 @@ class RunResult:
     selections: dict[str, Scores]  # name of a selection -> scores of its one checkpoint
     trivial: Scores
     folder: Path
-    strengths: dict[str, dict[str, float]]  # name of a selection -> strengths of its paths; empty with one path
+    strengths: dict[str, str]  # name of a selection -> strengths of its paths in words; empty where as published
 
 
 class Trainer:
@@ -153,12 +153,13 @@ class Trainer:
             row |= {f"{split}_{name}": value for name, value in (result.terms | metrics).items()}
         row |= {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
                 for name, value in strength.items()}
+        if not ahead:
+            self.scheduler.step(checked["valid"].terms["loss"])
         row |= {f"lr_{group['name']}": group["lr"] for group in self.optimizer.param_groups}
         columns = dict.fromkeys([*(self.history[0] if self.history else ()), *row])  # those ahead have other terms
         self.history = [{name: one.get(name, math.nan) for name in columns} for one in (*self.history, row)]
         self.epoch = number
         if not ahead:
-            self.scheduler.step(checked["valid"].terms["loss"])
             self._select(row, chosen)
         if self.config.choice.log_samples:
             write_samples(self.folder, number, self._every_sample(checked["valid"]), self.task)
@@ -247,7 +248,7 @@ class Trainer:
 
     def test(self) -> RunResult:
         """Score the test splits once for each selected checkpoint and write results.json."""
-        selections, record, chosen = {}, {}, {}
+        selections, record, chosen, words = {}, {}, {}, {}
         for name in self.best:
             path = self.folder / f"{name}.pt"
             saved = load_checkpoint(path, self.device)
@@ -257,7 +258,7 @@ class Trainer:
             load_weights(self.model, saved["model"], path)
             results = evaluate(self.config, self.dataset, self.model, self.device)
             selections[name] = scores(self.dataset, results)
-            chosen[name] = self.model.shown_strength()
+            chosen[name], words[name] = self.model.shown_strength(), not_published(self.model)
             record[name] = {"epoch": saved["epoch"], "valid": saved["metrics"], **selections[name]}
         trivial = trivial_scores(self.dataset)
         write_json(self.folder / RESULTS, {
@@ -265,7 +266,7 @@ class Trainer:
             "parameters": count_parameters(self.model), "versions": versions(self.device),
             "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
             "trivial": trivial})
-        return RunResult(selections, trivial, self.folder, chosen)
+        return RunResult(selections, trivial, self.folder, words)
 
 
 def saved_form(config: Config) -> dict[str, Any]:

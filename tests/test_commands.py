@@ -265,7 +265,7 @@ def test_runs_of_two_backbones_under_one_name_are_told_apart(tiny, tmp_path, cap
     capsys.readouterr()
     assert evaluated(tmp_path) == 0
     heading = capsys.readouterr().out.splitlines()[0].split()
-    assert heading == ["trivial", *(w for run in ("mult-causal", "pmr-causal") for s in ("loss", "acc")
+    assert heading == ["trivial", *(w for run in ("mult-causal", "pmr-causal") for s in ("loss", "score")
                                     for w in (run, f"valid_{s}"))]
     out = ["--selection", "best_valid_loss", "--predictions", str(tmp_path / "p.csv")]
     assert evaluated(tmp_path, *out) == 1 and "choose with --method and --backbone" in capsys.readouterr().err

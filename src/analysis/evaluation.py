@@ -17,7 +17,7 @@ from src.console import (
 from src.datasets.base import Dataset
 from src.engine import scores, trivial_scores
 from src.options import InferenceOptions
-from src.selection import CHECKPOINTS, shown
+from src.selection import CHECKPOINTS, not_published
 from src.structures import InputError
 from src.tasks import make_task
 from src.writing import write_csv
@@ -41,9 +41,9 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
             results = {split: trained.removal(split, options.removed, options.fill)
                        for split in trained.dataset.test_splits}
             selections[name] = scores(trained.dataset, results)
-            if trained.model.shown_strength():
-                print(f"{folder.name} {name.removeprefix('best_')}: strengths {shown(trained.model.shown_strength())}")
-            details += _details(options, trained, f"{folder.name} {name.removeprefix('best_')}")
+            if strengths := not_published(trained.model):
+                print(f"{folder.name} {CHECKPOINTS[name]} predicts by the strengths {strengths}")
+            details += _details(options, trained, f"{folder.name} {CHECKPOINTS[name]}")
         tables.setdefault(key, []).extend(selection_columns(folder.name, selections))
         if options.predictions:
             write_csv(options.predictions, prediction_rows(datasets[key], results, trained.model.effects))

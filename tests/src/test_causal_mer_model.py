@@ -76,7 +76,7 @@ def test_fusion_effects_loss_and_gradients_are_the_published_ones(name):
         close(part.logits.grad, case["grad_logits"][letter])
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", ("mask", "sum", "hm", "tanh"))
 def test_task_losses_train_only_the_networks_and_alignment_only_the_constants(fusion):
     logits = {ours: torch.tensor(normal(f"logits.{letter}.cls7", (4, 7)), dtype=torch.float32)
               for letter, ours in LETTERS.items()}

@@ -46,7 +46,7 @@ def test_a_first_write_that_fails_leaves_no_folder(tmp_path, monkeypatch):
                                      {"format": True}])
 def test_another_format_is_named(tmp_path, content):
     torch.save(content, tmp_path / "x.pt")
-    with pytest.raises(InputError, match=r"has the checkpoint format .*, this code reads 2"):
+    with pytest.raises(InputError, match=r"has the checkpoint format .*, this code reads 3"):
         load_checkpoint(tmp_path / "x.pt", CPU)
 
 

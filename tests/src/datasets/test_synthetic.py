@@ -64,7 +64,7 @@ def test_layout_labels_and_padding_are_those_of_the_real_files(tmp_path):
     dataset = made(tmp_path, synthetic_lengths=(6, 8, 10), synthetic_widths=(9, 8, 7))
     assert dataset.info.lengths == dict(text=6, audio=8, vision=10)
     assert dataset.info.widths == dict(text=9, audio=8, vision=7)
-    assert list(dataset.splits) == ["train", "valid", "test", "test_shifted", "test_reversed"]
+    assert list(dataset.splits) == ["train", "valid", "test", "test_shifted", "test_reversed", "valid_shifted"]
     for name in MODALITIES:
         zero = (dataset.splits["train"].inputs[name] == 0).all(-1)
         assert zero[:, 0].any() and not zero[:, -1].any()

@@ -18,7 +18,7 @@ def test_fusion_by_hand_when_the_branches_are_silent(name, expected):
     assert FUSIONS[name](TWO, ZERO, ZERO, ZERO).item() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("name", ("mask", "sum", "hm", "tanh"))
 def test_branches_enter_a_fusion_alike(name):
     one, three = torch.ones(1, 1), torch.full((1, 1), 3.0)
     torch.testing.assert_close(FUSIONS[name](TWO, one, ZERO, three), FUSIONS[name](TWO, three, one, ZERO))

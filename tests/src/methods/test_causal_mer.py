@@ -14,7 +14,7 @@ from src.tasks import make_task
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 7, 8])
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", ("mask", "sum", "hm", "tanh"))
 def test_constants_matter_unless_the_fusion_only_shifts_or_one_output_leaves_nothing_to_compare(fusion, outputs):
     assert constants_matter(FUSIONS[fusion], outputs) == (fusion != "tanh" and outputs > 1)
 

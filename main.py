@@ -1,6 +1,6 @@
 """Train a backbone with one method or several, and print the test scores.
 
-    python main.py                                  CausalMER on synthetic data; --method paired trains both
+    python main.py                                  CausalMER on synthetic data; --method demo trains what to compare
     python main.py --dataset iemocap --name NAME    the published configuration; --help lists every flag
 """
 
@@ -14,12 +14,13 @@ if __name__ == "__main__":
     from src.process import finish, watch
     watch()  # before the imports that take seconds
 
-from src.build import build_data, check, warnings  # noqa: E402
+from src.build import build_data, check, title, warnings  # noqa: E402
 from src.checkpoint import TABLE  # noqa: E402
 from src.config import parse_configs  # noqa: E402
-from src.console import headline_table, results_table, selection_columns  # noqa: E402
+from src.console import RuleTables  # noqa: E402
+from src.engine import trivial_scores  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
-from src.selection import CHECKPOINTS  # noqa: E402
+from src.selection import CHECKPOINTS, knowledge, rule_checkpoint  # noqa: E402
 from src.tasks import make_task  # noqa: E402
 from src.train import train  # noqa: E402
 from src.writing import write_text  # noqa: E402
@@ -36,16 +37,17 @@ def run(argv: Sequence[str] | None) -> None:
           + ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items()))
     for text in (*dataset.notes, *warnings(configs)):
         print(f"note: {text}")
-    columns = []
-    for result in train(configs, dataset, device):
+    tables = RuleTables(make_task(dataset.info.task), trivial_scores(dataset))
+    for config, result in zip(configs, train(configs, dataset, device), strict=True):
         print(f"saved in {result.folder}")
         for name, strengths in result.strengths.items():
             if strengths:
                 print(f"{CHECKPOINTS[name]} predicts by the strengths {strengths}")
-        columns += selection_columns(result.folder.name, result.selections)
-    columns, task = [("trivial", result.trivial), *columns], make_task(dataset.info.task)
-    write_text(result.folder / TABLE, results_table(columns, task) + "\n")
-    print(f"\n{headline_table(columns, task)}\nall metrics: {result.folder / TABLE}")
+        for name, scored in result.selections.items():
+            known = knowledge(config.choice.unwanted, config.choice.unbiased, name)
+            tables.add(name, title(config), scored, known)
+    write_text(result.folder / TABLE, tables.whole() + "\n")
+    print(f"\n{tables.short(rule_checkpoint('valid'))}\nall metrics, all rules: {result.folder / TABLE}")
     if configs[0].run.dataset == "synthetic":
         print("synthetic data: these scores are no result on any real dataset")
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Train. Without arguments: the demonstration on synthetic data, the backbone alone beside CausalMER.
+# Train. Without arguments: the demonstration on synthetic data, the backbone beside single modalities and CausalMER.
 #   bash main.sh GPU NAME SEED DATASET [flags]      GPU is a number, cpu or auto; bash main.sh --help lists the flags
 set -euo pipefail
 if [[ $# -eq 0 ]]; then
-    set -- --method paired
+    set -- --method demo
 elif [[ $# -ge 4 ]]; then
     set -- --device="$1" --name="$2" --seed="$3" --dataset="$4" "${@:5}"
 elif [[ "$1" != "--help" ]]; then

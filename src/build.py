@@ -53,6 +53,13 @@ def check(config: Config) -> None:
     run_strengths(config)
 
 
+def title(config: Config) -> str:
+    """What tables call a run: its backbone and its method, and which form of it where it has several."""
+    name = config.run.method
+    label = named_class(METHODS, name).label(name, config.method)
+    return f"{config.run.backbone}-{name}{'' if label == name else f' {label}'}"
+
+
 def run_strengths(config: Config) -> Strengths:
     """What the strengths of a run's paths start from, and which are chosen; UsageError where it cannot have them."""
     return strengths(named_class(METHODS, config.run.method), config.method, config.choice.strength,

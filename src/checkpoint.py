@@ -62,7 +62,8 @@ def find_runs(place: PlaceOptions, method: str = "", backbone: str = "") -> list
     `method` may name a plan of several; empty stands for all.
     """
     folder = runs_folder(place)
-    wanted = {_plain_name(name) for name in PLANS.get(method, (method,)) if name}
+    named_by_plan = [step.method for step in PLANS.get(method, ())]
+    wanted = {_plain_name(name) for name in named_by_plan or [method] if name}
     named = {path: path.name.split("-", 1) for path in folder.glob("*-*")
              if not path.suffix[1:].isdigit()}  # as one that was put aside
     runs = [path for path, (own, trained_by) in named.items() if (not wanted or trained_by in wanted)

@@ -61,7 +61,8 @@ def parse_config(argv: Sequence[str] | None) -> Config:
     """The configuration of one run that a command line of main.py asks for; UsageError where it cannot be had."""
     configs = parse_configs(argv)
     if len(configs) > 1:
-        raise UsageError(f"--method {configs[0].run.method} and {configs[1].run.method} are two runs; choose one")
+        raise UsageError(f"--method stands for {len(configs)} runs, {', '.join(one.run.method for one in configs)}; "
+                         "choose one")
     return configs[0]
 
 
@@ -72,9 +73,11 @@ def parse_configs(argv: Sequence[str] | None) -> list[Config]:
     """
     words = sys.argv[1:] if argv is None else list(argv)
     given = _given(words)
-    asked = _peek(RunOptions, ("method",), given, words, {}).method
-    plan = PLANS.get(asked)
-    return [_resolve([*words, f"--method={method}"], given) for method in plan] if plan else [_resolve(words, given)]
+    asked = _peek(RunOptions, ("method", "name"), given, words, {})
+    if asked.method not in PLANS:
+        return [_resolve(words, given)]
+    return [_resolve([*words, f"--method={step.method}", *step.words, f"--name={asked.name}{step.suffix}"], given)
+            for step in PLANS[asked.method]]
 
 
 def parse_inference(argv: Sequence[str] | None) -> InferenceOptions:

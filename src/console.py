@@ -7,38 +7,59 @@ from typing import Any
 from src.datasets.base import Dataset
 from src.engine import EpochResult
 from src.metrics import Metrics
-from src.selection import CHECKPOINTS
+from src.selection import CHECKPOINTS, rule
 from src.structures import LETTER
 from src.tasks import Task, make_task
 
-Column = tuple[str, Mapping[str, Metrics]]  # heading, test split -> metrics
+Scored = Mapping[str, Metrics]  # test split -> metrics
 SPECIAL = {"single": "all single removals", "all": "all six removals", "area": "random, area under 0.0 to 0.9"}
 
 
-def results_table(columns: list[Column], task: Task) -> str:
-    """One row per test split and metric, headline metrics first, one column per predictor; shares in percent."""
-    return _scores(columns, ((split, metric) for split, metrics in columns[0][1].items()
-                             for metric in sorted(metrics, key=lambda name: name not in task.headline)))
+class RuleTables:
+    """Scores of several runs, gathered by the rule that chose their epochs, since one table has one rule."""
 
+    def __init__(self, task: Task, trivial: Scored | None) -> None:
+        self.task, self.trivial = task, trivial
+        self.columns: dict[str, dict[str, Scored]] = {}  # checkpoint -> run -> its scores
+        self.known: dict[str, dict[str, None]] = {}  # checkpoint -> states of knowledge
 
-def headline_table(columns: list[Column], task: Task) -> str:
-    """The rows that matter: of one test split all headline metrics, of several the first, and one on every split."""
-    splits = list(columns[0][1])
-    if len(splits) == 1:
-        return _scores(columns, ((splits[0], metric) for metric in task.headline))
-    return _scores(columns, dict.fromkeys([(splits[0], task.headline[0]), *((split, task.exact) for split in splits)]))
+    def add(self, checkpoint: str, run: str, scored: Scored, known: str) -> None:
+        """Take in what one checkpoint of a run scores, and what its choice knew."""
+        self.columns.setdefault(checkpoint, {})[run] = scored
+        self.known.setdefault(checkpoint, {})[known] = None
 
+    def whole(self) -> str:
+        """A table per rule with one row per test split and metric, headline metrics first, one column per run."""
+        return "\n\n".join(f"{self._head(checkpoint)}\n{self._table(checkpoint)}" for checkpoint in self.columns)
 
-def _scores(columns: list[Column], wanted: Iterable[tuple[str, str]]) -> str:
-    """One row per split and metric."""
-    return align([["", *(heading for heading, _ in columns)],
-                  *([f"{split} {metric}", *(_cell(metric, scores[split][metric]) for _, scores in columns)]
-                    for split, metric in wanted)])
+    def short(self, checkpoint: str) -> str:
+        """One row per run; of one test split all headline metrics, of several the first, and one on every split."""
+        columns = self._columns(checkpoint)
+        splits = list(next(iter(columns.values())))
+        metrics = [(split, self.task.exact) for split in splits]
+        if len(splits) == 1:
+            metrics = [(splits[0], metric) for metric in self.task.headline]
+        wanted = dict.fromkeys([(splits[0], self.task.headline[0]), *metrics])
+        return "\n".join([self._head(checkpoint), align([
+            ["", *(f"{split} {metric}" for split, metric in wanted)],
+            *([run, *(_cell(metric, scored[split][metric]) for split, metric in wanted)]
+              for run, scored in columns.items())])])
 
+    def _head(self, checkpoint: str) -> str:
+        """The rule and the state of knowledge, which stand above every table."""
+        known = " / ".join(self.known[checkpoint])
+        return f"{CHECKPOINTS[checkpoint]}: {rule(checkpoint).words}; known of a shift: {known}"
 
-def selection_columns(label: str, selections: Mapping[str, Mapping[str, Metrics]]) -> list[Column]:
-    """Columns of a run, one per selection."""
-    return [(f"{label} {CHECKPOINTS.get(name, name)}", scores) for name, scores in selections.items()]
+    def _columns(self, checkpoint: str) -> dict[str, Scored]:
+        return ({"trivial": self.trivial} if self.trivial else {}) | self.columns[checkpoint]
+
+    def _table(self, checkpoint: str) -> str:
+        columns = self._columns(checkpoint)
+        wanted = [(split, metric) for split, metrics in next(iter(columns.values())).items()
+                  for metric in sorted(metrics, key=lambda name: name not in self.task.headline)]
+        return align([["", *columns], *([f"{split} {metric}", *(_cell(metric, scored[split][metric])
+                                                                for scored in columns.values())]
+                                        for split, metric in wanted)])
 
 
 def prediction_rows(dataset: Dataset, results: Mapping[str, EpochResult],

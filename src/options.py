@@ -8,7 +8,7 @@ import src.datasets  # noqa: F401  (these fill the registries, and so does src.m
 from src.datasets.absence import FILLS
 from src.datasets.base import dataset_spec
 from src.datasets.labels import label_form
-from src.methods import PLANS
+from src.methods import BASELINE, PLANS
 from src.registry import BACKBONES, DATASETS, METHODS
 from src.selection import CHECKPOINTS, PUBLISHED, VALID
 from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError, option, quoted
@@ -20,7 +20,8 @@ OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
 
 def _plans() -> str:
     """What --method names besides a method."""
-    return "; ".join(f"{name}: {' and '.join(methods)}, one after the other" for name, methods in PLANS.items())
+    return "; ".join(f"{name}: {', '.join(dict.fromkeys(step.method for step in steps))}, one after the other"
+                     for name, steps in PLANS.items())
 
 
 def check_name(folder: str) -> None:
@@ -110,7 +111,7 @@ class StudyOptions:
     conditions: tuple[str, ...] = option(("",), "forms of the data, flags of main.py with + between them: "
                                                 "shortcut_t=0.8+shortcut_a=0.2,shortcut_t=0")
     backbones: tuple[str, ...] = option(("mult",), "backbones")
-    methods: tuple[str, ...] = option(PLANS["paired"], f"methods: {', '.join(METHODS)}, or package.module:Class")
+    methods: tuple[str, ...] = option((BASELINE, "causal"), f"methods: {', '.join(METHODS)}, or package.module:Class")
     fusions: tuple[str, ...] = option(("mask", "tanh"), "fusions of the methods that have one")
     seeds: tuple[int, ...] = option((1111, 1112, 1113), "seeds; one alone allows no interval")
     name: str = option("study", "beginning of the names of new runs")

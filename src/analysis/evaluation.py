@@ -1,25 +1,20 @@
 """From checkpoints on disk to scores: every selected checkpoint of every run of a name."""
 
+from pathlib import Path
+
 import torch
 
 from src.analysis.measures import contribution_rows, missing_rows
 from src.analysis.missing import removals
 from src.analysis.trained import Trained, load_trained
+from src.build import title
 from src.checkpoint import find_runs
-from src.console import (
-    Column,
-    contribution_table,
-    missing_table,
-    prediction_rows,
-    results_table,
-    selection_columns,
-)
+from src.console import RuleTables, Scored, contribution_table, missing_table, prediction_rows
 from src.datasets.base import Dataset
 from src.engine import scores, trivial_scores
 from src.options import InferenceOptions
-from src.selection import CHECKPOINTS, not_published
+from src.selection import CHECKPOINTS, knowledge, not_published
 from src.structures import InputError
-from src.tasks import make_task
 from src.writing import write_csv
 
 
@@ -30,28 +25,37 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
         raise InputError(f"--predictions needs one run; {', '.join(f.name for f in folders)} were found, choose with "
                          "--method and --backbone")
     datasets: dict[str, Dataset] = {}
-    tables: dict[str, list[Column]] = {}
+    tables: dict[str, RuleTables] = {}
     details = []
     for folder in folders:
-        selections = {}
-        for name in CHECKPOINTS if options.selection == "both" else (options.selection,):
-            if options.selection == "both" and not (folder / f"{name}.pt").exists():
-                continue  # an imported run has one of them
+        for name in _selections(options, folder):
             key, trained = load_trained(folder / f"{name}.pt", options, device, datasets)
             results = {split: trained.removal(split, options.removed, options.fill)
                        for split in trained.dataset.test_splits}
-            selections[name] = scores(trained.dataset, results)
+            scored = scores(trained.dataset, results)
+            if scored:
+                choice = trained.config.choice
+                table = tables.setdefault(key, RuleTables(trained.task, _trivial(trained.dataset)))
+                table.add(name, title(trained.config), scored, knowledge(choice.unwanted, choice.unbiased, name))
             if strengths := not_published(trained.model):
                 print(f"{folder.name} {CHECKPOINTS[name]} predicts by the strengths {strengths}")
             details += _details(options, trained, f"{folder.name} {CHECKPOINTS[name]}")
-        tables.setdefault(key, []).extend(selection_columns(folder.name, selections))
         if options.predictions:
             write_csv(options.predictions, prediction_rows(datasets[key], results, trained.model.effects))
             print(f"predictions written to {options.predictions}")
-    for key, columns in tables.items():
-        _print_table(datasets[key], columns)
+    if not tables:
+        print("the file has no labels, so there is nothing to score; --predictions FILE writes what is predicted")
+    for table in tables.values():
+        print(table.whole())
     for text in details:
         print(f"\n{text}")
+
+
+def _selections(options: InferenceOptions, folder: Path) -> list[str]:
+    """The checkpoints of a run that are asked for; of all, those that are there: an imported run has one."""
+    if options.selection != "both":
+        return [options.selection]
+    return [name for name in CHECKPOINTS if (folder / f"{name}.pt").exists()]
 
 
 def _details(options: InferenceOptions, trained: Trained, label: str) -> list[str]:
@@ -73,11 +77,7 @@ def _details(options: InferenceOptions, trained: Trained, label: str) -> list[st
     return details
 
 
-def _print_table(dataset: Dataset, columns: list[Column]) -> None:
-    """The results on one data file, beside the trivial predictor where there are training labels."""
-    if not columns[0][1]:
-        print("the file has no labels, so there is nothing to score; --predictions FILE writes what is predicted")
-        return
-    if "train" in dataset.splits and dataset.splits["train"].labels is not None:
-        columns = [("trivial", trivial_scores(dataset)), *columns]
-    print(results_table(columns, make_task(dataset.info.task)))
+def _trivial(dataset: Dataset) -> Scored | None:
+    """Scores of the predictor that looks at no input, where there are training labels."""
+    there = "train" in dataset.splits and dataset.splits["train"].labels is not None
+    return trivial_scores(dataset) if there else None

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 from src.methods import causal_mer as causal_mer
 from src.methods import plain as plain
 from src.methods import pool as pool
@@ -5,4 +7,20 @@ from src.methods import product_of_experts as product_of_experts
 from src.methods import unimodal as unimodal
 
 BASELINE = "plain"  # the method that every other is compared with
-PLANS = {"paired": (BASELINE, "causal")}  # what --method may name besides a method: several, one after the other
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of a plan."""
+
+    method: str
+    words: tuple[str, ...] = ()  # of the command line, besides the method
+    suffix: str = ""  # of the run's name, where another run of the plan has the same method
+
+
+PLANS = {  # what --method may name besides a method: several runs, one after the other
+    "paired": (Step(BASELINE), Step("causal")),
+    "demo": (Step(BASELINE), *(Step("unimodal", (f"--modality={name}",), f"_{name}")
+                               for name in ("text", "audio", "vision")),
+             Step("pool"), Step("causal", ("--fusion_mode=mask",), "_mask"), Step("causal", ("--fusion_mode=tanh",))),
+}

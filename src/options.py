@@ -10,7 +10,7 @@ from src.datasets.base import dataset_spec
 from src.datasets.labels import label_form
 from src.methods import BASELINE, PLANS
 from src.registry import BACKBONES, DATASETS, METHODS
-from src.selection import CHECKPOINTS, PUBLISHED, VALID
+from src.selection import ATTAINABLE, CHECKPOINTS, PUBLISHED, VALID, checkpoint
 from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError, option, quoted
 
 BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
@@ -70,7 +70,8 @@ class InferenceOptions(PlaceOptions):
     method: str = option("", "evaluate the runs of this method only")
     backbone: str = option("", "evaluate the runs of this backbone only", names=("--model",))
     selection: str = option("both", "checkpoint with the lowest validation loss, the best validation score, that on "
-                                    "unbiased validation samples, or all that were kept", ("both", *CHECKPOINTS))
+                                    "unbiased validation samples, or all that were kept",
+                            ("both", *ATTAINABLE, *CHECKPOINTS))
     task: str = option("", "that of the training, for a file of your own; anything else is refused")
     remove: str = option("", "modalities missing from the test inputs", ("", "t", "a", "v", "ta", "tv", "av"))
     fill: str = option("zero", "what stands in for a missing modality: zeros as published, the training mean, or the "
@@ -90,8 +91,9 @@ class InferenceOptions(PlaceOptions):
         if self.method and ":" not in self.method and self.method not in (*METHODS, *PLANS):
             raise InputError(f"unknown method {quoted(self.method)}; choose from {', '.join((*METHODS, *PLANS))}, or "
                              "give your own class as package.module:Class")
+        object.__setattr__(self, "selection", checkpoint(self.selection))
         if self.predictions and self.selection == "both":
-            raise InputError("--predictions needs one checkpoint; add --selection best_valid_loss or best_valid_acc")
+            raise InputError("--predictions needs one checkpoint; add --selection valid_loss or valid_score")
         if self.remove and (self.missing or self.contributions):
             raise InputError("--missing and --contributions go through all removals by themselves; leave out --remove")
 
@@ -122,7 +124,11 @@ class StudyOptions:
                                                                      "contributions, both or, with =, nothing")
     fills: tuple[str, ...] = option(FILLS, f"what stands in for missing modalities: {', '.join(FILLS)}; zero, as "
                                            "published, is always among them")
-    selection: str = option("best_valid_acc", "the checkpoints that tables and figures show", tuple(CHECKPOINTS))
+    oracle: bool = option(False, "also what the test labels would choose, epoch and strengths, which nobody can attain")
+    tune: int = option(0, "settings of each method, from the ranges beside its options, that are tried with the first "
+                          "seed and chosen by validation; 0 for its defaults", bounds=Bounds(0, 1000, "each is a run"))
+    selection: str = option("valid_score", "the rule whose checkpoints tables and figures show",
+                            (*ATTAINABLE, *CHECKPOINTS))
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
     measure_batch_size: int | None = option(None, "samples per step of the measurements (default: that of the "
                                                   "training)", bounds=BATCH)
@@ -135,6 +141,7 @@ class StudyOptions:
         return (*self.backbones, *self.methods)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "selection", checkpoint(self.selection))
         for name in ("datasets", "conditions", "backbones", "methods", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from src.checkpoint import SAMPLES
+from src.config import Config
 from src.engine import EpochResult
 from src.methods.base import Look
 from src.runtime import atomic_file
@@ -57,3 +58,8 @@ def read_samples(path: Path) -> dict[str, Look]:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise InputError(f"{path} cannot be used ({' '.join(str(error).split())}); train the run again with "
                          "--log_samples") from error
+
+
+def has_samples(folder: Path, config: Config) -> bool:
+    """Whether a run has kept the samples of every epoch that could be selected."""
+    return len(list((folder / SAMPLES).glob("epoch_*.npz"))) == config.training.num_epochs

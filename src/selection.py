@@ -36,8 +36,14 @@ SELECTIONS.register("valid_score")(Rule("valid", False, "best_valid_acc", "best 
 SELECTIONS.register("valid_shifted")(Rule(SHIFTED, False, "best_valid_shifted", "best score on unbiased validation "
                                                                                 "samples"))
 SELECTIONS.register("oracle_test")(Rule("test", False, "", "best test score of every split: not attainable", False))
+ATTAINABLE = tuple(name for name in SELECTIONS if SELECTIONS[name].attainable)
 CHECKPOINTS = {SELECTIONS[name].checkpoint: name for name in SELECTIONS if SELECTIONS[name].checkpoint}
 ALWAYS = tuple(checkpoint for checkpoint, name in CHECKPOINTS.items() if SELECTIONS[name].split == "valid")
+
+
+def checkpoint(name: str) -> str:
+    """The checkpoint of a rule that is called by its name, or by that of its checkpoint."""
+    return SELECTIONS[name].checkpoint if name in SELECTIONS else name
 
 
 def rule(checkpoint: str) -> Rule:

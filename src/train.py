@@ -161,8 +161,8 @@ class Trainer:
         self.epoch = number
         if not ahead:
             self._select(row, chosen)
-        if self.config.choice.log_samples:
-            write_samples(self.folder, number, self._every_sample(checked["valid"]), self.task)
+            if self.config.choice.log_samples:
+                write_samples(self.folder, number, self._every_sample(checked["valid"]), self.task)
         write_csv(self.folder / "history.csv", self.history)
         self._save_last()
         selection = self.task.selection

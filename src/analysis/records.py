@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from src.datasets.synthetic import SHIFTS
 from src.methods import BASELINE
 from src.registry import METHODS
+from src.selection import CHECKPOINTS
 from src.structures import MODALITIES, printable
 
 if TYPE_CHECKING:  # pandas is loaded only where there are rows
@@ -19,7 +20,8 @@ PLACE = ("dataset", "condition", "backbone", "variant", "method", "fusion", "see
 SCORE = ("predictor", "split", "analysis", "setting", "measure")
 COLUMNS = (*PLACE, *SCORE, "value", "bits")  # bits: which samples are right, `packed`, beside the share that they are
 ORDER = {  # values that stand first, in this order; others follow as they appear
-    "backbone": ("mult", "pmr", "dmd"), "variant": (BASELINE, "mask", "sum", "hm", "tanh"),
+    "backbone": ("mult", "pmr", "dmd"),
+    "variant": (BASELINE, *MODALITIES, "late", "pool", "mask", "sum", "hm", "tanh", "evidence"),
     "split": ("test", *SHIFTS), "setting": ("", "t", "a", "v", "ta", "tv", "av"),
 }
 
@@ -88,9 +90,15 @@ class Study:
     measure: dict[str, str]  # dataset -> the score that the figures show
     selection: str = "best_valid_acc"  # checkpoints that the figures show
     baseline: str = BASELINE  # the variant that every other one is compared with
+    known: dict[tuple[str, str], str] = field(default_factory=dict)  # dataset, condition -> of a shift
 
     def __post_init__(self) -> None:
         self.rows = frame(self.rows, self.baseline)
+
+    def choice(self, dataset: str, condition: str) -> str:
+        """The rule that chose the checkpoints, and what it knew: every table names both."""
+        known = self.known.get((dataset, condition), "not told")
+        return f"{CHECKPOINTS.get(self.selection, self.selection)}; known of a shift: {known}"
 
     @property
     def predictors(self) -> dict[str, str]:

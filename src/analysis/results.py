@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 OF_STUDY = ("study", "baseline")  # the same in every row: its title, and the variant that others are compared with
 VALID = "valid"  # the split, and the analysis, of the scores by which checkpoints were selected
-RUN = ("fingerprint", "task", *PLACE, "settings", "epoch", "parameters", "seconds", "sha256", "versions", "git")
+RUN = ("fingerprint", "task", *PLACE, "knowledge", "settings", "strength",
+       "epoch", "parameters", "seconds", "sha256", "versions", "git")
 LARGEST_FILE, LARGEST_CELL = 2**28, 2**24  # bytes; a bit per sample takes a quarter of one
 LONGEST, MOST = 300, 100  # characters of a name, and names of one kind, that a figure has room for
 LARGEST = 1e40  # no float32 is as large
@@ -67,7 +68,9 @@ def read_study(path: Path) -> Study:
     except (InputError, OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"{path} cannot be used ({reason}); a study writes such a file as results.csv") from error
-    study = Study(title, rows, [], [], [], [], measure, shown, baseline)
+    known = {place: " / ".join(found["knowledge"].map(printable).unique())
+             for place, found in models(wide).groupby(["dataset", "condition"], sort=False)}
+    study = Study(title, rows, [], [], [], [], measure, shown, baseline, known)
     study.notes += _remarks(study.rows)
     return study
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from src.analysis.choice import CHOICES
 from src.analysis.missing import SETTINGS
 from src.analysis.records import TRIVIAL, Study, models, ordered, place_name, select
 from src.analysis.report.cells import INTERVALS, defined_seeds, difference_cell, mean_cell
@@ -42,19 +43,21 @@ def study_tables(study: Study) -> list[Table]:
         name, exact = place_name(dataset, condition), study.measure[dataset]
         if not ordered(rows, "variant"):
             continue
-        found.append(_scores(study, f"{name}: {exact}, {SCORES}", dataset, rows))
-        found.append(_predictors(study, f"{name}: predictors of the same networks ({exact})", rows, exact))
-        found.append(_columns(study, f"{name}: missing modalities, zero fill, test ({exact})", rows,
-                              _missing_columns(rows, exact)))
-        found.append(_columns(study, f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS))
+        made = [_scores(study, f"{name}: {exact}, {SCORES}", dataset, rows),
+                _choices(study, f"{name}: {exact} by what is chosen on which labels", rows, exact),
+                _predictors(study, f"{name}: predictors of the same networks ({exact})", rows, exact),
+                _columns(study, f"{name}: missing modalities, zero fill, test ({exact})", rows,
+                         _missing_columns(rows, exact)),
+                _columns(study, f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS)]
         if dataset == "synthetic":
-            found.append(_distances(study, f"{name}: distance to the known right answer, test", rows, exact))
+            made.append(_distances(study, f"{name}: distance to the known right answer, test", rows, exact))
+        found += [(f"{caption} ({study.choice(dataset, condition)})", note, lines) for caption, note, lines in made]
     return [table for table in found if len(table[2]) > 1]
 
 
 def score_tables(study: Study) -> list[Table]:
     """The tables that a command line prints."""
-    return [table for table in study.tables if table[0].endswith(SCORES) or table[0].startswith(ANSWERS)]
+    return [table for table in study.tables if SCORES in table[0] or table[0].startswith(ANSWERS)]
 
 
 def _score_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
@@ -100,7 +103,38 @@ def _scores(study: Study, caption: str, dataset: str, rows: "DataFrame") -> Tabl
         figures = [PAPER.get((dataset, line[0])) if line[1] != study.baseline else None for line in body]
         paper = ["paper", "-", *("-" if figure is None else " ".join(map(str, figure)) for figure in figures)]
         lines = [[*line, cell] for line, cell in zip(lines, paper, strict=True)]
-    return caption, note, lines
+    return caption, f"{_below_single(rows, study.measure[dataset])}{note}", lines
+
+
+def _below_single(rows: "DataFrame", exact: str) -> str:
+    """Which models are worse than one modality alone, in distribution: the first thing to know of a fused model."""
+    splits = ordered(select(rows, analysis="test"), "split")
+    own = select(rows, analysis="test", predictor="prediction", measure=exact, split=splits[:1])
+    means = {model: found["value"].mean() * (-1 if exact == "mae" else 1) for model, found in _by_model(own).items()}
+    singles = {variant: mean for (_, variant), mean in means.items() if variant in MODALITIES}
+    if not singles:
+        return "No single modality was trained (method unimodal), so nothing tells whether fusing gains anything. "
+    best = max(singles, key=lambda name: singles[name])
+    below = [" ".join(model) for model, mean in means.items() if model[1] not in MODALITIES and mean < singles[best]]
+    worse = f"below it: {', '.join(below)}" if below else "no fused model is below it"
+    return f"Best single modality on {splits[0]}: {best} alone; {worse}. "
+
+
+def _choices(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table:
+    """What published strengths, those of validation and the oracle score, and the gaps between them, seed by seed."""
+    own = select(rows, analysis="choice", measure=exact)
+    lines = [["backbone", "variant", "split", "n", "published", "valid", "oracle (not attainable)", "valid - published",
+              "oracle - valid"]]
+    for model, found in _by_model(own).items():
+        for split in ordered(found, "split"):
+            published, valid, oracle = (select(found, split=split, setting=choice) for choice in CHOICES)
+            lines.append([*model, split, str(defined_seeds(valid)),
+                          *(mean_cell(one, exact) for one in (published, valid, oracle)),
+                          *(difference_cell(compared(one, other), math.nan, exact, len(one))
+                            for one, other in ((valid, published), (oracle, valid)))])
+    return caption, (f"{INTERVALS}. Published: the epoch of the best validation score at published strengths; valid: "
+                     "epoch and strengths of the best validation score; oracle: those of the best score on that very "
+                     "test split, as published comparisons choose them."), lines
 
 
 def _fields(column: Column) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from src.methods import BASELINE
 from src.options import StudyOptions
 from src.parts import named_class
 from src.registry import METHODS
-from src.structures import UsageError
+from src.structures import MODALITIES, UsageError
 
 MOST = 2000  # runs of a study
 
@@ -108,6 +108,8 @@ STRENGTH = (Plan(
           for name in ("text", "vision") for strength in (0.0, 0.3, 0.6, 0.9)),
     ("mult",), (ALONE, causal("mask"), causal("tanh")), SEEDS[:3]),)
 QUICK = (Plan((TEXT,), ("mult",), (ALONE, causal("mask"), causal("tanh")), SEEDS[:2]),)
+SINGLES = tuple(Variant(name, ("--method=unimodal", f"--modality={name}")) for name in MODALITIES)
+REFERENCES = (ALONE, *SINGLES, Variant("late", ("--method=late",)), Variant("pool", ("--method=pool",)))
 GRIDS = {"quick": QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH}
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from src.analysis.choice import choice_rows
 from src.analysis.measures import VERSION, measure, samples
 from src.analysis.study.runner import Progress, threads
 from src.analysis.trained import load_trained
@@ -76,12 +77,14 @@ def measured(folder: Path, with_samples: bool, options: StudyOptions, place: Inf
     sweep(folder)
     content = _stored(stored)
     asked = content.get("key") == key and all(set(getattr(options, name)) <= set(content[name]) for name in
-                                              ("analyses", "fills"))
+                                              ("analyses", "fills")) and content["oracle"] >= options.oracle
     if asked and (content["samples"] or not with_samples):
         return content
     _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
-    content = {"key": key, "analyses": options.analyses, "fills": options.fills,
-               "rows": measure(trained, options.analyses, options.fills),
+    rows = measure(trained, options.analyses, options.fills)
+    if options.oracle:
+        rows += choice_rows(folder, trained.config, trained.task)
+    content = {"key": key, "analyses": options.analyses, "fills": options.fills, "oracle": options.oracle, "rows": rows,
                "samples": samples(trained) if with_samples else []}
     write_json(stored, content | {"sha256": _digest(content)})
     return _stored(stored)  # as the next study will find it, so that both say the same

@@ -61,7 +61,7 @@ class Runner:
     def command(self, job: Job) -> list[str]:
         """The words of the main.py command of a run."""
         return ["main.py", *job.arguments, f"--device={self.options.device}", f"--name={self.name(job)}",
-                f"--checkpoint_path={self.options.checkpoint_path}"]
+                f"--checkpoint_path={self.options.checkpoint_path}", *["--log_samples"] * self.options.oracle]
 
     def name(self, job: Job) -> str:
         """A name that tells the settings and the data of a run apart."""
@@ -120,7 +120,7 @@ class Runner:
     def _is_there(self, job: Job, folder: Path) -> bool:
         """Whether the run was finished since this study looked, by another one."""
         try:
-            return finished(folder, self.options.own) == (job.fingerprint(self.sha256(job)), True)
+            return finished(folder, self.options.own, self.options.oracle) == (job.fingerprint(self.sha256(job)), True)
         except InputError:
             return False
 

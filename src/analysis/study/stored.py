@@ -8,6 +8,7 @@ from typing import Any
 from src.analysis.study.grid import fingerprint
 from src.checkpoint import FORMAT, RESULTS
 from src.config import config_from
+from src.samples import has_samples
 from src.selection import ALWAYS
 from src.structures import InputError
 from src.tasks import make_task
@@ -16,15 +17,17 @@ from src.writing import number, read_json
 Found = dict[str, Path]  # fingerprint -> folder of a finished run
 
 
-def find_finished(checkpoint_path: Path, own: Collection[str] = ()) -> tuple[Found, list[str]]:
+def find_finished(checkpoint_path: Path, own: Collection[str] = (),
+                  with_samples: bool = False) -> tuple[Found, list[str]]:
     """All finished runs below a folder, whatever their names, and a sentence for each kind that cannot be used.
 
-    `own` are the user's backbones that the command line names; code of others is not run.
+    `own` are the user's backbones that the command line names; code of others is not run. `with_samples` asks for
+    those that have kept the samples of all epochs.
     """
     found, spoilt, foreign = {}, [], []
     for path in sorted(checkpoint_path.glob(f"checkpoint(*)/*_seed*/*/{RESULTS}")):
         try:
-            key, whole = finished(path.parent, own)
+            key, whole = finished(path.parent, own, with_samples)
         except InputError:
             foreign.append(path.parent)
             continue
@@ -32,21 +35,24 @@ def find_finished(checkpoint_path: Path, own: Collection[str] = ()) -> tuple[Fou
             found[key] = path.parent
         else:
             spoilt.append(path.parent)
+    lacking = f"finished but without checkpoints{' or the samples of all epochs' * with_samples}"
     return found, [f"{len(folders)} run{'s' * (len(folders) > 1)} ({folders[0]}{', ...' * (len(folders) > 1)}) {text}; "
                    "not used, and trained again where this study needs them"
                    for folders, text in ((foreign, "damaged, or made by another format of this code"),
-                                         (spoilt, "finished but without checkpoints")) if folders]
+                                         (spoilt, lacking)) if folders]
 
 
-def finished(folder: Path, own: Collection[str] = ()) -> tuple[str, bool]:
-    """Fingerprint of a finished run, and whether its checkpoints are there.
+def finished(folder: Path, own: Collection[str] = (), with_samples: bool = False) -> tuple[str, bool]:
+    """Fingerprint of a finished run, and whether its checkpoints, and the samples where asked for, are there.
 
     Raises InputError where the run is not finished, or where its results or its history are damaged.
     """
     results = read_results(folder)
     history(folder)
-    key = fingerprint(config_from(results["config"], own).flat(), results["data"]["sha256"])
-    return key, all((folder / f"{name}.pt").is_file() for name in results["selections"])
+    config = config_from(results["config"], own)
+    whole = all((folder / f"{name}.pt").is_file() for name in results["selections"])
+    return (fingerprint(config.flat(), results["data"]["sha256"]),
+            whole and (not with_samples or has_samples(folder, config)))
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 def _is_whole(results: Any) -> bool:
     """Whether results have everything that a study shows, in the form that training writes."""
-    tables = ("config", "data", "parameters", "versions", "selections", "trivial")
+    tables = ("config", "data", "parameters", "versions", "selections", "strengths", "trivial")
     if type(results) is not dict or results.get("format") != FORMAT or any(type(results.get(key)) is not dict
                                                                            for key in tables):
         return False
@@ -73,9 +79,9 @@ def _is_whole(results: Any) -> bool:
     if any(type(chosen) is not dict or type(chosen.get("epoch")) is not int for chosen in selections.values()):
         return False
     scored = [scores for chosen in selections.values() for name, scores in chosen.items() if name != "epoch"]
-    return (set(ALWAYS) <= selections.keys() and all(type(text) is str for text in texts)
+    return (set(ALWAYS) <= selections.keys() == results["strengths"].keys() and all(type(text) is str for text in texts)
             and type(results["parameters"].get("model")) is int and type(results.get("seconds")) in (int, float)
-            and all(map(_are_scores, [*scored, *results["trivial"].values()])))
+            and all(map(_are_scores, [*scored, *results["strengths"].values(), *results["trivial"].values()])))
 
 
 def _are_scores(value: Any) -> bool:

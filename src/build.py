@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.checkpoint import check_weights
+from src.checkpoint import check_weights, run_name
 from src.config import Config
 from src.datasets.base import Dataset, chosen_task, data_file, dataset_spec, load
 from src.datasets.checks import REQUIRED
@@ -57,7 +57,7 @@ def title(config: Config) -> str:
     """What tables call a run: its backbone and its method, and which form of it where it has several."""
     name = config.run.method
     label = named_class(METHODS, name).label(name, config.method)
-    return f"{config.run.backbone}-{name}{'' if label == name else f' {label}'}"
+    return f"{run_name(config.run.backbone, name)}{'' if label == name else f' {label}'}"
 
 
 def run_strengths(config: Config) -> Strengths:

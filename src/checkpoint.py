@@ -48,7 +48,12 @@ def _stem(place: PlaceOptions) -> str:
 
 def run_folder(place: PlaceOptions, backbone: str, method: str) -> Path:
     """The folder of one run."""
-    return runs_folder(place) / f"{_plain_name(backbone)}-{_plain_name(method)}"
+    return runs_folder(place) / run_name(backbone, method)
+
+
+def run_name(backbone: str, method: str) -> str:
+    """Backbone and method as the name of a folder."""
+    return f"{_plain_name(backbone)}-{_plain_name(method)}"
 
 
 def _plain_name(part: str) -> str:

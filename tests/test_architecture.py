@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src.options import DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
+from src.options import ChoiceOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
 from src.registry import BACKBONES, BRANCHES, DATASETS, METHODS
 
 ROOT = Path(__file__).parent.parent
@@ -16,9 +16,9 @@ FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py
 # From the bottom up; a part imports from lower levels and from its own package only.
 LEVELS = [
     {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"}, {"runtime"},
-    {"fusions", "branches", "backbones", "datasets", "metrics"},
-    {"losses", "tasks", "causal_mer_model"}, {"methods"}, {"options", "parts"}, {"config", "saved"},
-    {"checkpoint", "writing"}, {"build"}, {"engine"}, {"console", "published"}, {"train"}, {"analysis"},
+    {"branches", "backbones", "datasets", "metrics"}, {"losses", "tasks"}, {"fusions", "causal_mer_model"}, {"methods"},
+    {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint", "writing"}, {"build"}, {"engine"},
+    {"console", "published", "samples"}, {"train"}, {"analysis"},
     {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
@@ -66,7 +66,7 @@ def names_read() -> tuple[set[str], list[re.Pattern]]:
 
 
 def test_every_option_is_read():
-    groups = [RunOptions, DataOptions, TrainingOptions, InferenceOptions, StudyOptions,
+    groups = [RunOptions, DataOptions, TrainingOptions, ChoiceOptions, InferenceOptions, StudyOptions,
               *(DATASETS[n].Options for n in DATASETS), *(BACKBONES[n].Options for n in BACKBONES),
               *(BRANCHES[n].Options for n in BRANCHES), *(METHODS[n].Options for n in METHODS)]
     names, patterns = names_read()

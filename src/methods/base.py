@@ -12,7 +12,7 @@ import src.branches  # noqa: F401  (fills the registry)
 from src.datasets.base import Split
 from src.losses import Terms
 from src.registry import BRANCHES
-from src.structures import MODALITIES, RATE, BackboneOutput, Batch, Bounds, option
+from src.structures import MODALITIES, RATE, BackboneOutput, Batch, Bounds, DataInfo, option
 from src.tasks import Task
 
 
@@ -160,7 +160,7 @@ class Method(nn.Module):
     @property
     def ahead(self) -> int:
         """Epochs before `--num_epochs` begin, in which `ahead_loss` is minimised and no checkpoint is selected."""
-        return getattr(self.options, "branch_epochs", 0)
+        return self.options.branch_epochs if isinstance(self.options, BranchOptions) else 0
 
     def ahead_loss(self, output: Any, batch: Batch, task: Task) -> Terms:
         """Terms of the objective of the epochs ahead: each branch's own loss."""
@@ -193,5 +193,14 @@ class Method(nn.Module):
 
     def branch_logits(self, batch: Batch) -> dict[str, Tensor]:
         """What every branch says of its modality alone. -> modality -> (B, C)."""
-        return {name: self.branches[name](batch.inputs[name]) for name in MODALITIES}
+        return {name: branch(batch.inputs[name]) for name, branch in self.branches.items()}
+
+
+def hidden_width(backbone: nn.Module, info: DataInfo) -> int:
+    """H of a backbone's joint state, from an answer to zeros; random states stay as they were."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        inputs = {name: torch.zeros(1, info.lengths[name], info.widths[name]) for name in MODALITIES}
+        width = backbone.eval()(Batch(inputs, None)).hidden.size(1)
+    backbone.train()
+    return width
 

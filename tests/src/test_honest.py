@@ -1,0 +1,66 @@
+"""Nothing that is chosen depends on a test split: epochs, strengths, hyperparameters and weights are the same bits."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import main
+from src.analysis.study.grid import Condition, Plan, Variant, jobs
+from src.analysis.study.tuning import tuned
+from src.checkpoint import run_folder
+from src.datasets.synthetic import SyntheticOptions, generate
+from src.options import InferenceOptions, StudyOptions
+from src.registry import METHODS
+from tests.conftest import write
+
+SIZES = ("--task=emotion4", "--text_branch=light", "--audio_branch=light", "--vision_branch=light", "--light_width=4",
+         "--dim=8", "--num_heads=2", "--nlevels=1", "--num_epochs=2", "--batch_size=16", "--m_lr=0.01", "--device=cpu")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A data file, and one with noise in the place of all test splits."""
+    content = generate(SyntheticOptions(synthetic_sizes=(48, 24, 24), shortcut_t=0.5))
+    folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    write(folder / "true.pkl", content)
+    for name in [name for name in content if name.startswith("test")]:
+        split = content[name]
+        content[name] = {key: random.standard_normal(value.shape) for key, value in split.items()}
+        content[name]["labels"] = split["labels"][random.permutation(len(split["labels"]))]
+    write(folder / "noise.pkl", content)
+    return folder / "true.pkl", folder / "noise.pkl"
+
+
+def chosen(file, method, place):
+    """Train, tune, select and measure a method: everything that was chosen, and the test scores."""
+    def bring(wanted):
+        folders = {}
+        for job in wanted:
+            name = f"run{len(list(place.glob('checkpoint*/*')))}"
+            assert main.main([*job.arguments, f"--name={name}", f"--checkpoint_path={place}"]) == 0
+            at = InferenceOptions(dataset=str(file), name=name, seed=job.seed, checkpoint_path=place)
+            folders[job] = run_folder(at, job.backbone, method)
+        return folders
+
+    variant = Variant(method, (f"--method={method}",))
+    plan = Plan((Condition(str(file), ""),), ("mult",), (variant,), (1,))
+    extra = (*SIZES, "--strength=valid", "--unbiased=12", "--log_samples", "--branch_epochs=1")
+    (best,) = tuned([plan], extra, StudyOptions(tune=2), bring)
+    (folder,) = bring(jobs([best], extra)).values()
+    results = json.loads((folder / "results.json").read_text())
+    with (folder / "history.csv").open(newline="") as history:
+        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(history)]
+    weights = {path.name: torch.load(path, weights_only=True)["model"] for path in sorted(folder.glob("best_*.pt"))}
+    return {"settings": best.variants[0].flags, "strengths": results["strengths"], "history": rows,
+            "epochs": {name: one["epoch"] for name, one in results["selections"].items()},
+            "weights": {name: {key: value.tolist() for key, value in one.items()} for name, one in weights.items()},
+            }, {name: one["test"] for name, one in results["selections"].items()}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_noise_in_the_place_of_the_test_splits_changes_nothing_but_the_test_scores(files, tmp_path, method):
+    (one, scores), (other, noise) = (chosen(file, method, tmp_path / file.stem) for file in files)
+    assert one == other and scores != noise

@@ -186,9 +186,10 @@ class Method(nn.Module):
         return [ParameterGroup(name, list(part.parameters()), getattr(self.options, f"{name}_lr"))
                 for name, part in parts.items()]
 
-    def auxiliary_loss(self, output: BackboneOutput, labels: Tensor, task: Task) -> Tensor | float:
-        """The backbone's own further loss, 0 where it has none. -> scalar."""
-        own = getattr(self.backbone, "auxiliary_loss", None)
+    def auxiliary_loss(self, output: BackboneOutput, labels: Tensor, task: Task,
+                       backbone: nn.Module | None = None) -> Tensor | float:
+        """The backbone's, or another one's, own further loss, 0 where it has none. -> scalar."""
+        own = getattr(backbone or self.backbone, "auxiliary_loss", None)
         return own(output, labels, task) if own else 0.0
 
     def branch_logits(self, batch: Batch) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ class Confidence(Biased):
     def ahead_loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The plain losses of the teacher and of every branch."""
         teacher = task.loss(output.more["teacher"], task.targets(batch.labels))
-        auxiliary = self.auxiliary_loss(output.taught, batch.labels, task)
+        auxiliary = self.auxiliary_loss(output.taught, batch.labels, task, self.teacher)
         branches = super().ahead_loss(output, batch, task)["loss"]
         return {"loss": teacher + auxiliary + branches, "teacher": teacher.detach()}
 

@@ -1,14 +1,18 @@
-"""Inputs of the golden file of methods, and what it means to meet its numbers."""
+"""Inputs of the golden file of methods, models around them, and what it means to meet the file's numbers."""
 
 import math
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from src.methods.base import Method, Parts
+from src.registry import METHODS
+from src.structures import MODALITIES, BackboneOutput, DataInfo
 from tests.golden import golden, normal
 
 CONTENT = golden("methods")
@@ -78,3 +82,31 @@ def close(found: Tensor | float, wanted: Any, precision: torch.dtype, name: str)
     if decision:
         found, wanted = found.gather(1, wanted.long()[:, None]).squeeze(1), found.amax(1)
     assert found.shape == wanted.shape and (found - wanted).abs().max().item() <= limit, name
+
+
+class Given(nn.Module):
+    """A branch that answers with given logits, or with a hidden state (N, H) besides, a backbone."""
+
+    def __init__(self, logits: Tensor, hidden: Tensor | None = None) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(logits.detach().clone())
+        self.hidden = None if hidden is None else nn.Parameter(hidden.detach().clone())
+
+    def forward(self, _: Any) -> Any:
+        return self.logits if self.hidden is None else BackboneOutput(self.logits, self.hidden)
+
+
+def method_around(method: str, joint: Tensor, branches: Mapping[str, Tensor], task: str = "",
+                  hidden: Tensor | None = None, **options: Any) -> Method:
+    """A registered method around given logits (N, C) of backbone and branches, as `build_model` would leave it."""
+    cls, outputs = METHODS[method], joint.size(1)
+    info = DataInfo("x", task or f"classes:{outputs}", outputs, dict.fromkeys(MODALITIES, 1),
+                    dict.fromkeys(MODALITIES, 1))
+    chosen = cls.Options(**options)
+    parts = Parts(Given(joint, joint if hidden is None else hidden),
+                  {name: Given(one) for name, one in branches.items()})
+    model = cls(info, chosen, parts).to(joint.dtype)
+    if cls.strengths(chosen):
+        published = [one.published for one in cls.strengths(chosen).values()]
+        model.register_buffer("strength", torch.tensor(published, dtype=joint.dtype))
+    return model

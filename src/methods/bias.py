@@ -46,17 +46,23 @@ class Biased(Method):
         """What the branches' own losses see of their logits. modality -> (B, C)."""
         return logits
 
+    @property
+    def branch_weight(self) -> float:
+        """Weight of the branches' own losses."""
+        return 1.0
+
     @abstractmethod
     def debiased(self, output: BiasedOutput, targets: Tensor, task: Task) -> Tensor:
         """The loss of the backbone, in which the branches have no gradient. -> scalar."""
 
     def loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
-        """The debiased loss trains the backbone, a loss of its own each branch."""
+        """The debiased loss trains the backbone, a weighted loss of its own each branch."""
         targets = task.targets(batch.labels)
         branches = sum(task.loss(logits, targets) for logits in output.branch_logits.values())
         debiased = self.debiased(output, targets, task)
         auxiliary = self.auxiliary_loss(output.backbone, batch.labels, task)
-        return {"loss": debiased + branches + auxiliary, "debiased": debiased.detach(), "branches": branches.detach()}
+        return {"loss": debiased + self.branch_weight * branches + auxiliary, "debiased": debiased.detach(),
+                "branches": branches.detach()}
 
 
 def joint_opinion(output: BiasedOutput, task: Task) -> Tensor:

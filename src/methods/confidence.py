@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -69,10 +70,10 @@ class Confidence(Biased):
 
     def forward(self, batch: Batch) -> BiasedOutput:
         """Predict by the backbone alone."""
-        output = super().forward(batch)
-        output.taught = self.teacher(batch)
-        output.more = {"teacher": output.taught.logits}
-        return output
+        backbone = self.backbone(batch)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.teaching):
+            taught, branches = self.teacher(batch), self.branch_logits(batch)
+        return BiasedOutput(backbone.logits, branches, backbone, {"teacher": taught.logits}, taught)
 
     def ahead_loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The plain losses of the teacher and of every branch."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.methods.base import BranchOptions, Parts, Strength, hidden_width
+from src.methods.base import BranchOptions, ParameterGroup, Parts, Predictor, Strength, hidden_width
 from src.methods.bias import Biased, BiasedOutput, joint_opinion
 from src.registry import METHODS
 from src.structures import WEIGHT, Batch, DataInfo, option
@@ -23,9 +23,8 @@ class MixinOptions(BranchOptions):
                                   search=(0.0, 0.003, 0.03, 0.3, 3.0))
 
 
-def mixin_loss(rows: Tensor, gate: Tensor, opinion: Tensor, targets: Tensor, entropy_weight: float) -> Tensor:
-    """CE(l_m + g b, y) + lambda mean_i H(softmax(g_i b_i)). (R, K), (R, 1), (R, K), (R,) -> scalar."""
-    mixed = gate * opinion
+def mixin_loss(rows: Tensor, mixed: Tensor, targets: Tensor, entropy_weight: float) -> Tensor:
+    """CE(l_m + g b, y) + lambda mean_i H(softmax(g_i b_i)), with g b `mixed`. (R, K) x 2, (R,) -> scalar."""
     log_share = F.log_softmax(mixed, -1)
     entropy = -(log_share.exp() * log_share).sum(-1).mean()
     return F.cross_entropy(F.log_softmax(rows, -1) + mixed, targets) + entropy_weight * entropy
@@ -39,6 +38,9 @@ class LearnedMixin(Biased):
     """
 
     Options = MixinOptions
+    predictors = {"prediction": Predictor("logits", "z_m + gate g b (the prediction)"),
+                  "fused": Predictor("fused", "z_m + g b (the mixture)"),
+                  "backbone": Predictor("backbone", "z_m (backbone alone)")}
     needs_classes = True
 
     def __init__(self, info: DataInfo, options: MixinOptions, parts: Parts) -> None:
@@ -60,17 +62,17 @@ class LearnedMixin(Biased):
         """Predict by the backbone alone, as far as the strength leaves it alone."""
         output = super().forward(batch)
         opinion = joint_opinion(output, self.task).reshape_as(output.logits)
-        output.more = {"mixed": F.softplus(self.gate(output.backbone.hidden)) * opinion}
+        mixed = F.softplus(self.gate(output.backbone.hidden)) * opinion
+        output.more = {"mixed": mixed, "fused": output.backbone.logits + mixed}
         output.logits = self.combined(output.per_sample(), self.current_strength())
         return output
 
     def debiased(self, output: BiasedOutput, targets: Tensor, task: Task) -> Tensor:
         """The loss of the mixture."""
-        rows = task.rows(output.backbone.logits)
-        gate = F.softplus(self.gate(output.backbone.hidden)).repeat_interleave(len(rows) // len(output.logits), 0)
-        return mixin_loss(rows, gate, joint_opinion(output, task), targets, self.options.mixin_entropy)
+        rows, mixed = task.rows(output.backbone.logits), task.rows(output.more["mixed"])
+        return mixin_loss(rows, mixed, targets, self.options.mixin_entropy)
 
-    def parameter_groups(self) -> list:
+    def parameter_groups(self) -> list[ParameterGroup]:
         """The gate learns as the backbone does."""
         first, *others = super().parameter_groups()
         first.parameters.extend(self.gate.parameters())

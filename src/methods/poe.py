@@ -4,15 +4,15 @@ In training the backbone's opinion is multiplied with that of the branches, so t
 says alone; at test time it stands by itself.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from src.methods.base import BranchOptions
-from src.methods.bias import Biased, BiasedOutput, joint_opinion
+from src.methods.base import BranchOptions, Predictor
+from src.methods.bias import Biased, BiasedOutput
 from src.registry import METHODS
-from src.structures import Bounds, option
+from src.structures import Batch, Bounds, option
 from src.tasks import Task
 
 
@@ -26,9 +26,9 @@ class ProductOptions(BranchOptions):
         search=(0.25, 0.5, 1.0))
 
 
-def product_loss(rows: Tensor, opinion: Tensor, targets: Tensor) -> Tensor:
-    """CE(l_m + b, y); normalising either factor first would change nothing. (R, K) x 2, (R,) -> scalar."""
-    return F.cross_entropy(rows + opinion, targets)
+def product_of_opinions(joint: Tensor, branches: Iterable[Tensor], strength: float) -> Tensor:
+    """z_m + strength sum_x sg[z_x]; normalised factors would decide and cost the same. (B, C) each -> (B, C)."""
+    return joint + strength * sum(logits.detach() for logits in branches)
 
 
 @METHODS.register("poe")
@@ -36,9 +36,17 @@ class ProductOfExperts(Biased):
     """CE(l_m + strength sum_x sg[l_x], y) + sum_x CE(z_x, y); the product of all three opinions is the bias."""
 
     Options = ProductOptions
+    predictors = {"prediction": Predictor("logits", "z_m (the prediction)"),
+                  "fused": Predictor("fused", "product of all opinions")}
     needs_classes = True
+
+    def forward(self, batch: Batch) -> BiasedOutput:
+        """Predict by the backbone alone."""
+        output = super().forward(batch)
+        output.more = {"fused": product_of_opinions(output.logits, output.branch_logits.values(),
+                                                    self.options.product_strength)}
+        return output
 
     def debiased(self, output: BiasedOutput, targets: Tensor, task: Task) -> Tensor:
         """The loss of the product."""
-        opinion = self.options.product_strength * joint_opinion(output, task)
-        return product_loss(task.rows(output.logits), opinion, targets)
+        return task.loss(output.more["fused"], targets)

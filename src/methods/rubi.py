@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from src.losses import Terms
-from src.methods.base import BranchOptions, ParameterGroup, Parts
+from src.methods.base import BranchOptions, ParameterGroup, Parts, Predictor
 from src.methods.bias import Biased, BiasedOutput
+from src.methods.subtraction import fuse
 from src.registry import METHODS
 from src.structures import RATE, WEIGHT, Batch, DataInfo, option
 from src.tasks import Task
@@ -26,11 +25,6 @@ class RubiOptions(EndOptions):
     """Settings of RUBi."""
 
     rubi_weight: float = option(1.0, "weight of the branches' own losses", bounds=WEIGHT, search=(0.5, 1.0, 2.0))
-
-
-def masked(joint: Tensor, mask: Tensor) -> Tensor:
-    """z_m sigmoid(mask). (B, C) x 2 -> (B, C)."""
-    return joint * torch.sigmoid(mask)
 
 
 class Ended(Biased):
@@ -60,19 +54,21 @@ class Rubi(Ended):
     """
 
     Options = RubiOptions
+    predictors = {"prediction": Predictor("logits", "z_m (the prediction)"),
+                  "fused": Predictor("fused", "z_m masked by the branches")}
+    needs_classes = True
+
+    @property
+    def branch_weight(self) -> float:
+        """w."""
+        return self.options.rubi_weight
 
     def forward(self, batch: Batch) -> BiasedOutput:
         """Predict by the backbone alone."""
         backbone, logits = self.backbone(batch), self.branch_logits(batch)
-        fused = masked(backbone.logits, sum(logits.values()))
+        fused = fuse("rubi", backbone.logits, list(logits.values()))
         return BiasedOutput(backbone.logits, self.answers(logits), backbone, {"fused": fused})
 
     def debiased(self, output: BiasedOutput, targets: Tensor, task: Task) -> Tensor:
         """The loss of the masked backbone."""
         return task.loss(output.more["fused"], targets)
-
-    def loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
-        """The masked loss and the weighted losses of the branches."""
-        terms = super().loss(output, batch, task)
-        own = self.ahead_loss(output, batch, task)["loss"]
-        return terms | {"loss": terms["loss"] + (self.options.rubi_weight - 1) * own}

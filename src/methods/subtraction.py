@@ -56,6 +56,7 @@ class Subtraction(Biased):
                   "fused": Predictor("fused", "factual world"),
                   "backbone": Predictor("backbone", "z_m (backbone alone)")}
     effects = {"factual": "fused", "counterfactual": "direct"}
+    needs_classes = True  # K compares distributions over classes
 
     def __init__(self, info: DataInfo, options: Any, parts: Parts, start: float) -> None:
         super().__init__(info, options, parts)

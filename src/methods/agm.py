@@ -57,10 +57,10 @@ def shares(coalitions: Mapping[Coalition, Tensor], players: tuple[str, ...]) -> 
     values = {}
     for player in players:
         others = [other for other in players if other != player]
-        values[player] = sum(
+        values[player] = torch.stack([
             (coalitions[Coalition({player, *rest})] - (coalitions[Coalition(rest)] if rest else 0))
             / (len(players) * comb(len(others), size))
-            for size in range(len(players)) for rest in combinations(others, size))
+            for size in range(len(players)) for rest in combinations(others, size)]).sum(0)
     return values
 
 

@@ -1,7 +1,7 @@
 """What balancing methods share: a linear head on the last state that belongs to each modality alone."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,9 @@ class Balancing(Method):
     Published, a modality's logits are its share of a late fusion or those of its own encoder. The backbones here join
     modalities that have read each other, so they have no additive share, and the state that a head reads is that of a
     modality which has read the others.
+
+    Published, gradients are modulated for SGD. Adam, the default here, divides a gradient by its running size, so a
+    factor tells by its changes from step to step only; `--optim SGD` follows the papers.
     """
 
     Options = HeadOptions
@@ -68,7 +71,7 @@ class Balancing(Method):
         return (task.loss(output.logits, task.targets(batch.labels))
                 + self.auxiliary_loss(output.backbone, batch.labels, task))
 
-    def loss(self, output: HeadsOutput, batch: Batch, task: Task) -> Terms:
+    def loss(self, output: Any, batch: Batch, task: Task) -> Terms:
         """The joint loss and each head's own."""
         joint = self.joint_loss(output, batch, task)
         heads = torch.stack(list(self.head_losses(output, batch, task).values())).sum()

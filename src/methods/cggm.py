@@ -100,15 +100,19 @@ class GuidedModulation(Balancing):
         self.seen.zero_()
 
     def loss(self, output: HeadsOutput, batch: Batch, task: Task) -> Terms:
-        """The task losses and the agreement of directions; in training the heads' right decisions are counted."""
+        """The task losses; in training also the agreement of directions, and the heads' right decisions are counted.
+
+        The weights of the agreement change, so with it the losses of different epochs could not be compared.
+        """
+        terms = super().loss(output, batch, task)
+        if not torch.is_grad_enabled():
+            return terms
         targets = task.targets(batch.labels)
         heads = {name: task.rows(logits.detach()) for name, logits in output.head_logits.items()}
-        if torch.is_grad_enabled():
-            self.correct += torch.stack([correct_count(rows, targets) for rows in heads.values()])
-            self.seen += len(targets)
+        self.correct += torch.stack([correct_count(rows, targets) for rows in heads.values()])
+        self.seen += len(targets)
         directions = {name: errors(rows, targets) for name, rows in heads.items()}
         direction = direction_loss(self.balances, directions, errors(task.rows(output.logits), targets))
-        terms = super().loss(output, batch, task)
         return terms | {"loss": terms["loss"] + self.options.cggm_lambda * direction, "direction": direction.detach()}
 
     def before_step(self, output: HeadsOutput, batch: Batch, task: Task) -> None:

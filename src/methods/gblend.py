@@ -92,7 +92,7 @@ class Blend(Balancing):
         return torch.stack([task.loss(seen.values[name], targets) for name in (*self.heads, "backbone")])
 
     def loss(self, output: HeadsOutput, batch: Batch, task: Task) -> Terms:
-        """The blended losses."""
+        """The blended losses; in evaluation the joint one, since with new weights epochs could not be compared."""
         losses = self.head_losses(output, batch, task) | {"joint": self.joint_loss(output, batch, task)}
-        loss = self.weights @ torch.stack(list(losses.values()))
-        return {"loss": loss, "joint": losses["joint"].detach()}
+        blended = self.weights @ torch.stack(list(losses.values()))
+        return {"loss": blended if torch.is_grad_enabled() else losses["joint"], "joint": losses["joint"].detach()}

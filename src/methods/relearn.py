@@ -128,6 +128,6 @@ class Relearn(Method):
         for modality in self.modalities:
             purities = [purity(cluster(one.values[f"state_{modality}"], count), classes[split])
                         for split, one in seen.items()]
-            strength = relearning_strength(*purities, self.options.relearn_lambda)
+            strength = relearning_strength(purities[0], purities[1], self.options.relearn_lambda)
             for name, weight in self._weights(modality):
                 weight.copy_(pulled(weight, getattr(self.first, name), strength))

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from src.datasets.base import Split
@@ -68,6 +67,8 @@ def pulled(weight: Tensor, first: Tensor, strength: Tensor) -> Tensor:
 
 def cluster(states: Tensor, count: int) -> Tensor:
     """Number of every sample's cluster, features scaled to [-1, 1]. (N, H) -> (N,)."""
+    from sklearn.cluster import KMeans  # only here: every command would wait for it
+
     least, most = states.amin(0), states.amax(0)
     scaled = 2 * (states - least) / (most - least).clamp(min=1e-12) - 1
     found = KMeans(min(count, len(states)), n_init=10, random_state=0).fit_predict(scaled.double().cpu().numpy())

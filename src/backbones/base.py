@@ -17,6 +17,11 @@ def check_options(options: Any) -> None:
         raise InputError(f"--num_heads {options.num_heads} does not divide --dim {options.dim}; choose a divisor")
 
 
+def parameters_of(modules: dict[str, list[nn.Module]]) -> dict[str, list[nn.Parameter]]:
+    """The parameters of some modules of every modality."""
+    return {name: [weight for module in own for weight in module.parameters()] for name, own in modules.items()}
+
+
 class Projected(nn.Module):
     """Base of backbones that bring every modality to width `dim`; `options` need kernels and `mask_padding` too.
 
@@ -79,3 +84,9 @@ class Crossmodal(Projected):
                                                            unpadded[source])
                 for source in MODALITIES if source != target]
         return self.memory[target](torch.cat(read, dim=2), unpadded=unpadded[target])[:, -1]
+
+    def target_modules(self, name: str) -> list[nn.Module]:
+        """Layers on the way to a modality's state: a crossmodal encoder reads two, and counts for its target."""
+        return [self.projections[name], *(encoder for key, encoder in self.crossmodal.items()
+                                          if key.startswith(f"{name}_from_")),
+                *(encoder for key, encoder in self.memory.items() if key == name)]

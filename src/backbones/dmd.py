@@ -20,13 +20,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.distillation import GraphDistillation, margin_loss, positive_cosine
-from src.backbones.base import Crossmodal, check_options
+from src.backbones.base import Crossmodal, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import (
     DIM,
     DROPOUT,
     KERNEL,
     LAYERS,
+    MODALITIES,
     WEIGHT,
     WIDTH,
     BackboneOutput,
@@ -190,8 +191,9 @@ class DMD(Crossmodal):
         homogeneous = [self.homogeneous_blocks[name](common[name].flatten(1)) for name in ORDER]
         states = {name: self.target_state(name, private, unpadded) for name in ORDER}
         heterogeneous = [self.heterogeneous_blocks[name](states[name]) for name in ORDER]
-        states[COMMON] = torch.cat(
-            [self.common_encoders[name](common[name], unpadded=unpadded[name])[:, -1] for name in ORDER], dim=1)
+        last_common = {name: self.common_encoders[name](common[name], unpadded=unpadded[name])[:, -1] for name in ORDER}
+        own = {name: torch.cat([states[name], last_common[name]], dim=1) for name in MODALITIES}
+        states[COMMON] = torch.cat(list(last_common.values()), dim=1)
         hidden = torch.cat([self.gates[name](state).sigmoid() for name, state in states.items()], dim=1)
         # Features before frames: the layout of the published weights of this one layer.
         aligned = [self.common_align[name](common[name].transpose(1, 2).flatten(1)) for name in ORDER]
@@ -204,7 +206,21 @@ class DMD(Crossmodal):
             "common_vectors": torch.stack(aligned),  # (3, B, d)
             "private_vectors": torch.stack([self.private_align[name](private[name].flatten(1)) for name in ORDER]),
         }
-        return BackboneOutput(self.block(hidden)[0], hidden, aux | losses)
+        return BackboneOutput(self.block(hidden)[0], hidden, aux | losses, own)
+
+    @property
+    def state_widths(self) -> dict[str, int]:
+        """Width of the state of every modality: its private part, which has read the others', and its common part."""
+        return dict.fromkeys(MODALITIES, 3 * self.options.dim)
+
+    def modality_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """What belongs to one modality alone on its way to the joint state, see `target_modules`.
+
+        The split of the common part, its gate and the output block are shared. Layers that only a loss of DMD's own
+        sees, the decoders and the blocks with logits of one modality, are on no such way.
+        """
+        return parameters_of({name: [*self.target_modules(name), self.decoupling.private[name],
+                                     self.common_encoders[name], self.gates[name]] for name in MODALITIES})
 
     def _check_lengths(self, batch: Batch) -> None:
         """Raise InputError for sequences of another length than the linear layers over all frames have."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from src.backbones.base import Crossmodal, check_options
+from src.backbones.base import Crossmodal, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import (
     DIM,
@@ -86,6 +86,20 @@ class MulT(Crossmodal):
         """Logits (B, C) and the joint state (B, 2 d targets) of a batch with inputs (B, T, D)."""
         frames = self.project(batch, self.options.embed_dropout)
         unpadded = self.unpadded_windows(batch, frames)
-        hidden = torch.cat([self.target_state(target, frames, unpadded) for target in self.options.targets], dim=1)
+        states = {target: self.target_state(target, frames, unpadded) for target in self.options.targets}
+        hidden = torch.cat(list(states.values()), dim=1)
         block = self.contract(F.dropout(F.relu(self.expand(hidden)), self.options.out_dropout, self.training))
-        return BackboneOutput(self.output(hidden + block), hidden)
+        return BackboneOutput(self.output(hidden + block), hidden, states=states)
+
+    @property
+    def state_widths(self) -> dict[str, int]:
+        """Width of the state of every modality; InputError where a modality is no target, so that it has none."""
+        if self.options.targets != MODALITIES:
+            raise InputError(f"with {self.options.targets[0]} as the only target of MulT the others have no state of "
+                             "their own, which this method needs; leave out --lonly, --aonly and --vonly, or take "
+                             "another method")
+        return dict.fromkeys(MODALITIES, 2 * self.options.dim)
+
+    def modality_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """What belongs to one modality alone; the output block is shared. See `target_modules`."""
+        return parameters_of({name: self.target_modules(name) for name in MODALITIES})

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from modules.multihead_attention import MultiheadAttention
 from modules.position_embedding import SinusoidalPositions
 from modules.transformer import Dropouts, TransformerEncoder, xavier_linear
-from src.backbones.base import Projected, check_options
+from src.backbones.base import Projected, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import DIM, DROPOUT, KERNEL, LAYERS, MODALITIES, WIDTH, BackboneOutput, Batch, DataInfo, option
 
@@ -199,7 +199,21 @@ class PMR(Projected):
         for layer in self.layers:
             streams = layer(streams, unpadded)
         hidden = self.encoder(joined(streams), unpadded=joined(unpadded))[:, -1]
-        return BackboneOutput(self.output(hidden + self.output_block(hidden)), hidden)
+        states = {name: streams[name][:, -1] for name in MODALITIES}
+        return BackboneOutput(self.output(hidden + self.output_block(hidden)), hidden, states=states)
+
+    @property
+    def state_widths(self) -> dict[str, int]:
+        """Width of the state of every modality: its last frame before the final encoder reads all streams."""
+        return dict.fromkeys(MODALITIES, self.options.dim)
+
+    def modality_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """What belongs to one modality alone: its projection, and the units that it reads the message with.
+
+        A unit reads two streams, and counts for its target; those whose target is the message are shared, as it is.
+        """
+        return parameters_of({name: [self.projections[name], *(layer.to_modality[name] for layer in self.layers)]
+                              for name in MODALITIES})
 
     def _embed(self, x: Tensor, unpadded: Tensor | None) -> Tensor:
         """Scaled frames plus positions. (B, T, d) -> (B, T, d)."""

@@ -110,19 +110,28 @@ STRENGTH = (Plan(
 QUICK = (Plan((TEXT,), ("mult",), (ALONE, causal("mask"), causal("tanh")), SEEDS[:2]),)
 SINGLES = tuple(Variant(name, ("--method=unimodal", f"--modality={name}")) for name in MODALITIES)
 REFERENCES = (ALONE, *SINGLES, Variant("late", ("--method=late",)), Variant("pool", ("--method=pool",)))
-GRIDS = {"quick": QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
+OTHERS = tuple(Variant(name, (f"--method={name}",)) for name in METHODS
+               if name not in (BASELINE, "causal", "unimodal", "late", "pool"))
+SMALL = replace(NOISY, label="text 0.8 noisy, small", flags=(*NOISY.flags, "--synthetic_sizes=1500,300,500"))
+BASELINES = (*REFERENCES, causal("tanh"), causal("evidence"),
+             causal("evidence", "--strength=valid", label="evidence, chosen strengths"))
+METHODS_QUICK = (Plan((SMALL,), ("mult",), (*REFERENCES, *PUBLISHED, causal("evidence"), *OTHERS), SEEDS[:3]),)
+GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH}
 
 
 def plans(options: StudyOptions) -> tuple[Plan, ...]:
-    """The prepared grid, or the lists of the command line as one plan."""
-    if options.grid:
+    """The prepared grid, or the lists of the command line as one plan; baselines are trained on the data sets given."""
+    if options.grid in GRIDS:
         return GRIDS[options.grid]
     conditions = tuple(
         Condition(dataset, label.replace("=", " ").replace("+", ", "),
                   tuple(f"--{word}" for word in label.split("+") if word))
         for dataset in options.datasets for label in options.conditions)
-    variants = tuple(variant for method in options.methods for variant in _variants(method, options.fusions))
+    if options.grid:
+        variants = BASELINES
+    else:
+        variants = tuple(variant for method in options.methods for variant in _variants(method, options.fusions))
     return (Plan(conditions, options.backbones, variants, options.seeds),)
 
 

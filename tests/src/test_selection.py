@@ -1,0 +1,127 @@
+"""Strengths and epochs are chosen by the stated rule, and the record of samples gives the same choice again."""
+
+import json
+import re
+
+import pytest
+import torch
+
+import main
+from src.analysis.choice import read_record, selected
+from src.build import run_strengths
+from src.config import parse_config
+from src.datasets.base import Dataset, Split
+from src.methods.causal_mer import Causal
+from src.methods.pool import Pool
+from src.registry import METHODS
+from src.selection import Strengths, kept, knowledge, strengths, unbiased_samples
+from src.structures import MODALITIES, UsageError
+from src.tasks import make_task
+from tests.conftest import install
+
+TASK = make_task("classes:2")
+LABELS = torch.tensor([0.0, 1.0, 1.0, 0.0])
+RIGHT = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+
+
+def values(backbone, **evidence):
+    """What a pool says of four samples: its paths, silent where none is given."""
+    silent = torch.zeros(4, 2)
+    return {"backbone": backbone} | {f"evidence_{name}": evidence.get(name, silent) for name in MODALITIES}
+
+
+def pool(**start):
+    """Strengths of which m and t are chosen from 0 and 1."""
+    return Strengths({"m": 1.0, "t": 1.0, "a": 1.0, "v": 1.0} | start, {"m": (0.0, 1.0), "t": (0.0, 1.0)})
+
+
+def test_the_path_that_misleads_is_switched_off():
+    found = pool().chosen(Pool, values(-2 * RIGHT, text=RIGHT), LABELS, TASK)
+    assert found == {"m": 0.0, "t": 1.0, "a": 1.0, "v": 1.0}
+
+
+def test_ties_go_to_the_start():
+    assert pool().chosen(Pool, values(RIGHT, text=RIGHT), LABELS, TASK) == pool().start
+    assert pool(m=0.0).chosen(Pool, values(RIGHT, text=RIGHT), LABELS, TASK) == pool(m=0.0).start
+
+
+def test_no_path_at_all_is_no_choice():
+    found = pool().chosen(Pool, values(-RIGHT, text=-RIGHT), 0 * LABELS, TASK)
+    assert found["m"] or found["t"]
+
+
+def parsed(*words):
+    branches = [word for name in MODALITIES for word in (f"--{name}_branch", "light")]
+    return parse_config(["--dataset", "x.pkl", "--task", "classes:2", *branches, *words])
+
+
+@pytest.mark.parametrize("words, start", [
+    ((), (1, 0, 0, 0)), (("--nde_a", "0.5"), (1, 0, 0.5, 0)), (("--unwanted", "text"), (1, 0, 1, 1)),
+    (("--strength", "m=0.5,v=1"), (0.5, 0, 0, 1)), (("--method", "pool"), (1, 1, 1, 1)),
+    (("--method", "pool", "--unwanted", "vision,text"), (0, 0, 1, 0))])
+def test_where_strengths_start(words, start):
+    assert tuple(run_strengths(parsed(*words)).start.values()) == start
+
+
+def test_declared_strengths_are_not_chosen_by_validation():
+    assert set(run_strengths(parsed("--unwanted", "text", "--strength", "valid")).free) == {"m"}
+    assert set(run_strengths(parsed("--method", "pool", "--unwanted", "text")).free) == {"a", "v"}
+
+
+@pytest.mark.parametrize("asked, message", [
+    ("t=2", r"--strength t must lie in \[0, 1\], got '2'"),
+    ("alpha=1", "--strength names 'alpha', .* it has m, t, a, v"),
+    ("most", "--strength has 'most'; give published, valid, or values"), ("t=nan", "must lie in"), ("t", "has 't'")])
+def test_a_strength_that_cannot_be_is_one_sentence(asked, message):
+    with pytest.raises(UsageError, match=message):
+        strengths(Causal, parsed().method, asked, ())
+
+
+@pytest.mark.parametrize("words, message", [
+    (("--method", "nosuch"), "unknown method 'nosuch'; choose from .*clue"),
+    (("--method", "poe", "--task", "sentiment"), "the method poe needs classes, and the task sentiment is one score"),
+    (("--fusion_mode", "evidence", "--task", "sentiment"), "causal with the fusion evidence needs classes"),
+    (("--method", "ogm_ge", "--backbone", "own:Class"), "which parameters belong to which modality, and the backbone"),
+    (("--method", "ogm_ge", "--accumulate", "2"), "so --accumulate must be 1, got 2"),
+    (("--strength", "t=7"), "--strength t must lie in"),
+    (("--unwanted", "speech"), "--unwanted takes text, audio and vision"),
+])
+def test_parts_that_cannot_work_together_are_refused_before_anything_is_read(capsys, monkeypatch, words, message):
+    install(monkeypatch, type("Class", (torch.nn.Module,), {}))
+    assert main.main(["--dataset", "missing.pkl", "--task", "classes:3", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(message, error)
+
+
+def test_unbiased_samples_are_some_of_the_shifted_validation_split():
+    numbers = torch.arange(9.0)
+    split = Split({name: numbers.reshape(9, 1, 1) for name in MODALITIES}, numbers, list("abcdefghi"))
+    found = unbiased_samples(Dataset({"valid_shifted": split}, None, []), 4)
+    assert len(found) == 4 and found.inputs["text"].flatten().tolist() == found.labels.tolist()
+    with pytest.raises(UsageError, match="more samples than the 9"):
+        unbiased_samples(Dataset({"valid_shifted": split}, None, []), 10)
+    with pytest.raises(UsageError, match="needs a split valid_shifted"):
+        unbiased_samples(Dataset({"valid": split}, None, []), 1)
+
+
+def test_what_a_choice_knew_is_told():
+    assert knowledge((), 0, "best_valid_acc") == "nothing (validation as train)"
+    assert knowledge(("text",), 50, "best_valid_acc") == "declared: text"
+    assert knowledge((), 50, "best_valid_shifted") == "50 unbiased validation samples"
+    assert kept(0) == ("best_valid_loss", "best_valid_acc") and kept(5)[-1] == "best_valid_shifted"
+
+
+def test_the_record_of_samples_gives_the_choice_of_the_training_again(tiny, tmp_path):
+    words = [*tiny, "--method", "pool", "--log_samples", "--num_epochs", "3"]
+    assert main.main(words) == 0
+    folder, config = tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-pool", parse_config(words)
+    task, results = make_task("emotion4"), json.loads((folder / "results.json").read_text())
+    record, plan = read_record(folder, config), run_strengths(config)
+    epoch, chosen = selected(record, METHODS["pool"], plan, task)
+    assert (epoch, chosen) == (results["selections"]["best_valid_acc"]["epoch"], results["strengths"]["best_valid_acc"])
+    test = record[epoch]["test"]
+    scored = task.metrics(Pool.combined(test.values, chosen, task), test.labels)
+    printed = results["selections"]["best_valid_acc"]["test"]
+    assert scored["accuracy_4class"] == pytest.approx(printed["accuracy_4class"])
+    assert test.values["text"].reshape(-1, 2).exp().sum(1).sub(1).abs().max() < 1e-5

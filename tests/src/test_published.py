@@ -109,7 +109,7 @@ def test_an_imported_run_is_evaluated_with_the_same_four_arguments(published_fil
     argv = ["--dataset", "iemocap", "--name", "old", "--checkpoint_path", str(tmp_path), "--device", "cpu"]
     assert inference.main([*argv, "--import_published", str(published_file)]) == 0
     assert inference.main([*argv, "--data_path", str(tmp_path)]) == 0
-    assert "mult-causal valid_score" in capsys.readouterr().out
+    assert "valid_score: best validation score" in capsys.readouterr().out
 
 
 def test_an_existing_run_is_not_overwritten(published_file, tmp_path):

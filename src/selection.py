@@ -94,9 +94,11 @@ class Strengths:
         values: as `per_sample` gives them, (N, C).
         """
         best, found = (-math.inf, -math.inf), dict(self.start)
+        if not self.free:
+            return found
         for point in product(*self.free.values()):
             strength = {**self.start, **dict(zip(self.free, point, strict=True))}
-            logits = method.combined(values, strength, task)
+            logits = method.combined(values, strength)
             if not logits.any():
                 continue  # no path is left
             score = task.score(logits, labels)

@@ -52,7 +52,6 @@ class RunResult:
     """What a run reports."""
 
     selections: dict[str, Scores]  # name of a selection -> scores of its one checkpoint
-    trivial: Scores
     folder: Path
     strengths: dict[str, str]  # name of a selection -> strengths of its paths in words; empty where as published
 
@@ -148,7 +147,7 @@ class Trainer:
                   for name, result in checked.items()}
         row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}
         for split, result in (("train", trained), *checked.items()):
-            logits = self.model.combined(result.values, chosen.get(split, chosen["valid"]), self.task)
+            logits = self.model.combined(result.values, chosen.get(split, chosen["valid"]))
             metrics = self.task.metrics(logits, result.labels)
             row |= {f"{split}_{name}": value for name, value in (result.terms | metrics).items()}
         row |= {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
@@ -266,7 +265,7 @@ class Trainer:
             "parameters": count_parameters(self.model), "versions": versions(self.device),
             "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
             "trivial": trivial})
-        return RunResult(selections, trivial, self.folder, words)
+        return RunResult(selections, self.folder, words)
 
 
 def saved_form(config: Config) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from src.methods.base import Look, Method
 from src.parts import named_class
 from src.registry import METHODS
 from src.samples import has_samples, read_samples
-from src.selection import Strengths
+from src.selection import PUBLISHED, VALID, Strengths
 from src.structures import InputError
 from src.tasks import Task
 
-PUBLISHED, VALID, ORACLE = "published", "valid", "oracle"  # what may be chosen, from the least to the most
-CHOICES = (PUBLISHED, VALID, ORACLE)
+ORACLE = "oracle"
+CHOICES = (PUBLISHED, VALID, ORACLE)  # what may be chosen, from the least to the most
 Record = Mapping[int, Mapping[str, Look]]  # epoch -> split -> what every path says of every sample
 
 
@@ -35,7 +35,7 @@ def selected(record: Record, method: type[Method], strengths: Strengths, task: T
     """The first epoch with the best score on a split, and the strengths that it was reached with."""
     chosen = {epoch: strengths.chosen(method, looks[split].values, looks[split].labels, task)
               for epoch, looks in record.items()}
-    scores = {epoch: task.score(method.combined(looks[split].values, chosen[epoch], task), looks[split].labels)
+    scores = {epoch: task.score(method.combined(looks[split].values, chosen[epoch]), looks[split].labels)
               for epoch, looks in record.items()}
     best = max(scores, key=scores.__getitem__)
     return best, chosen[best]
@@ -56,6 +56,6 @@ def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, 
     for split in (name for name in next(iter(record.values())) if name.startswith("test")):
         for choice, (epoch, strength) in (found | {ORACLE: selected(record, method, many, task, split)}).items():
             look = record[epoch][split]
-            right = task.correct(method.combined(look.values, strength, task), look.labels)
+            right = task.correct(method.combined(look.values, strength), look.labels)
             yield {"predictor": "prediction", "split": split, "analysis": "choice", "setting": choice,
                    "measure": task.exact, "value": right.double().mean().item()}

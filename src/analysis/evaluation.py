@@ -9,7 +9,7 @@ from src.analysis.missing import removals
 from src.analysis.trained import Trained, load_trained
 from src.build import title
 from src.checkpoint import find_runs
-from src.console import RuleTables, Scored, contribution_table, missing_table, prediction_rows
+from src.console import RuleTables, contribution_table, missing_table, prediction_rows
 from src.datasets.base import Dataset
 from src.engine import scores, trivial_scores
 from src.options import InferenceOptions
@@ -35,7 +35,7 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
             scored = scores(trained.dataset, results)
             if scored:
                 choice = trained.config.choice
-                table = tables.setdefault(key, RuleTables(trained.task, _trivial(trained.dataset)))
+                table = _table(tables, key, trained)
                 table.add(name, title(trained.config), scored, knowledge(choice.unwanted, choice.unbiased, name))
             if strengths := not_published(trained.model):
                 print(f"{folder.name} {CHECKPOINTS[name]} predicts by the strengths {strengths}")
@@ -77,7 +77,10 @@ def _details(options: InferenceOptions, trained: Trained, label: str) -> list[st
     return details
 
 
-def _trivial(dataset: Dataset) -> Scored | None:
-    """Scores of the predictor that looks at no input, where there are training labels."""
-    there = "train" in dataset.splits and dataset.splits["train"].labels is not None
-    return trivial_scores(dataset) if there else None
+def _table(tables: dict[str, RuleTables], key: str, trained: Trained) -> RuleTables:
+    """The tables of a data file and task, with the trivial predictor where there are training labels."""
+    if key not in tables:
+        train = trained.dataset.splits.get("train")
+        known = train is not None and train.labels is not None
+        tables[key] = RuleTables(trained.task, trivial_scores(trained.dataset) if known else None)
+    return tables[key]

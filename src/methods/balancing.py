@@ -77,6 +77,11 @@ class Balancing(Method):
         heads = torch.stack(list(self.head_losses(output, batch, task).values())).sum()
         return {"loss": joint + heads, "joint": joint.detach(), "heads": heads.detach()}
 
+    def gradients(self) -> dict[str, list[Tensor]]:
+        """The gradients, to be changed in place, of what belongs to one modality only, by modality."""
+        own = self.backbone.modality_parameters()
+        return {name: [one.grad for one in own[name] if one.grad is not None] for name in self.heads}
+
     def parameter_groups(self) -> list[ParameterGroup]:
         """The backbone, and the heads."""
         return [*super().parameter_groups(),

@@ -51,7 +51,9 @@ class Strength:
 
     published: float  # what the paper, or a flag of the method, says
     grid: tuple[float, ...]  # what `--strength valid` chooses from; its ends are also those of a value by hand
-    words: str  # what it is, for tables and messages
+
+
+PATH_WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # the grid of what weighs one path of several
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class Method(nn.Module):
         return {}
 
     @classmethod
-    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task | None = None) -> Tensor:
+    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:
         """The prediction (N, C) of these strengths from what `per_sample` gives, which stays as it is."""
         return values["logits"]
 
@@ -164,8 +166,12 @@ class Method(nn.Module):
 
     def ahead_loss(self, output: Any, batch: Batch, task: Task) -> Terms:
         """Terms of the objective of the epochs ahead: each branch's own loss."""
+        return {"loss": self.branch_loss(output.branch_logits, batch, task)}
+
+    def branch_loss(self, logits: Mapping[str, Tensor], batch: Batch, task: Task) -> Tensor:
+        """The sum of each branch's own loss. modality -> (B, C) -> scalar."""
         targets = task.targets(batch.labels)
-        return {"loss": torch.stack([task.loss(logits, targets) for logits in output.branch_logits.values()]).sum()}
+        return torch.stack([task.loss(one, targets) for one in logits.values()]).sum()
 
     def prepare(self, train: Split, task: Task) -> None:
         """Learn from the training split before the first epoch; what is learnt belongs into buffers."""

@@ -58,7 +58,7 @@ class Biased(Method):
     def loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The debiased loss trains the backbone, a weighted loss of its own each branch."""
         targets = task.targets(batch.labels)
-        branches = sum(task.loss(logits, targets) for logits in output.branch_logits.values())
+        branches = self.branch_loss(output.branch_logits, batch, task)
         debiased = self.debiased(output, targets, task)
         auxiliary = self.auxiliary_loss(output.backbone, batch.labels, task)
         return {"loss": debiased + self.branch_weight * branches + auxiliary, "debiased": debiased.detach(),

@@ -12,7 +12,7 @@ import src.fusions  # noqa: F401  (fills the registry)
 from src.causal_mer_model import INPUTS, CausalMER, Fusion, effects, weighted_paths
 from src.datasets.base import Split
 from src.losses import Terms, alignment_loss, causal_loss
-from src.methods.base import BranchOptions, Method, ParameterGroup, Parts, Predictor, Strength
+from src.methods.base import PATH_WEIGHTS, BranchOptions, Method, ParameterGroup, Parts, Predictor, Strength
 from src.registry import FUSIONS, METHODS
 from src.structures import LETTER, MODALITIES, RATE, Batch, CausalOutput, DataInfo, option
 from src.tasks import Task
@@ -20,9 +20,6 @@ from src.tasks import Task
 REGRESSION_WARNING = (
     "with one output the softmax in the alignment loss is 1, so the constants never move; with the mask fusion the "
     "prediction then is the fused score itself: CausalMER debiases nothing here, prefer --mosei_task cls")
-
-
-WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of a path
 
 
 @dataclass(frozen=True)
@@ -63,9 +60,8 @@ class Causal(CausalMER, Method):
     @classmethod
     def strengths(cls, options: CausalOptions) -> dict[str, Strength]:
         """m of the indirect effect TIE = TE - sum_x NDE_x, and one of each direct effect; published 1 and 1 - nde_x."""
-        direct = {letter: Strength(1 - getattr(options, f"nde_{letter}"), WEIGHTS, f"direct effect of {name}")
-                  for letter, name in LETTER.items()}
-        return {"m": Strength(1.0, WEIGHTS, "what the modalities say together"), **direct}
+        direct = {letter: Strength(1 - getattr(options, f"nde_{letter}"), PATH_WEIGHTS) for letter in LETTER}
+        return {"m": Strength(1.0, PATH_WEIGHTS), **direct}
 
     @classmethod
     def declared(cls, options: CausalOptions, unwanted: Collection[str]) -> dict[str, float]:
@@ -73,7 +69,7 @@ class Causal(CausalMER, Method):
         return {letter: float(name not in unwanted) for letter, name in LETTER.items()}
 
     @classmethod
-    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task | None = None) -> Tensor:
+    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:
         """The paths at these strengths, see `weighted_paths`. -> (N, C)."""
         return weighted_paths(values["total"], {name: values[f"direct_{name}"] for name in MODALITIES}, strength["m"],
                               {name: strength[letter] for letter, name in LETTER.items()})

@@ -117,7 +117,6 @@ class GuidedModulation(Balancing):
 
     def before_step(self, output: HeadsOutput, batch: Batch, task: Task) -> None:
         """Multiply the gradients of every modality."""
-        own = self.backbone.modality_parameters()
-        for name, factor in zip(self.heads, self.factors, strict=True):
-            for gradient in (one.grad for one in own[name] if one.grad is not None):
+        for gradients, factor in zip(self.gradients().values(), self.factors, strict=True):
+            for gradient in gradients:
                 gradient.mul_(factor)

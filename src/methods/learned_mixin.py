@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.methods.base import BranchOptions, ParameterGroup, Parts, Predictor, Strength, hidden_width
+from src.methods.base import PATH_WEIGHTS, BranchOptions, ParameterGroup, Parts, Predictor, Strength, hidden_width
 from src.methods.bias import Biased, BiasedOutput, joint_opinion
 from src.registry import METHODS
 from src.structures import WEIGHT, Batch, DataInfo, option
@@ -51,10 +51,10 @@ class LearnedMixin(Biased):
     @classmethod
     def strengths(cls, options: MixinOptions) -> dict[str, Strength]:
         """How much of what training mixed in stays."""
-        return {"gate": Strength(0.0, (0.0, 0.25, 0.5, 1.0), "the bias that training mixed in")}
+        return {"gate": Strength(0.0, PATH_WEIGHTS)}
 
     @classmethod
-    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task | None = None) -> Tensor:
+    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:
         """z_m + gate g b. -> (N, C)."""
         return values["backbone"] + strength["gate"] * values["mixed"]
 

@@ -87,9 +87,8 @@ class GradientModulation(Balancing):
         scores = torch.stack([true_class_score(task.rows(logits.detach()), targets)
                               for logits in output.head_logits.values()])
         factors = slowing(score_ratios(scores, self.options.ogm_ratio), self.options.ogm_alpha)
-        own = self.backbone.modality_parameters()
-        for name, factor in zip(output.head_logits, factors, strict=True):
-            for gradient in (one.grad for one in own[name] if one.grad is not None):
+        for gradients, factor in zip(self.gradients().values(), factors, strict=True):
+            for gradient in gradients:
                 deviation = noise_deviation(gradient)
                 gradient.mul_(factor)
                 if self.options.ogm_noise:

@@ -13,12 +13,10 @@ from torch import Tensor, nn
 from src.datasets.base import Split
 from src.fusions.evidence import ClassPrior
 from src.losses import Terms
-from src.methods.base import BranchOptions, Method, ParameterGroup, Parts, Predictor, Strength
+from src.methods.base import PATH_WEIGHTS, BranchOptions, Method, ParameterGroup, Parts, Predictor, Strength
 from src.registry import METHODS
 from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, DataInfo
 from src.tasks import Task, make_task
-
-WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # of a path
 
 
 @dataclass
@@ -61,8 +59,7 @@ class Pool(Method):
     @classmethod
     def strengths(cls, options: BranchOptions) -> dict[str, Strength]:
         """The weight of each path."""
-        names = {"m": "joint path", **{letter: f"evidence of {name}" for letter, name in LETTER.items()}}
-        return {letter: Strength(1.0, WEIGHTS, words) for letter, words in names.items()}
+        return {letter: Strength(1.0, PATH_WEIGHTS) for letter in ("m", *LETTER)}
 
     @classmethod
     def declared(cls, options: BranchOptions, unwanted: Collection[str]) -> dict[str, float]:
@@ -70,7 +67,7 @@ class Pool(Method):
         return {"m": 0.0, **{name[0]: 0.0 for name in unwanted}}
 
     @classmethod
-    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task | None = None) -> Tensor:
+    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:
         """The weighted paths (N, C); z_m stands for log p_m, from which it differs by a number per decision."""
         return strength["m"] * values["backbone"] + sum(strength[letter] * values[f"evidence_{name}"]
                                                         for letter, name in LETTER.items())
@@ -85,9 +82,8 @@ class Pool(Method):
 
     def loss(self, output: Opinions, batch: Batch, task: Task) -> Terms:
         """The plain loss of every path."""
-        targets = task.targets(batch.labels)
-        branches = sum(task.loss(logits, targets) for logits in output.branch_logits.values())
-        joint = task.loss(output.backbone.logits, targets)
+        branches = self.branch_loss(output.branch_logits, batch, task)
+        joint = task.loss(output.backbone.logits, task.targets(batch.labels))
         auxiliary = self.auxiliary_loss(output.backbone, batch.labels, task)
         return {"loss": joint + branches + auxiliary, "joint": joint.detach(), "branches": branches.detach()}
 
@@ -124,8 +120,7 @@ class Late(Method):
 
     def loss(self, output: BackboneOutput, batch: Batch, task: Task) -> Terms:
         """The plain loss of every branch."""
-        targets = task.targets(batch.labels)
-        return {"loss": torch.stack([task.loss(logits, targets) for logits in output.aux.values()]).sum()}
+        return {"loss": self.branch_loss(output.aux, batch, task)}
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """One per branch."""

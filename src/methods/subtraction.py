@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from src.fusions.reference import FLOOR
 from src.losses import Terms, soft_cross_entropy
 from src.methods.base import ParameterGroup, Parts, Predictor, Strength
 from src.methods.bias import Biased, BiasedOutput
@@ -35,7 +36,7 @@ def harmonic(paths: Sequence[Tensor], floor: float) -> Tensor:
     return (torch.log(product + floor) if floor else log_product) - torch.log1p(product)
 
 
-def fuse(fusion: str, joint: Tensor, branches: Sequence[Tensor], floor: float = 1e-12) -> Tensor:
+def fuse(fusion: str, joint: Tensor, branches: Sequence[Tensor], floor: float = FLOOR) -> Tensor:
     """The published fusions of z_m and the branches; rubi masks z_m by the sum of these. (B, C) each -> (B, C)."""
     if fusion == "rubi":
         return joint * torch.sigmoid(sum(branches))
@@ -73,10 +74,10 @@ class Subtraction(Biased):
     @classmethod
     def strengths(cls, options: Any) -> dict[str, Strength]:
         """How much of the counterfactual world is subtracted."""
-        return {"alpha": Strength(1.0, ALPHAS, "the counterfactual world")}
+        return {"alpha": Strength(1.0, ALPHAS)}
 
     @classmethod
-    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any], task: Task | None = None) -> Tensor:
+    def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:
         """factual - alpha counterfactual. -> (N, C)."""
         return values["fused"] - strength["alpha"] * values["direct"]
 

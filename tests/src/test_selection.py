@@ -121,7 +121,7 @@ def test_the_record_of_samples_gives_the_choice_of_the_training_again(tiny, tmp_
     epoch, chosen = selected(record, METHODS["pool"], plan, task)
     assert (epoch, chosen) == (results["selections"]["best_valid_acc"]["epoch"], results["strengths"]["best_valid_acc"])
     test = record[epoch]["test"]
-    scored = task.metrics(Pool.combined(test.values, chosen, task), test.labels)
+    scored = task.metrics(Pool.combined(test.values, chosen), test.labels)
     printed = results["selections"]["best_valid_acc"]["test"]
     assert scored["accuracy_4class"] == pytest.approx(printed["accuracy_4class"])
     assert test.values["text"].reshape(-1, 2).exp().sum(1).sub(1).abs().max() < 1e-5

@@ -1,5 +1,6 @@
 """CausalMER (Kim, Hong, Choi, 2024): worlds, effects, and the model that predicts by the total indirect effect."""
 
+import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -73,7 +74,17 @@ class CausalMER(nn.Module):
 def _fixed(fusion: Fusion) -> Fusion:
     """A fusion whose own parameters, if it has any, get no gradient."""
     own = dict(fusion.named_parameters()) if isinstance(fusion, nn.Module) else {}
-    return (lambda *logits: functional_call(fusion, _detached(own), logits)) if own else fusion
+    if not own:
+        return fusion
+    fixed = functools.partial(_call, fusion, _detached(own))
+    if hasattr(fusion, "nothing"):
+        fixed.nothing = fusion.nothing  # type: ignore[attr-defined]
+    return fixed
+
+
+def _call(fusion: nn.Module, weights: Mapping[str, Tensor], *logits: Tensor) -> Tensor:
+    """A fusion's answer with other parameters than its own. (B, C) each -> (B, C)."""
+    return functional_call(fusion, dict(weights), logits)
 
 
 def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -108,9 +108,10 @@ class StudyOptions:
     """What a study compares; flags of main.py that stand beside these reach every run."""
 
     grid: str = option("", "a prepared study, instead of the lists below: quick (minutes), methods_quick (every "
-                           "method, small), baselines (on --datasets), shift (MulT and PMR), dmd, strength, benchmark "
-                           "(these three)",
-                           ("", "quick", "methods_quick", "baselines", "shift", "dmd", "strength", "benchmark"))
+                           "method, small), baselines and branches (on --datasets), shift (MulT and PMR), dmd, "
+                           "strength, benchmark (these three)",
+                           ("", "quick", "methods_quick", "baselines", "branches", "shift", "dmd", "strength",
+                            "benchmark"))
     datasets: tuple[str, ...] = option(("synthetic",), "data sets, or own files, with commas between them")
     conditions: tuple[str, ...] = option(("",), "forms of the data, flags of main.py with + between them: "
                                                 "shortcut_t=0.8+shortcut_a=0.2,shortcut_t=0")

@@ -1,7 +1,7 @@
 """Which epoch a run is judged by, and which strengths of its paths: named rules, and what each of them has to know."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -14,9 +14,9 @@ from src.datasets.synthetic import VALID_SHIFTED as SHIFTED
 from src.methods.base import Method
 from src.registry import Registry
 from src.structures import UsageError, quoted
-from src.tasks import Task
 
 PUBLISHED, VALID = "published", "valid"  # what --strength may say besides values
+Merit = Callable[[Tensor, Tensor], float]  # logits (N, C), labels -> the higher the better
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,11 @@ class Strengths:
     free: Mapping[str, tuple[float, ...]]  # name -> grid
 
     def chosen(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
-               task: Task) -> dict[str, float]:
-        """The strengths whose predictions score best; among equals, those nearest to the start.
+               merit: Merit) -> dict[str, float]:
+        """The strengths whose predictions have the highest merit; among equals, those nearest to the start.
 
-        values: as `per_sample` gives them, (N, C).
+        values: as `per_sample` gives them, (N, C). merit: of logits (N, C) and labels; `Task.fit` to choose,
+        `Task.score` for the most that could be reached.
         """
         best, found = (-math.inf, -math.inf), dict(self.start)
         if not self.free:
@@ -101,8 +102,7 @@ class Strengths:
             logits = method.combined(values, strength)
             if not logits.any():
                 continue  # no path is left
-            score = task.score(logits, labels)
-            rank = (score, -sum(abs(value - self.start[name]) for name, value in strength.items()))
+            rank = (merit(logits, labels), -sum(abs(value - self.start[name]) for name, value in strength.items()))
             if rank > best:
                 best, found = rank, strength
         return found

@@ -10,6 +10,8 @@ from src.datasets.labels import class_count
 from src.metrics import Metrics, class_metrics, emotion_metrics, sentiment_metrics
 from src.structures import EMOTIONS
 
+SCALES = tuple(2.0 ** step for step in range(-3, 5))  # sizes that logits are tried at
+
 
 class Task(ABC):
     """One kind of label. `labels` are as in the data file, `targets` as the loss takes them."""
@@ -37,6 +39,19 @@ class Task(ABC):
     def score(self, logits: Tensor, labels: Tensor) -> float:
         """The metric `selection` alone, the higher the better. logits (N, C), labels as in the file."""
         return self.correct(logits, labels).double().mean().item()
+
+    def fit(self, logits: Tensor, labels: Tensor) -> float:
+        """Minus the loss of a prediction at the best size of its logits, the higher the better.
+
+        logits (N, C), labels as in the file. Where samples are few it tells more than `score`, and as there the size
+        of the logits does not count. A score, of one output, stays as it is.
+        """
+        targets, scales = self.targets(labels), (1.0,)
+        if self.outputs > 1:
+            rows = self.rows(logits)
+            size = (rows - rows.mean(1, keepdim=True)).square().mean().sqrt()
+            logits, scales = logits / size if size else logits, SCALES
+        return max(-self.loss(scale * logits, targets).item() for scale in scales)
 
     @abstractmethod
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -143,13 +143,15 @@ class Trainer:
         checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid")}
         checked |= {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
                     for name, split in self.checked.items() if name != "valid"}
-        chosen = {name: self.strengths.chosen(type(self.model), result.values, result.labels, self.task)
+        chosen = {name: self.strengths.chosen(type(self.model), result.values, result.labels, self.task.fit)
                   for name, result in checked.items()}
         row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}
         for split, result in (("train", trained), *checked.items()):
             logits = self.model.combined(result.values, chosen.get(split, chosen["valid"]))
             metrics = self.task.metrics(logits, result.labels)
             row |= {f"{split}_{name}": value for name, value in (result.terms | metrics).items()}
+            if split in chosen and self.strengths.free:
+                row[f"{split}_fit"] = self.task.fit(logits, result.labels)
         row |= {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
                 for name, value in strength.items()}
         if not ahead:
@@ -191,11 +193,16 @@ class Trainer:
                                    for name in others}
 
     def _select(self, row: dict[str, Any], chosen: dict[str, dict[str, float]]) -> None:
-        """Save the checkpoint of each selection that this epoch improves, with the strengths that its samples chose."""
+        """Save the checkpoint of each selection that this epoch improves, with the strengths that its samples chose.
+
+        Where strengths are chosen, the loss that counts is that of the prediction, as for them, not the objective.
+        """
         sign = -1 if self.task.lower_is_better else 1
         for name in self.best:
             split, by_loss = rule(name).split, rule(name).by_loss
-            score = -row["valid_loss"] if by_loss else sign * row[f"{split}_{self.task.selection}"]
+            score = sign * row[f"{split}_{self.task.selection}"]
+            if by_loss:
+                score = row[f"{split}_fit"] if self.strengths.free else -row[f"{split}_loss"]
             if score > self.best[name]:
                 self.best[name] = score
                 if self.strengths.start:

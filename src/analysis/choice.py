@@ -3,17 +3,22 @@
 All are read off the record of every sample that `--log_samples` keeps, so nothing is trained for them.
 """
 
+import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from src.analysis.statistics import CORRECT, packed
 from src.checkpoint import SAMPLES
 from src.config import Config
 from src.methods.base import Look, Method
 from src.parts import named_class
 from src.registry import METHODS
 from src.samples import has_samples, read_samples
-from src.selection import PUBLISHED, VALID, Strengths
+from src.selection import PUBLISHED, VALID, Merit, Strengths
 from src.structures import InputError
 from src.tasks import Task
 
@@ -32,20 +37,27 @@ def read_record(folder: Path, config: Config) -> Record:
 
 def selected(record: Record, method: type[Method], strengths: Strengths, task: Task,
              split: str = "valid") -> tuple[int, dict[str, float]]:
-    """The first epoch with the best score on a split, and the strengths that it was reached with."""
-    chosen = {epoch: strengths.chosen(method, looks[split].values, looks[split].labels, task)
+    """The first epoch with the best score on a split, and the strengths chosen there; on test, the best of all."""
+    judge: Merit = task.score if split == "valid" else partial(_share, task)
+    merit: Merit = task.fit if split == "valid" else judge
+    chosen = {epoch: strengths.chosen(method, looks[split].values, looks[split].labels, merit)
               for epoch, looks in record.items()}
-    scores = {epoch: task.score(method.combined(looks[split].values, chosen[epoch]), looks[split].labels)
+    scores = {epoch: judge(method.combined(looks[split].values, chosen[epoch]), looks[split].labels)
               for epoch, looks in record.items()}
     best = max(scores, key=scores.__getitem__)
     return best, chosen[best]
 
 
-def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, Any]]:
-    """The main score of every test split by each choice.
+def _share(task: Task, logits: Tensor, labels: Tensor) -> float:
+    return task.correct(logits, labels).double().mean().item()
 
-    Published: the epoch of the best validation score with published strengths. Valid: epoch and strengths of the best
-    validation score. Oracle: epoch and strengths of the best score on that same test split, which nobody can attain.
+
+def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, Any]]:
+    """The main score of every test split by each choice, and which samples are right.
+
+    Published: the epoch of the best validation score with published strengths. Valid: the likeliest
+    strengths of each epoch, and the epoch whose score with them is best on validation. Oracle: epoch and strengths of
+    the best score on that same test split, which nobody can attain.
     """
     record = read_record(folder, config)
     method: type[Method] = named_class(METHODS, config.run.method)
@@ -57,5 +69,6 @@ def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, 
         for choice, (epoch, strength) in (found | {ORACLE: selected(record, method, many, task, split)}).items():
             look = record[epoch][split]
             right = task.correct(method.combined(look.values, strength), look.labels)
-            yield {"predictor": "prediction", "split": split, "analysis": "choice", "setting": choice,
-                   "measure": task.exact, "value": right.double().mean().item()}
+            row = {"predictor": "prediction", "split": split, "analysis": "choice", "setting": choice}
+            yield row | {"measure": task.exact, "value": right.double().mean().item()}
+            yield row | {"measure": CORRECT, "value": math.nan, "bits": packed(right.tolist())}

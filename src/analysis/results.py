@@ -120,8 +120,9 @@ def _long(wide: "DataFrame", shown: str, measure: Mapping[str, str]) -> "DataFra
     long["selection"] = long["of"]
     run = [*PLACE, "predictor", "split", "analysis"]
     long = long[(long["cell"] != "").groupby([long[name] for name in run]).transform("any")]
-    bits = long[long["measure"] == CORRECT].set_index(run)["cell"].rename("bits").map(_bits)
-    long = long[long["measure"] != CORRECT].join(bits, on=run)
+    one = [*run, "setting"]
+    bits = long[long["measure"] == CORRECT].set_index(one)["cell"].rename("bits").map(_bits)
+    long = long[long["measure"] != CORRECT].join(bits, on=one)
     long["bits"] = long["bits"].where(long["measure"] == long["dataset"].map(measure), "")
     long["selection"] = long["selection"].where(long["variant"] != TRIVIAL, "")
     long["value"] = [_value(cell, name) for cell, name in zip(long["cell"], long["score"], strict=True)]

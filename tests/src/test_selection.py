@@ -1,6 +1,7 @@
 """Strengths and epochs are chosen by the stated rule, and the record of samples gives the same choice again."""
 
 import json
+import math
 import re
 
 import pytest
@@ -36,17 +37,29 @@ def pool(**start):
 
 
 def test_the_path_that_misleads_is_switched_off():
-    found = pool().chosen(Pool, values(-2 * RIGHT, text=RIGHT), LABELS, TASK)
+    found = pool().chosen(Pool, values(-2 * RIGHT, text=RIGHT), LABELS, TASK.fit)
     assert found == {"m": 0.0, "t": 1.0, "a": 1.0, "v": 1.0}
 
 
+def test_of_two_paths_with_equal_scores_the_likelier_one_is_taken():
+    bad, mild = (RIGHT * torch.tensor([[1.0], [1.0], [1.0], [last]]) for last in (-5.0, -0.1))  # three of four right
+    plan = Strengths({**pool().start, "t": 0.0}, pool().free)
+    assert plan.chosen(Pool, values(bad, text=mild), LABELS, TASK.score) == plan.start
+    assert plan.chosen(Pool, values(bad, text=mild), LABELS, TASK.fit) == {**plan.start, "m": 0.0, "t": 1.0}
+
+
+def test_the_fit_of_a_prediction_does_not_depend_on_its_scale():
+    # centred, the logits are 1/2 and -1/2; at size 1 they differ by 2, at the largest size by 32
+    assert TASK.fit(RIGHT - 0.5, LABELS) == TASK.fit(0.25 * RIGHT, LABELS) == pytest.approx(-math.log1p(math.exp(-32)))
+
+
 def test_ties_go_to_the_start():
-    assert pool().chosen(Pool, values(RIGHT, text=RIGHT), LABELS, TASK) == pool().start
-    assert pool(m=0.0).chosen(Pool, values(RIGHT, text=RIGHT), LABELS, TASK) == pool(m=0.0).start
+    assert pool().chosen(Pool, values(RIGHT, text=RIGHT), LABELS, TASK.fit) == pool().start
+    assert pool(m=0.0).chosen(Pool, values(RIGHT, text=RIGHT), LABELS, TASK.fit) == pool(m=0.0).start
 
 
 def test_no_path_at_all_is_no_choice():
-    found = pool().chosen(Pool, values(-RIGHT, text=-RIGHT), 0 * LABELS, TASK)
+    found = pool().chosen(Pool, values(-RIGHT, text=-RIGHT), 0 * LABELS, TASK.fit)
     assert found["m"] or found["t"]
 
 

@@ -115,13 +115,20 @@ OTHERS = tuple(Variant(name, (f"--method={name}",)) for name in METHODS
 SMALL = replace(NOISY, label="text 0.8 noisy, small", flags=(*NOISY.flags, "--synthetic_sizes=1500,300,500"))
 BASELINES = (*REFERENCES, causal("tanh"), causal("evidence"),
              causal("evidence", "--strength=valid", label="evidence, chosen strengths"))
+LIGHT = tuple(f"--{name}_branch=light" for name in MODALITIES)
+BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 layers": (*LIGHT, "--light_layers=4"),
+                "attention": tuple(f"--{name}_branch=attention" for name in MODALITIES),
+                "5 epochs ahead": (*LIGHT, "--branch_epochs=5")}
+BRANCHES = (ALONE, *(causal(fusion, *flags, label=f"{fusion}, {form}") for form, flags in BRANCH_FORMS.items()
+                     for fusion in ("tanh", "evidence")))
 METHODS_QUICK = (Plan((SMALL,), ("mult",), (*REFERENCES, *PUBLISHED, causal("evidence"), *OTHERS), SEEDS[:3]),)
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH}
+ON_DATASETS = {"baselines": BASELINES, "branches": BRANCHES}
 
 
 def plans(options: StudyOptions) -> tuple[Plan, ...]:
-    """The prepared grid, or the lists of the command line as one plan; baselines are trained on the data sets given."""
+    """The prepared grid, or the lists of the command line as one plan; some grids are of the data sets given."""
     if options.grid in GRIDS:
         return GRIDS[options.grid]
     conditions = tuple(
@@ -129,7 +136,7 @@ def plans(options: StudyOptions) -> tuple[Plan, ...]:
                   tuple(f"--{word}" for word in label.split("+") if word))
         for dataset in options.datasets for label in options.conditions)
     if options.grid:
-        variants = BASELINES
+        variants = ON_DATASETS[options.grid]
     else:
         variants = tuple(variant for method in options.methods for variant in _variants(method, options.fusions))
     return (Plan(conditions, options.backbones, variants, options.seeds),)

@@ -30,7 +30,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     argv = ["--fusions", "tanh", "--seeds", "1,2", "--jobs", "2", "--measure_batch_size", "64", "--report",
             str(folder / "report"), "--checkpoint_path", str(folder), "--data_path", str(folder / "data"), *TINY,
-            "--num_epochs", "1"]
+            "--num_epochs", "1", "--oracle", "--tune", "1"]
     assert study.main(argv) == 0
     return folder, argv
 
@@ -105,9 +105,21 @@ def test_tables_and_figures_of_scores_are_made_again_byte_for_byte(finished, tmp
 
 def test_every_analysis_has_its_rows(finished):
     found = select(read_study(finished[0] / "report" / "results.csv").rows, variant="tanh")
-    assert set(zip(found["analysis"], found["predictor"], strict=True)) == {("valid", "prediction")} | {
+    assert set(zip(found["analysis"], found["predictor"], strict=True)) == {("valid", "prediction"), (
+        "choice", "prediction")} | {
         (analysis, predictor) for predictor in ("prediction", "fused", "backbone") for analysis in (
             "test", "missing_zero", "missing_mean", "missing_shuffle", "random_missing", "contribution", "perceptual")}
+
+
+def test_what_the_test_labels_would_choose_is_told_and_called_not_attainable(finished):
+    tables = (finished[0] / "report" / "tables.md").read_text()
+    table = tables.split("what is chosen on which labels")[1].split("\n**")[0]
+    assert "oracle (not attainable)" in table and table.count("| mult | tanh | test") == 3
+    rows = read_study(finished[0] / "report" / "results.csv").rows
+    found = select(rows, analysis="choice", measure="accuracy_4class")
+    by_choice = found.pivot_table("value", ["variant", "seed", "split"], "setting", aggfunc="sum")
+    assert (by_choice["oracle"] >= by_choice[["published", "valid"]].max(axis=1)).all()
+    assert (found["bits"].str.startswith("24x")).all() and len(found) == 2 * 2 * 3 * 3
 
 
 def test_an_additive_fusion_never_decides_unlike_the_backbone(finished):

@@ -68,8 +68,8 @@ def run_strengths(config: Config) -> Strengths:
 
 def warnings(configs: Sequence[Config]) -> list[str]:
     """What a user should know about the configurations of a command before it runs."""
-    texts = [text for config in configs
-             for text in named_class(METHODS, config.run.method).remarks(make_task(task_name(config)))]
+    texts = [text for config in configs for text in named_class(METHODS, config.run.method).remarks(
+        make_task(task_name(config)), config.method, config.training.num_epochs)]
     unmoved = [config.run.method for config in configs if (config.choice.unwanted or config.choice.strength)
                and not named_class(METHODS, config.run.method).strengths(config.method)]
     if unmoved:

@@ -131,8 +131,8 @@ class Method(nn.Module):
         return name
 
     @classmethod
-    def remarks(cls, task: Task) -> list[str]:
-        """What a user should know before training on a task."""
+    def remarks(cls, task: Task, options: Any, epochs: int) -> list[str]:
+        """What a user should know before training on a task for so many epochs."""
         return []
 
     @classmethod

@@ -111,7 +111,7 @@ class Causal(CausalMER, Method):
         return options.fusion_mode
 
     @classmethod
-    def remarks(cls, task: Task) -> list[str]:
+    def remarks(cls, task: Task, options: CausalOptions, epochs: int) -> list[str]:
         """Regression debiases nothing."""
         return [REGRESSION_WARNING] if task.outputs == 1 else []
 

@@ -97,6 +97,12 @@ class Relearn(Method):
         for name, weight in self._weights():
             self.first.register_buffer(name, weight.detach().clone())
 
+    @classmethod
+    def remarks(cls, task: Task, options: RelearnOptions, epochs: int) -> list[str]:
+        """A run that is over before the first diagnosis is plain training."""
+        return [f"relearn diagnoses first after epoch {options.relearn_every}, so that {epochs} epochs are plain "
+                "training; give a lower --relearn_every"] * (epochs <= options.relearn_every)
+
     def _weights(self, modality: str = "") -> list[tuple[str, nn.Parameter]]:
         """What belongs to a modality, or to any, by the names of the buffers of its first values."""
         return [(f"{name}_{number}", weight) for name, weights in self.backbone.modality_parameters().items()

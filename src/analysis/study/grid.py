@@ -111,7 +111,8 @@ QUICK = (Plan((TEXT,), ("mult",), (ALONE, causal("mask"), causal("tanh")), SEEDS
 SINGLES = tuple(Variant(name, ("--method=unimodal", f"--modality={name}")) for name in MODALITIES)
 REFERENCES = (ALONE, *SINGLES, Variant("late", ("--method=late",)), Variant("pool", ("--method=pool",)))
 OTHERS = tuple(Variant(name, (f"--method={name}",)) for name in METHODS
-               if name not in (BASELINE, "causal", "unimodal", "late", "pool"))
+               if name not in (BASELINE, "causal", "unimodal", "late", "pool", "relearn"))
+RELEARN = Variant("relearn, every 3", ("--method=relearn", "--relearn_every=3"))  # as published after epoch 20
 SMALL = replace(NOISY, label="text 0.8 noisy, small", flags=(*NOISY.flags, "--synthetic_sizes=1500,300,500"))
 BASELINES = (*REFERENCES, causal("tanh"), causal("evidence"),
              causal("evidence", "--strength=valid", label="evidence, chosen strengths"))
@@ -121,7 +122,8 @@ BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 l
                 "5 epochs ahead": (*LIGHT, "--branch_epochs=5")}
 BRANCHES = (ALONE, *(causal(fusion, *flags, label=f"{fusion}, {form}") for form, flags in BRANCH_FORMS.items()
                      for fusion in ("tanh", "evidence")))
-METHODS_QUICK = (Plan((SMALL,), ("mult",), (*REFERENCES, *PUBLISHED, causal("evidence"), *OTHERS), SEEDS[:3]),)
+METHODS_QUICK = (Plan((SMALL,), ("mult",), (*REFERENCES, *PUBLISHED, causal("evidence"), *OTHERS, RELEARN),
+                      SEEDS[:3]),)
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH}
 ON_DATASETS = {"baselines": BASELINES, "branches": BRANCHES}

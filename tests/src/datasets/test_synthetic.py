@@ -89,6 +89,14 @@ def test_one_seed_gives_one_file_and_options_name_it(tmp_path):
     assert len(names) == 2
 
 
+def test_splits_are_what_they_were_before_the_unbiased_validation_split_was_added():
+    found = generate(SyntheticOptions(synthetic_sizes=(6, 4, 5), shortcut_t=0.5))
+    last = {name: split["text"][-1, -1, -1] for name, split in found.items()}
+    assert list(last)[5:] == ["valid_shifted"]
+    # by the revision 1 before cc9662b
+    assert list(last.values())[:5] == pytest.approx([-0.489354496, -0.143684542, 0.634197272, 0.449566178, 0.04673306])
+
+
 @pytest.mark.parametrize("options, message", [
     (dict(synthetic_sizes=(3, 3)), "--synthetic_sizes needs three numbers"),
     (dict(synthetic_widths=(3, 0, 3)), "--synthetic_widths needs three numbers of at least 1"),

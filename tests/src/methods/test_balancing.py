@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import main
-from src.build import build_model
+from src.build import build_model, warnings
+from src.config import parse_config
 from src.methods import agm, cggm, gblend, mmpareto, ogm_ge, relearn
 from src.methods.base import Look
 from src.registry import BACKBONES
@@ -258,6 +259,13 @@ def test_gblend_estimates_once_every_super_epoch():
     model.weights.copy_(torch.tensor([0.0, 0.0, 0.0, 1.0]))
     terms = model.loss(model(given), given, TASK)
     assert terms["loss"].item() == pytest.approx(terms["joint"].item())
+
+
+def test_a_run_too_short_for_its_first_diagnosis_is_remarked():
+    def remarks(*words):
+        return warnings([parse_config(["--method", "relearn", *words])])
+    assert "diagnoses first after epoch 20, so that 20 epochs are plain training" in remarks("--num_epochs", "20")[0]
+    assert not remarks("--num_epochs", "21") and not remarks("--num_epochs", "4", "--relearn_every", "3")
 
 
 def test_relearn_pulls_to_the_first_weights_by_the_difference_of_purities():

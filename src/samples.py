@@ -1,6 +1,7 @@
 """What every path of a model says of every single sample after an epoch, so that a later question needs no training."""
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def read_samples(path: Path) -> dict[str, Look]:
             split, _, value = name.partition("/")
             found.setdefault(split, {})[value] = array
         return {split: Look(values, values.pop("labels")) for split, values in found.items() if "labels" in values}
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError,
+            RuntimeError, zlib.error) as error:
         raise InputError(f"{path} cannot be used ({' '.join(str(error).split())}); train the run again with "
                          "--log_samples") from error
 

@@ -28,11 +28,21 @@ Record = Mapping[int, Mapping[str, Look]]  # epoch -> split -> what every path s
 
 
 def read_record(folder: Path, config: Config) -> Record:
-    """The samples of all epochs of a run; InputError where some were not kept."""
+    """The samples of all epochs of a run; InputError where some were not kept, or where they are of several forms."""
     if not has_samples(folder, config):
         raise InputError(f"{folder} has not the samples of all its epochs; train it again with --log_samples")
-    return {int(path.stem.removeprefix("epoch_")): read_samples(path)
-            for path in sorted((folder / SAMPLES).glob("epoch_*.npz"))}
+    found = {int(path.stem.removeprefix("epoch_")): read_samples(path)
+             for path in sorted((folder / SAMPLES).glob("epoch_*.npz"))}
+    first, *others = ({split: (look.labels.shape, {name: values.shape for name, values in look.values.items()})
+                       for split, look in looks.items()} for looks in found.values())
+    if "valid" not in first or any(form != first for form in others):
+        raise _unfit(folder)
+    return found
+
+
+def _unfit(folder: Path) -> InputError:
+    return InputError(f"what {folder / SAMPLES} holds is not what every epoch of this run writes; train it again with "
+                      "--log_samples")
 
 
 def selected(record: Record, method: type[Method], strengths: Strengths, task: Task,
@@ -55,12 +65,19 @@ def _share(task: Task, logits: Tensor, labels: Tensor) -> float:
 def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, Any]]:
     """The main score of every test split by each choice, and which samples are right.
 
-    Published: the epoch of the best validation score with published strengths. Valid: the likeliest
-    strengths of each epoch, and the epoch whose score with them is best on validation. Oracle: epoch and strengths of
-    the best score on that same test split, which nobody can attain.
+    Published: the epoch of the best validation score with published strengths. Valid: the likeliest strengths of each
+    epoch, and the epoch whose score with them is best on validation. Oracle: epoch and strengths of the best score on
+    that same test split, which nobody can attain. Raises InputError where the samples were not kept or are damaged.
     """
-    record = read_record(folder, config)
     method: type[Method] = named_class(METHODS, config.run.method)
+    record = read_record(folder, config)
+    try:
+        yield from _rows(record, method, config, task)
+    except (KeyError, IndexError, RuntimeError, ValueError) as error:
+        raise _unfit(folder) from error
+
+
+def _rows(record: Record, method: type[Method], config: Config, task: Task) -> Iterator[dict[str, Any]]:
     start = {name: one.published for name, one in method.strengths(config.method).items()}
     grids = {name: one.grid for name, one in method.strengths(config.method).items()}
     few, many = Strengths(start, {}), Strengths(start, grids)

@@ -4,11 +4,12 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
 import main
-from src.analysis.choice import read_record, selected
+from src.analysis.choice import choice_rows, read_record, selected
 from src.build import run_strengths
 from src.config import parse_config
 from src.datasets.base import Dataset, Split
@@ -16,7 +17,7 @@ from src.methods.causal_mer import Causal
 from src.methods.pool import Pool
 from src.registry import METHODS
 from src.selection import Strengths, kept, knowledge, strengths, unbiased_samples
-from src.structures import MODALITIES, UsageError
+from src.structures import MODALITIES, InputError, UsageError
 from src.tasks import make_task
 from tests.conftest import install
 
@@ -138,3 +139,11 @@ def test_the_record_of_samples_gives_the_choice_of_the_training_again(tiny, tmp_
     printed = results["selections"]["best_valid_acc"]["test"]
     assert scored["accuracy_4class"] == pytest.approx(printed["accuracy_4class"])
     assert test.values["text"].reshape(-1, 2).exp().sum(1).sub(1).abs().max() < 1e-5
+    for damage in ({"valid/labels": np.zeros(3)}, {"valid/labels": np.zeros(3), "valid/backbone": np.zeros((3, 2))}):
+        for file in (folder / "samples").iterdir():
+            np.savez(file, **damage)
+        with pytest.raises(InputError, match="is not what every epoch of this run writes; train it again"):
+            list(choice_rows(folder, config, task))
+    file.write_bytes(b"PK")
+    with pytest.raises(InputError, match="npz cannot be used"):
+        read_record(folder, config)

@@ -104,8 +104,9 @@ def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> Meth
     The backbone is made first, so that it starts from the same weights with every method.
     """
     backbone = _build_backbone(config, info)
+    method: type[Method] = named_class(METHODS, config.run.method)
     branches = {}
-    for name in filter(config.branch_name, MODALITIES):
+    for name in filter(config.branch_name, method.own_branches(config.method)):
         kind = config.branch_name(name)
         branches[name] = BRANCHES[kind](info.widths[name], info.lengths[name], info.outputs, config.branches[kind],
                                         pretrained)

@@ -104,7 +104,7 @@ def method_around(method: str, joint: Tensor, branches: Mapping[str, Tensor], ta
                     dict.fromkeys(MODALITIES, 1))
     chosen = cls.Options(**options)
     parts = Parts(Given(joint, joint if hidden is None else hidden),
-                  {name: Given(one) for name, one in branches.items()})
+                  {name: Given(branches[name]) for name in cls.own_branches(chosen) if name in branches})
     model = cls(info, chosen, parts).to(joint.dtype)
     if cls.strengths(chosen):
         published = [one.published for one in cls.strengths(chosen).values()]

@@ -131,6 +131,11 @@ class Method(nn.Module):
         return name
 
     @classmethod
+    def own_branches(cls, options: Any) -> tuple[str, ...]:
+        """The modalities whose branches are built, where Options ask for branches."""
+        return MODALITIES
+
+    @classmethod
     def remarks(cls, task: Task, options: Any, epochs: int) -> list[str]:
         """What a user should know before training on a task for so many epochs."""
         return []

@@ -1,7 +1,7 @@
 """CLUE (Sun, Wang, Jing, Cui, Song, Nie, ACM MM 2022): one modality, text in the paper, is the only bias."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -37,8 +37,12 @@ class Clue(Subtraction):
     Options = ClueOptions
 
     def __init__(self, info: DataInfo, options: ClueOptions, parts: Parts) -> None:
-        only = {options.clue_modality: parts.branches[options.clue_modality]}
-        super().__init__(info, options, replace(parts, branches=only), options.clue_constant)
+        super().__init__(info, options, parts, options.clue_constant)
+
+    @classmethod
+    def own_branches(cls, options: ClueOptions) -> tuple[str, ...]:
+        """The one."""
+        return (options.clue_modality,)
 
     def factual(self, joint: Tensor, branches: Mapping[str, Tensor]) -> Tensor:
         """F(z_m, z_t)."""

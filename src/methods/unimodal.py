@@ -42,6 +42,11 @@ class Unimodal(Method):
         super().__init__()
         self.options, self.backbone = options, Alone(parts.branches[options.modality], options.modality)
 
+    @classmethod
+    def own_branches(cls, options: UnimodalOptions) -> tuple[str, ...]:
+        """The one."""
+        return (options.modality,)
+
     def forward(self, batch: Batch) -> BackboneOutput:
         """The branch's answer."""
         return self.backbone(batch)

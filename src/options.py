@@ -178,7 +178,8 @@ class ChoiceOptions:
     """How the epoch and the strengths of a model's paths are chosen, and what is known for it."""
 
     strength: str = option("", f"strengths of the paths of a prediction: {PUBLISHED}, {VALID} (chosen on validation), "
-                               "or values such as m=1,t=0,a=0.5,v=1 (default: published, but for pool)")
+                               "or values such as m=1,t=0,a=0.5,v=1 (default: published; valid for pool and the fusion "
+                               "evidence)")
     unwanted: tuple[str, ...] = option((), "modalities whose direct effect is unwanted: text,audio,vision or some of "
                                            "them; each method says which strengths follow")
     unbiased: int = option(0, "samples of the split valid_shifted by which one more checkpoint is chosen",

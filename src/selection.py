@@ -118,7 +118,7 @@ def strengths(method: type[Method], options: Any, asked: str, unwanted: Collecti
     start = {name: one.published for name, one in own.items()}
     declared = method.declared(options, unwanted) if unwanted else {}
     given = {} if asked in ("", PUBLISHED, VALID) else _given(asked, own)
-    free = own.keys() - declared.keys() if (asked or method.default_strength) == VALID else ()
+    free = own.keys() - declared.keys() if (asked or method.default_strength(options)) == VALID else ()
     return Strengths({**start, **declared, **given}, {name: own[name].grid for name in own if name in free})
 
 

@@ -97,14 +97,14 @@ class Given(nn.Module):
 
 
 def method_around(method: str, joint: Tensor, branches: Mapping[str, Tensor], task: str = "",
-                  hidden: Tensor | None = None, **options: Any) -> Method:
+                  hidden: Tensor | None = None, fusion: Any = None, **options: Any) -> Method:
     """A registered method around given logits (N, C) of backbone and branches, as `build_model` would leave it."""
     cls, outputs = METHODS[method], joint.size(1)
     info = DataInfo("x", task or f"classes:{outputs}", outputs, dict.fromkeys(MODALITIES, 1),
                     dict.fromkeys(MODALITIES, 1))
     chosen = cls.Options(**options)
     parts = Parts(Given(joint, joint if hidden is None else hidden),
-                  {name: Given(branches[name]) for name in cls.own_branches(chosen) if name in branches})
+                  {name: Given(branches[name]) for name in cls.own_branches(chosen) if name in branches}, fusion)
     model = cls(info, chosen, parts).to(joint.dtype)
     if cls.strengths(chosen):
         published = [one.published for one in cls.strengths(chosen).values()]

@@ -41,11 +41,16 @@ class EvidenceFusion(ClassPrior):
     of bare logits, such as tanh, the branches bring the prior as well, so that TIE = z_m loses it and predicts rare
     classes. A branch that knows nothing, z_x = log p(y), moves nothing here.
 
+    With weights (`--strength`) the prediction is w_m z_m + (1 - w_m) log p(y) + sum_x w_x (log softmax z_x - log p(y)):
+    what is taken from z_m the prior gets back, so that a modality of weight 1 alone predicts as its branch does. The
+    fusion is no published one, so the weights are chosen on validation unless told otherwise; 1, 0, 0, 0 are TIE.
+
     L(F) does not train the branches, whose opinions it would turn from log p(y | x) into whatever lowers it; a loss of
     their own does.
     """
 
     needs_classes: ClassVar[bool] = True
+    default_strength: ClassVar[str] = "valid"
 
     def __init__(self, info: DataInfo, options: object) -> None:
         super().__init__(info)

@@ -103,7 +103,6 @@ class Method(nn.Module):
     predictors: ClassVar[Mapping[str, Predictor]] = {"prediction": Predictor("logits", "prediction")}
     effects: ClassVar[Mapping[str, str]] = {}  # name of an effect -> its values in `per_sample`; explains a decision
 
-    default_strength: ClassVar[str] = "published"  # or valid: what --strength is where it is not given
     needs_classes: ClassVar[bool] = False  # whether one output, a score, is too little
     needs_split: ClassVar[bool] = False  # whether the backbone has to offer `modality_parameters` and `state_widths`
     needs_whole_steps: ClassVar[bool] = False  # whether `--accumulate` would spoil what `before_step` does
@@ -144,6 +143,11 @@ class Method(nn.Module):
     def strengths(cls, options: Any) -> dict[str, Strength]:
         """What scales the paths of the prediction, by name; nothing where the prediction has one path."""
         return {}
+
+    @classmethod
+    def default_strength(cls, options: Any) -> str:
+        """What --strength is where it is not given: published, or valid."""
+        return "published"
 
     @classmethod
     def declared(cls, options: Any, unwanted: Collection[str]) -> dict[str, float]:

@@ -70,9 +70,15 @@ class Causal(CausalMER, Method):
 
     @classmethod
     def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:
-        """The paths at these strengths, see `weighted_paths`. -> (N, C)."""
-        return weighted_paths(values["total"], {name: values[f"direct_{name}"] for name in MODALITIES}, strength["m"],
-                              {name: strength[letter] for letter, name in LETTER.items()})
+        """The paths at these strengths, see `weighted_paths`, and 1 - w_m of what z_m stands for. -> (N, C)."""
+        paths = weighted_paths(values["total"], {name: values[f"direct_{name}"] for name in MODALITIES}, strength["m"],
+                               {name: strength[letter] for letter, name in LETTER.items()})
+        return paths + (1 - strength["m"]) * values["prior"] if "prior" in values else paths
+
+    @classmethod
+    def default_strength(cls, options: CausalOptions) -> str:
+        """Published, unless the fusion is none that was."""
+        return getattr(FUSIONS[options.fusion_mode], "default_strength", super().default_strength(options))
 
     @property
     def direct_weights(self) -> Mapping[str, float]:
@@ -83,6 +89,8 @@ class Causal(CausalMER, Method):
     def forward(self, batch: Batch) -> CausalOutput:
         """Predict by the paths at their strengths; as published that is the total indirect effect."""
         output = super().forward(batch)
+        prior = getattr(self.fusion, "log_prior", None)
+        output = replace(output, prior=None if prior is None else prior.expand_as(output.logits))
         return replace(output, logits=self.combined(output.per_sample(), self.current_strength()))
 
     def loss(self, output: CausalOutput, batch: Batch, task: Task) -> Terms:

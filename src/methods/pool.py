@@ -44,7 +44,6 @@ class Pool(Method):
     Options = BranchOptions
     predictors = {"prediction": Predictor("logits", "pooled opinions (the prediction)"),
                   "backbone": Predictor("backbone", "z_m (backbone alone)")}
-    default_strength = "valid"
     needs_classes = True
 
     def __init__(self, info: DataInfo, options: BranchOptions, parts: Parts) -> None:
@@ -60,6 +59,11 @@ class Pool(Method):
     def strengths(cls, options: BranchOptions) -> dict[str, Strength]:
         """The weight of each path."""
         return {letter: Strength(1.0, PATH_WEIGHTS) for letter in ("m", *LETTER)}
+
+    @classmethod
+    def default_strength(cls, options: BranchOptions) -> str:
+        """Chosen on validation."""
+        return "valid"
 
     @classmethod
     def declared(cls, options: BranchOptions, unwanted: Collection[str]) -> dict[str, float]:

@@ -114,15 +114,15 @@ OTHERS = tuple(Variant(name, (f"--method={name}",)) for name in METHODS
                if name not in (BASELINE, "causal", "unimodal", "late", "pool", "relearn"))
 RELEARN = Variant("relearn, every 3", ("--method=relearn", "--relearn_every=3"))  # as published after epoch 20
 SMALL = replace(NOISY, label="text 0.8 noisy, small", flags=(*NOISY.flags, "--synthetic_sizes=1500,300,500"))
-BASELINES = (*REFERENCES, causal("tanh"), causal("evidence"),
-             causal("evidence", "--strength=valid", label="evidence, chosen strengths"))
+EVIDENCE = (causal("evidence"), causal("evidence", "--strength=published", label="evidence, TIE"))
+BASELINES = (*REFERENCES, causal("tanh"), *EVIDENCE)
 LIGHT = tuple(f"--{name}_branch=light" for name in MODALITIES)
 BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 layers": (*LIGHT, "--light_layers=4"),
                 "attention": tuple(f"--{name}_branch=attention" for name in MODALITIES),
                 "5 epochs ahead": (*LIGHT, "--branch_epochs=5")}
-BRANCHES = (ALONE, *(causal(fusion, *flags, label=f"{fusion}, {form}") for form, flags in BRANCH_FORMS.items()
-                     for fusion in ("tanh", "evidence")))
-METHODS_QUICK = (Plan((SMALL,), ("mult",), (*REFERENCES, *PUBLISHED, causal("evidence"), *OTHERS, RELEARN),
+BRANCHES = (ALONE, *(causal(fusion, *flags, "--strength=published", label=f"{fusion}, {form}")
+                     for form, flags in BRANCH_FORMS.items() for fusion in ("tanh", "evidence")))
+METHODS_QUICK = (Plan((SMALL,), ("mult",), (*REFERENCES, *PUBLISHED, *EVIDENCE, *OTHERS, RELEARN),
                       SEEDS[:3]),)
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH}

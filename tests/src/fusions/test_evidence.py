@@ -3,10 +3,13 @@ import math
 import pytest
 import torch
 
+from src.build import run_strengths
 from src.causal_mer_model import FUSED, effects
+from src.config import parse_config
 from src.fusions.evidence import EvidenceFusion
-from src.structures import MODALITIES, DataInfo
+from src.structures import MODALITIES, Batch, DataInfo
 from src.tasks import make_task
+from tests.methods_golden import method_around
 
 PRIOR = (0.5, 0.3, 0.2)
 
@@ -56,3 +59,22 @@ def test_the_direct_effect_is_the_evidence_and_the_indirect_one_the_joint_path()
 
 def test_a_class_without_training_samples_counts_as_rare_and_not_as_impossible():
     assert fusion(prior=(0.6, 0.4, 0.0)).log_prior[2].item() == pytest.approx(math.log(1e-4))
+
+
+def test_a_modality_of_weight_one_alone_predicts_as_its_branch_does():
+    opinion = torch.tensor([[0.2, 0.3, 0.5]]).log()
+    model = method_around("causal", torch.tensor([[9.0, -9.0, 0.0]]), dict.fromkeys(MODALITIES, opinion + 7.0),
+                          fusion_mode="evidence", fusion=fusion())
+    values = model(Batch(dict.fromkeys(MODALITIES), torch.tensor([0]))).per_sample()
+    found = model.combined(values, {"m": 0.0, "t": 1.0, "a": 0.0, "v": 0.0})
+    torch.testing.assert_close(found.softmax(1), opinion.exp())
+    half = model.combined(values, {"m": 0.5, "t": 0.0, "a": 0.0, "v": 0.0})
+    joint = 0.5 * torch.tensor([[9.0, -9.0, 0.0]]) + 0.5 * torch.tensor([PRIOR]).log()
+    torch.testing.assert_close(half.softmax(1), joint.softmax(1))
+
+
+def test_the_weights_of_no_published_fusion_are_chosen_unless_told_otherwise():
+    words = ["--text_branch", "light", "--audio_branch", "light", "--vision_branch", "light"]
+    assert not run_strengths(parse_config([*words, "--fusion_mode", "tanh"])).free
+    assert set(run_strengths(parse_config([*words, "--fusion_mode", "evidence"])).free) == {"m", "t", "a", "v"}
+    assert not run_strengths(parse_config([*words, "--fusion_mode", "evidence", "--strength", "published"])).free

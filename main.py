@@ -14,13 +14,13 @@ if __name__ == "__main__":
     from src.process import finish, watch
     watch()  # before the imports that take seconds
 
-from src.build import build_data, check, title, warnings  # noqa: E402
+from src.build import build_data, check, known, title, warnings  # noqa: E402
 from src.checkpoint import TABLE  # noqa: E402
 from src.config import parse_configs  # noqa: E402
 from src.console import RuleTables  # noqa: E402
 from src.engine import trivial_scores  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
-from src.selection import CHECKPOINTS, knowledge, rule_checkpoint  # noqa: E402
+from src.selection import CHECKPOINTS, rule_checkpoint  # noqa: E402
 from src.tasks import make_task  # noqa: E402
 from src.train import train  # noqa: E402
 from src.writing import write_text  # noqa: E402
@@ -44,8 +44,7 @@ def run(argv: Sequence[str] | None) -> None:
             if strengths:
                 print(f"{CHECKPOINTS[name]} predicts by the strengths {strengths}")
         for name, scored in result.selections.items():
-            known = knowledge(config.choice.unwanted, config.choice.unbiased, name)
-            tables.add(name, title(config), scored, known)
+            tables.add(name, title(config), scored, known(config, name))
     write_text(result.folder / TABLE, tables.whole() + "\n")
     print(f"\n{tables.short(rule_checkpoint('valid'))}\nall metrics, all rules: {result.folder / TABLE}")
     if configs[0].run.dataset == "synthetic":

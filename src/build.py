@@ -18,7 +18,7 @@ from src.methods.base import Method, Parts
 from src.parts import named_class
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
 from src.runtime import atomic_file, sweep
-from src.selection import Strengths, strengths
+from src.selection import Strengths, knowledge, strengths
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
 from src.tasks import make_task
 
@@ -60,6 +60,18 @@ def title(config: Config) -> str:
     return f"{run_name(config.run.backbone, name)}{'' if label == name else f' {label}'}"
 
 
+def declared(config: Config) -> tuple[str, ...]:
+    """The unwanted modalities, where the method makes use of that."""
+    method: type[Method] = named_class(METHODS, config.run.method)
+    asked = config.choice.unwanted
+    return asked if asked and method.declared(config.method, asked) else ()
+
+
+def known(config: Config, checkpoint: str) -> str:
+    """The state of knowledge in which a run's checkpoint, and the strengths in it, were chosen."""
+    return knowledge(declared(config), config.choice.unbiased, checkpoint)
+
+
 def run_strengths(config: Config) -> Strengths:
     """What the strengths of a run's paths start from, and which are chosen; UsageError where it cannot have them."""
     return strengths(named_class(METHODS, config.run.method), config.method, config.choice.strength,
@@ -70,11 +82,14 @@ def warnings(configs: Sequence[Config]) -> list[str]:
     """What a user should know about the configurations of a command before it runs."""
     texts = [text for config in configs for text in named_class(METHODS, config.run.method).remarks(
         make_task(task_name(config)), config.method, config.training.num_epochs)]
-    unmoved = [config.run.method for config in configs if (config.choice.unwanted or config.choice.strength)
-               and not named_class(METHODS, config.run.method).strengths(config.method)]
+    unmoved = [config.run.method for config in configs
+               if config.choice.strength and not named_class(METHODS, config.run.method).strengths(config.method)]
     if unmoved:
         texts.append(f"{' and '.join(unmoved)} {'predicts' if len(unmoved) == 1 else 'predict'} by one path, so "
-                     "--strength and --unwanted change nothing there")
+                     "--strength changes nothing there")
+    deaf = [config.run.method for config in configs if config.choice.unwanted and not declared(config)]
+    if deaf:
+        texts.append(f"for {' and '.join(deaf)} nothing follows from --unwanted {','.join(configs[0].choice.unwanted)}")
     name, dataset = configs[0].run.backbone, configs[0].run.dataset
     if name in BACKBONES and dataset in DATASETS and dataset not in BACKBONES[name].PRESETS:
         texts.append(f"{name} has no published settings for {dataset}; its defaults and those of the dataset are used")

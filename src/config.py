@@ -7,7 +7,7 @@ rates of the branches < `--config file.yaml` < command line.
 import argparse
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +143,9 @@ def _resolve(argv: Sequence[str], given: Mapping[str, Any], own: Collection[str]
         [*_arguments({key: value for key, value in given.items() if key in others.by_word()}, others), *argv])
     words = [*_arguments({key: value for key, value in given.items() if key not in others.by_word()}, parser), *rest]
     values = parser.parse(words)
-    return Config(**{key: make(options, values) for key, options in parts.items()},
-                  branches={name: make(branch.Options, values) for name, branch in branches.items()},
+    made = {key: make(options, values) for key, options in parts.items()}
+    made["choice"] = replace(made["choice"], strength=made["choice"].strength or method.strength(made["method"]))
+    return Config(**made, branches={name: make(branch.Options, values) for name, branch in branches.items()},
                   unused=frozenset(vars(unused)))
 
 

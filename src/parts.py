@@ -1,7 +1,7 @@
 """Backbones and methods by name: registered ones, and a user's own classes written as package.module:Class."""
 
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ class Part:
 
     options: type
     presets: Mapping[str, Mapping[str, Any]]
+    strength: Callable[[Any], str] = lambda options: ""  # of a method: what --strength is where it is not given
 
 
 def chosen_part(registry: Registry, name: str, named: Collection[str], base: type) -> Part:
@@ -54,4 +55,4 @@ def chosen_part(registry: Registry, name: str, named: Collection[str], base: typ
         raise UsageError(f"the {kind} {name!r}: Options does not inherit from src.methods.base.{base.__name__}")
     if not isinstance(presets, Mapping) or not all(isinstance(preset, Mapping) for preset in presets.values()):
         raise UsageError(f"the {kind} {name!r}: PRESETS is not a dictionary of dictionaries, dataset to flags")
-    return Part(options, presets)
+    return Part(options, presets, getattr(cls, "default_strength", Part.strength))

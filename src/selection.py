@@ -100,8 +100,8 @@ class Strengths:
         for point in product(*self.free.values()):
             strength = {**self.start, **dict(zip(self.free, point, strict=True))}
             logits = method.combined(values, strength)
-            if not logits.any():
-                continue  # no path is left
+            if len(logits) > 1 and (logits == logits[:1]).all():
+                continue  # no path is left, all samples look alike
             rank = (merit(logits, labels), -sum(abs(value - self.start[name]) for name, value in strength.items()))
             if rank > best:
                 best, found = rank, strength
@@ -118,8 +118,12 @@ def strengths(method: type[Method], options: Any, asked: str, unwanted: Collecti
     start = {name: one.published for name, one in own.items()}
     declared = method.declared(options, unwanted) if unwanted else {}
     given = {} if asked in ("", PUBLISHED, VALID) else _given(asked, own)
-    free = own.keys() - declared.keys() if (asked or method.default_strength(options)) == VALID else ()
-    return Strengths({**start, **declared, **given}, {name: own[name].grid for name in own if name in free})
+    start |= {**declared, **given}
+    free = own.keys() - declared.keys() if asked == VALID else ()
+    if len(own) > 1 and not free and not any(start.values()):
+        raise UsageError("no path of the prediction is left, every strength is 0; give one of "
+                         f"{', '.join(own)} more in --strength, or name fewer modalities in --unwanted")
+    return Strengths(start, {name: own[name].grid for name in own if name in free})
 
 
 def _given(asked: str, own: Mapping[str, Any]) -> dict[str, float]:
@@ -146,4 +150,4 @@ def not_published(model: Method) -> str:
     """A model's strengths as a line prints them; empty where they are the published ones, or where it has none."""
     found, own = model.shown_strength(), model.strengths(model.options)
     return ", ".join(f"{name} {value:g}" for name, value in found.items()
-                     if any(found[other] != own[other].published for other in own))
+                     if any(not math.isclose(found[other], own[other].published, abs_tol=1e-6) for other in own))

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,7 @@ class Trainer:
         if not ahead:
             self._select(row, chosen)
             if self.config.choice.log_samples:
-                write_samples(self.folder, number, self._every_sample(checked["valid"]), self.task)
+                write_samples(self.folder, number, self._every_sample(checked["valid"], chosen["valid"]), self.task)
         write_csv(self.folder / "history.csv", self.history)
         self._save_last()
         selection = self.task.selection
@@ -186,11 +186,15 @@ class Trainer:
         result = predict(self.config, self.model, self.device, self.dataset.splits[name], name)
         return Look(result.values, result.labels)
 
-    def _every_sample(self, valid: EpochResult) -> dict[str, EpochResult]:
-        """What the model says of all samples that choose or test."""
-        others = [name for name in self.dataset.splits if name not in ("train", "valid")]
-        return {"valid": valid} | {name: predict(self.config, self.model, self.device, self.dataset.splits[name], name)
-                                   for name in others}
+    def _every_sample(self, valid: EpochResult, strength: Mapping[str, float]) -> dict[str, EpochResult]:
+        """What the model says of all samples that choose or test; it predicts by the strengths of this epoch."""
+        others = [name for name in self.dataset.splits
+                  if name not in ("train", "valid") and (name != SHIFTED or self.config.choice.unbiased)]
+        found = {"valid": valid} | {name: predict(self.config, self.model, self.device, self.dataset.splits[name], name)
+                                    for name in others}
+        for result in found.values():
+            result.values["logits"] = self.model.combined(result.values, strength)
+        return found
 
     def _select(self, row: dict[str, Any], chosen: dict[str, dict[str, float]]) -> None:
         """Save the checkpoint of each selection that this epoch improves, with the strengths that its samples chose.

@@ -18,7 +18,7 @@ from src.methods.base import Look, Method
 from src.parts import named_class
 from src.registry import METHODS
 from src.samples import has_samples, read_samples
-from src.selection import PUBLISHED, VALID, Merit, Strengths
+from src.selection import PUBLISHED, VALID, Merit, Strengths, strengths
 from src.structures import InputError
 from src.tasks import Task
 
@@ -45,12 +45,12 @@ def _unfit(folder: Path) -> InputError:
                       "--log_samples")
 
 
-def selected(record: Record, method: type[Method], strengths: Strengths, task: Task,
+def selected(record: Record, method: type[Method], among: Strengths, task: Task,
              split: str = "valid") -> tuple[int, dict[str, float]]:
     """The first epoch with the best score on a split, and the strengths chosen there; on test, the best of all."""
     judge: Merit = task.score if split == "valid" else partial(_share, task)
     merit: Merit = task.fit if split == "valid" else judge
-    chosen = {epoch: strengths.chosen(method, looks[split].values, looks[split].labels, merit)
+    chosen = {epoch: among.chosen(method, looks[split].values, looks[split].labels, merit)
               for epoch, looks in record.items()}
     scores = {epoch: judge(method.combined(looks[split].values, chosen[epoch]), looks[split].labels)
               for epoch, looks in record.items()}
@@ -66,8 +66,9 @@ def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, 
     """The main score of every test split by each choice, and which samples are right.
 
     Published: the epoch of the best validation score with published strengths. Valid: the likeliest strengths of each
-    epoch, and the epoch whose score with them is best on validation. Oracle: epoch and strengths of the best score on
-    that same test split, which nobody can attain. Raises InputError where the samples were not kept or are damaged.
+    epoch, but for those that `--unwanted` declares, and the epoch whose score with them is best on validation. Oracle:
+    epoch and strengths of the best score on that same test split, which nobody can attain. Raises InputError where the
+    samples were not kept or are damaged.
     """
     method: type[Method] = named_class(METHODS, config.run.method)
     record = read_record(folder, config)
@@ -78,14 +79,15 @@ def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, 
 
 
 def _rows(record: Record, method: type[Method], config: Config, task: Task) -> Iterator[dict[str, Any]]:
-    start = {name: one.published for name, one in method.strengths(config.method).items()}
-    grids = {name: one.grid for name, one in method.strengths(config.method).items()}
-    few, many = Strengths(start, {}), Strengths(start, grids)
-    found = {PUBLISHED: selected(record, method, few, task), VALID: selected(record, method, many, task)}
+    own = method.strengths(config.method)
+    few = Strengths({name: one.published for name, one in own.items()}, {})
+    some = strengths(method, config.method, VALID, config.choice.unwanted)
+    many = Strengths(few.start, {name: one.grid for name, one in own.items()})
+    found = {PUBLISHED: selected(record, method, few, task), VALID: selected(record, method, some, task)}
     for split in (name for name in next(iter(record.values())) if name.startswith("test")):
-        for choice, (epoch, strength) in (found | {ORACLE: selected(record, method, many, task, split)}).items():
+        for name, (epoch, strength) in (found | {ORACLE: selected(record, method, many, task, split)}).items():
             look = record[epoch][split]
             right = task.correct(method.combined(look.values, strength), look.labels)
-            row = {"predictor": "prediction", "split": split, "analysis": "choice", "setting": choice}
+            row = {"predictor": "prediction", "split": split, "analysis": "choice", "setting": name}
             yield row | {"measure": task.exact, "value": right.double().mean().item()}
             yield row | {"measure": CORRECT, "value": math.nan, "bits": packed(right.tolist())}

@@ -7,13 +7,13 @@ import torch
 from src.analysis.measures import contribution_rows, missing_rows
 from src.analysis.missing import removals
 from src.analysis.trained import Trained, load_trained
-from src.build import title
+from src.build import known, title
 from src.checkpoint import find_runs
 from src.console import RuleTables, contribution_table, missing_table, prediction_rows
 from src.datasets.base import Dataset
 from src.engine import scores, trivial_scores
 from src.options import InferenceOptions
-from src.selection import CHECKPOINTS, knowledge, not_published
+from src.selection import CHECKPOINTS, not_published
 from src.structures import InputError
 from src.writing import write_csv
 
@@ -34,14 +34,13 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
                        for split in trained.dataset.test_splits}
             scored = scores(trained.dataset, results)
             if scored:
-                choice = trained.config.choice
                 table = _table(tables, key, trained)
-                table.add(name, title(trained.config), scored, knowledge(choice.unwanted, choice.unbiased, name))
+                table.add(name, title(trained.config), scored, known(trained.config, name))
             if strengths := not_published(trained.model):
                 print(f"{folder.name} {CHECKPOINTS[name]} predicts by the strengths {strengths}")
             details += _details(options, trained, f"{folder.name} {CHECKPOINTS[name]}")
         if options.predictions:
-            write_csv(options.predictions, prediction_rows(datasets[key], results, trained.model.effects))
+            write_csv(options.predictions, prediction_rows(datasets[key], results, trained.model.current_effects()))
             print(f"predictions written to {options.predictions}")
     if not tables:
         print("the file has no labels, so there is nothing to score; --predictions FILE writes what is predicted")

@@ -157,7 +157,7 @@ def samples(trained: Trained) -> list[dict[str, Any]]:
             "predictions": task.decide(values["logits"][:SHOWN]), "classes": list(task.classes),
             "correct": [] if labels is None else task.correct(values["logits"], labels)[:SHOWN].tolist(),
             "effects": {effect: task.class_values(values[key][:SHOWN]).tolist()
-                        for effect, key in trained.model.effects.items()},
+                        for effect, key in trained.model.current_effects().items()},
             "direct_weights": dict(trained.model.direct_weights),
             "embedding": embed(values["hidden"][:EMBEDDED].double())})
     return found

@@ -52,6 +52,9 @@ class Strength:
     published: float  # what the paper, or a flag of the method, says
     grid: tuple[float, ...]  # what `--strength valid` chooses from; its ends are also those of a value by hand
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grid", tuple(sorted({*self.grid, self.published})))
+
 
 PATH_WEIGHTS = (0.0, 0.25, 0.5, 1.0)  # the grid of what weighs one path of several
 
@@ -146,8 +149,8 @@ class Method(nn.Module):
 
     @classmethod
     def default_strength(cls, options: Any) -> str:
-        """What --strength is where it is not given: published, or valid."""
-        return "published"
+        """What --strength is where it is not given: valid, or nothing, which is published."""
+        return ""
 
     @classmethod
     def declared(cls, options: Any, unwanted: Collection[str]) -> dict[str, float]:
@@ -159,6 +162,10 @@ class Method(nn.Module):
         """The prediction (N, C) of these strengths from what `per_sample` gives, which stays as it is."""
         return values["logits"]
 
+    def current_effects(self) -> Mapping[str, str]:
+        """`effects`, where it depends on the strengths what they are."""
+        return self.effects
+
     def current_strength(self) -> dict[str, Tensor]:
         """Strengths by name, as tensors () that take no part in training."""
         return dict(zip(self.strengths(self.options), self.strength, strict=True))
@@ -166,7 +173,7 @@ class Method(nn.Module):
     def shown_strength(self) -> dict[str, float]:
         """Strengths by name, as numbers; empty where the prediction has one path."""
         names = self.strengths(self.options)
-        return dict(zip(names, self.strength.tolist(), strict=True)) if names else {}
+        return dict(zip(names, (round(one, 6) for one in self.strength.tolist()), strict=True)) if names else {}
 
     @property
     def ahead(self) -> int:

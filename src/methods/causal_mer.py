@@ -47,7 +47,7 @@ class Causal(CausalMER, Method):
     """Trains by alpha times the task losses plus beta times K, predicts by the total indirect effect."""
 
     Options = CausalOptions
-    predictors = {"prediction": Predictor("logits", "TIE (the prediction)"),
+    predictors = {"prediction": Predictor("logits", "prediction (TIE at published strengths)"),
                   "fused": Predictor("fused", "F (fused logits)"),
                   "backbone": Predictor("backbone", "z_m (backbone alone)")}
     effects = {"TE": "total", **{f"NDE_{letter}": f"direct_{name}" for letter, name in LETTER.items()}, "TIE": "logits"}
@@ -85,6 +85,12 @@ class Causal(CausalMER, Method):
         """How much of each direct effect is subtracted from the total effect."""
         found = self.shown_strength()
         return {name: found["m"] - found[letter] for letter, name in LETTER.items()}
+
+    def current_effects(self) -> Mapping[str, str]:
+        """TE, NDE_x and the prediction, which is TIE where nothing but direct effects is taken from the total one."""
+        whole = self.shown_strength()["m"] == 1
+        return self.effects if whole else {("prediction" if name == "TIE" else name): values
+                                           for name, values in self.effects.items()}
 
     def forward(self, batch: Batch) -> CausalOutput:
         """Predict by the paths at their strengths; as published that is the total indirect effect."""

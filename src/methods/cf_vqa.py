@@ -35,6 +35,11 @@ class CfVqa(Subtraction, Ended):
     def __init__(self, info: DataInfo, options: CfVqaOptions, parts: Parts) -> None:
         super().__init__(info, options, parts, options.cf_constant)
 
+    @classmethod
+    def subtracted(cls, options: CfVqaOptions) -> tuple[str, ...]:
+        """The one in the place of the question."""
+        return (options.cf_modality,)
+
     def factual(self, joint: Tensor, branches: Mapping[str, Tensor]) -> Tensor:
         """F(z_m, z_q, z_v, z_w)."""
         options = self.options

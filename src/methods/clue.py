@@ -44,6 +44,8 @@ class Clue(Subtraction):
         """The one."""
         return (options.clue_modality,)
 
+    subtracted = own_branches
+
     def factual(self, joint: Tensor, branches: Mapping[str, Tensor]) -> Tensor:
         """F(z_m, z_t)."""
         return fuse(self.options.clue_fusion, joint, list(branches.values()))

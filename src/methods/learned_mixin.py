@@ -1,6 +1,6 @@
 """Learned mixin (Clark, Yatskar, Zettlemoyer, EMNLP 2019): the backbone decides how much bias goes into a sample."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,11 @@ class LearnedMixin(Biased):
     def strengths(cls, options: MixinOptions) -> dict[str, Strength]:
         """How much of what training mixed in stays."""
         return {"gate": Strength(0.0, PATH_WEIGHTS)}
+
+    @classmethod
+    def declared(cls, options: MixinOptions, unwanted: Collection[str]) -> dict[str, float]:
+        """What was mixed in holds every modality, the unwanted ones, too: none of it stays."""
+        return {"gate": 0.0}
 
     @classmethod
     def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:

@@ -4,7 +4,7 @@ In the factual world all paths are fused; in the other one, whatever is not the 
 fits the factual world, and at test time alpha times the other world is subtracted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from src.fusions.reference import FLOOR
 from src.losses import Terms, soft_cross_entropy
 from src.methods.base import ParameterGroup, Parts, Predictor, Strength
 from src.methods.bias import Biased, BiasedOutput
-from src.structures import RATE, Batch, DataInfo, option
+from src.structures import MODALITIES, RATE, Batch, DataInfo, option
 from src.tasks import Task
 
 ALPHAS = tuple(0.25 * step for step in range(13))  # 0 to 3, the grid of CLUE and MulDeF
@@ -75,6 +75,19 @@ class Subtraction(Biased):
     def strengths(cls, options: Any) -> dict[str, Strength]:
         """How much of the counterfactual world is subtracted."""
         return {"alpha": Strength(1.0, ALPHAS)}
+
+    @classmethod
+    def subtracted(cls, options: Any) -> tuple[str, ...]:
+        """The modalities whose direct effect the counterfactual world holds."""
+        return MODALITIES
+
+    @classmethod
+    def declared(cls, options: Any, unwanted: Collection[str]) -> dict[str, float]:
+        """Alpha is 1 where all that it subtracts is unwanted and 0 where nothing of it is; it has no part for some."""
+        held = set(cls.subtracted(options))
+        if held <= set(unwanted):
+            return {"alpha": 1.0}
+        return {} if held & set(unwanted) else {"alpha": 0.0}
 
     @classmethod
     def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:

@@ -1,5 +1,6 @@
 """Strengths and epochs are chosen by the stated rule, and the record of samples gives the same choice again."""
 
+import csv
 import json
 import math
 import re
@@ -10,7 +11,7 @@ import torch
 
 import main
 from src.analysis.choice import choice_rows, read_record, selected
-from src.build import run_strengths
+from src.build import known, run_strengths, warnings
 from src.config import parse_config
 from src.datasets.base import Dataset, Split
 from src.methods.causal_mer import Causal
@@ -132,12 +133,18 @@ def test_the_record_of_samples_gives_the_choice_of_the_training_again(tiny, tmp_
     folder, config = tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-pool", parse_config(words)
     task, results = make_task("emotion4"), json.loads((folder / "results.json").read_text())
     record, plan = read_record(folder, config), run_strengths(config)
+    with (folder / "history.csv").open(newline="") as file:
+        history = list(csv.DictReader(file))
     epoch, chosen = selected(record, METHODS["pool"], plan, task)
     assert (epoch, chosen) == (results["selections"]["best_valid_acc"]["epoch"], results["strengths"]["best_valid_acc"])
     test = record[epoch]["test"]
     scored = task.metrics(Pool.combined(test.values, chosen), test.labels)
     printed = results["selections"]["best_valid_acc"]["test"]
     assert scored["accuracy_4class"] == pytest.approx(printed["accuracy_4class"])
+    for look in record[1].values():  # of an epoch that was not the last to be selected, too
+        early = {letter: float(history[0][f"valid_strength_{letter}"]) for letter in "mtav"}
+        mixed = Pool.combined(look.values, early)
+        torch.testing.assert_close(task.log_probabilities(mixed), look.values["logits"], atol=1e-4, rtol=1e-4)
     assert test.values["text"].reshape(-1, 2).exp().sum(1).sub(1).abs().max() < 1e-5
     for damage in ({"valid/labels": np.zeros(3)}, {"valid/labels": np.zeros(3), "valid/backbone": np.zeros((3, 2))}):
         for file in (folder / "samples").iterdir():
@@ -147,3 +154,33 @@ def test_the_record_of_samples_gives_the_choice_of_the_training_again(tiny, tmp_
     file.write_bytes(b"PK")
     with pytest.raises(InputError, match="npz cannot be used"):
         read_record(folder, config)
+
+
+@pytest.mark.parametrize("words, start", [
+    (("--method", "clue", "--unwanted", "text"), {"alpha": 1}),
+    (("--method", "clue", "--unwanted", "audio"), {"alpha": 0}),
+    (("--method", "muldef", "--unwanted", "text,audio,vision"), {"alpha": 1}),
+    (("--method", "cf_vqa", "--cf_modality", "vision", "--unwanted", "vision"), {"alpha": 1}),
+    (("--method", "learned_mixin", "--unwanted", "text"), {"gate": 0})])
+def test_what_a_subtracting_method_makes_of_unwanted_modalities(words, start):
+    config = parsed(*words, "--strength", "valid")
+    assert run_strengths(config).start == start and not run_strengths(config).free
+    assert known(config, "best_valid_acc") == f"declared: {', '.join(config.choice.unwanted)}"
+
+
+@pytest.mark.parametrize("method", ("muldef", "gge"))
+def test_where_nothing_follows_from_unwanted_modalities_it_is_said_and_no_table_claims_it(method):
+    config = parsed("--method", method, "--unwanted", "text")
+    assert f"for {method} nothing follows from --unwanted text" in warnings([config])
+    assert known(config, "best_valid_acc") == "nothing (validation as train)"
+
+
+def test_a_published_value_off_the_grid_is_on_it():
+    assert run_strengths(parsed("--nde_t", "0.3", "--strength", "valid")).free["t"] == (0.0, 0.25, 0.5, 0.7, 1.0)
+
+
+@pytest.mark.parametrize("words", (("--method", "pool", "--unwanted", "text,audio,vision", "--strength", "published"),
+                                   ("--strength", "m=0")))
+def test_a_prediction_without_a_path_is_refused(words):
+    with pytest.raises(UsageError, match="no path of the prediction is left"):
+        run_strengths(parsed(*words))

@@ -44,7 +44,6 @@ def study_tables(study: Study) -> list[Table]:
         if not ordered(rows, "variant"):
             continue
         made = [_scores(study, f"{name}: {exact}, {SCORES}", dataset, rows),
-                _choices(study, f"{name}: {exact} by what is chosen on which labels", rows, exact),
                 _predictors(study, f"{name}: predictors of the same networks ({exact})", rows, exact),
                 _columns(study, f"{name}: missing modalities, zero fill, test ({exact})", rows,
                          _missing_columns(rows, exact)),
@@ -52,6 +51,8 @@ def study_tables(study: Study) -> list[Table]:
         if dataset == "synthetic":
             made.append(_distances(study, f"{name}: distance to the known right answer, test", rows, exact))
         found += [(f"{caption} ({study.choice(dataset, condition)})", note, lines) for caption, note, lines in made]
+        found.append(_choices(study, f"{name}: {exact} by what is chosen on which labels (valid_score; known of a "
+                                     "shift: what --unwanted declares, if anything)", rows, exact))
     return [table for table in found if len(table[2]) > 1]
 
 

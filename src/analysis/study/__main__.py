@@ -49,12 +49,12 @@ def _study(options: StudyOptions, extra: list[str]) -> None:
     chosen = plans(options)
     runner = Runner(options)
     bring = functools.partial(_bring, options, runner)
-    if options.tune:
-        chosen = tuned(chosen, extra, options, bring)
     wanted = jobs(chosen, extra)
     if rule(options.selection).split == VALID_SHIFTED and not all(job.config.choice.unbiased for job in wanted):
         raise UsageError("--selection valid_shifted needs --unbiased N, the number of samples of valid_shifted that "
                          "every run may look at")
+    if options.tune:
+        wanted = jobs(tuned(chosen, extra, options, bring), extra)
     write(options, bring(wanted), {job: "python " + shlex.join(runner.command(job)) for job in wanted})
 
 

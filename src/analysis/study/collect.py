@@ -9,11 +9,11 @@ from src.analysis.results import VALID
 from src.analysis.study.grid import Job
 from src.analysis.study.measured import measure_all
 from src.analysis.study.stored import history, read_results
+from src.build import known
 from src.config import PLACES, parse_config
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
 from src.options import InferenceOptions, StudyOptions
-from src.selection import knowledge
 
 Line = tuple[dict[str, Any], list[dict[str, Any]]]  # what is known of a run, and its scores as rows
 
@@ -62,7 +62,7 @@ def _line(options: StudyOptions, job: Job, name: str, results: Mapping[str, Any]
             "backbone": job.backbone, "variant": job.variant.label, "method": method,
             "fusion": job.config.fusion_name, "seed": job.seed,
             "selection": options.selection, "settings": _settings(job),
-            "knowledge": knowledge(job.config.choice.unwanted, job.config.choice.unbiased, options.selection),
+            "knowledge": known(job.config, options.selection),
             "strength": " ".join(f"{key}={value:g}" for key, value in results["strengths"][options.selection].items()),
             "epoch": results["selections"][options.selection]["epoch"], "parameters": results["parameters"]["model"],
             "seconds": results["seconds"], "sha256": sha256, "git": versions.get("git", ""),

@@ -164,8 +164,8 @@ def jobs(chosen: Sequence[Plan], extra: Sequence[str]) -> list[Job]:
                          "fewer seeds, conditions or fusions")
     for plan in chosen:
         for condition, backbone, variant, seed in product(plan.conditions, plan.backbones, plan.variants, plan.seeds):
-            arguments = (f"--dataset={condition.dataset}", f"--backbone={backbone}", f"--seed={seed}", *variant.flags,
-                         *condition.flags, *extra)
+            arguments = (f"--dataset={condition.dataset}", f"--backbone={backbone}", f"--seed={seed}", *condition.flags,
+                         *extra, *variant.flags)
             config = parse_config(arguments)
             check(config)
             found.append(Job(condition, backbone, variant, seed, arguments, config))

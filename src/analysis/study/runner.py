@@ -12,7 +12,7 @@ from pathlib import Path
 from src.analysis.study.grid import Job
 from src.analysis.study.stored import finished
 from src.build import build_data
-from src.checkpoint import LAST, RESULTS, run_folder
+from src.checkpoint import LAST, RESULTS, SAMPLES, run_folder
 from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
 from src.process import LIFELINE
@@ -127,7 +127,8 @@ class Runner:
     def _start(self, job: Job, folder: Path) -> str:
         """Run main.py once. -> its error, empty if it went well."""
         words = self.command(job)
-        if (folder / f"{LAST}.pt").exists() and not (folder / RESULTS).exists():
+        kept = (folder / SAMPLES).exists() or not self.options.oracle  # a run that began without is begun again
+        if kept and (folder / f"{LAST}.pt").exists() and not (folder / RESULTS).exists():
             words.append("--resume")
         say(f"python {shlex.join(words)}")
         done = subprocess.run([sys.executable, ROOT / words[0], *words[1:]], cwd=Path.cwd(), text=True,

@@ -17,14 +17,17 @@ Bring = Callable[[list[Job]], Mapping[Job, Path]]  # trains what is missing; -> 
 
 
 def settings(config: Config, count: int) -> list[tuple[str, ...]]:
-    """At most `count` settings of a run's method as flags: its defaults first, then others of its ranges at random.
+    """At most `count` settings of a run's method and branches as flags: its own first, then others of its ranges.
 
-    The order depends on the method's ranges alone, so every seed and every form of the data is offered the same.
+    Those are drawn in an order that depends on the ranges alone, so every seed and every form of the data is offered
+    the same.
     """
-    ranges = {item.name: item.metadata["search"] for item in fields(config.method) if item.metadata["search"]}
+    found = [(item, getattr(part, item.name)) for part in (config.method, *config.branches.values())
+             for item in fields(part) if item.metadata["search"]]
+    ranges = {item.name: item.metadata["search"] for item, _ in found}
     points = list(product(*ranges.values()))
     random.Random(0).shuffle(points)
-    own = tuple(getattr(config.method, name) for name in ranges)
+    own = tuple(value for _, value in found)
     chosen = list(dict.fromkeys([own, *points]))[:count] if ranges else []
     return [tuple(f"--{name}={value}" for name, value in zip(ranges, point, strict=True)) for point in chosen]
 
@@ -47,7 +50,7 @@ def tuned(plans: Sequence[Plan], extra: Sequence[str], options: StudyOptions, br
 
 
 def _valid_score(job: Job, folder: Path, selection: str) -> float:
-    """The best validation score of a run, the higher the better; nothing else of its results is looked at."""
+    """The validation score of the epoch that a rule chose, the higher the better; nothing else is looked at."""
     task = make_task(task_name(job.config))
     score = read_results(folder)["selections"][selection]["valid"][f"valid_{task.selection}"]
     return -score if task.lower_is_better else score

@@ -78,3 +78,4 @@ def test_the_weights_of_no_published_fusion_are_chosen_unless_told_otherwise():
     assert not run_strengths(parse_config([*words, "--fusion_mode", "tanh"])).free
     assert set(run_strengths(parse_config([*words, "--fusion_mode", "evidence"])).free) == {"m", "t", "a", "v"}
     assert not run_strengths(parse_config([*words, "--fusion_mode", "evidence", "--strength", "published"])).free
+    assert parse_config([*words, "--fusion_mode", "evidence"]).flat()["strength"] == "valid"  # known by its runs

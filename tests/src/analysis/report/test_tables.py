@@ -72,7 +72,7 @@ def test_tie_is_compared_with_f_and_z_m_of_the_same_networks():
             for seed, value in zip((1, 2), values, strict=True)]
     rows += [row("mask", seed, 0.25, "differs_from_backbone") for seed in (1, 2)]
     head, line = next(table for table in made(rows).tables if "predictors" in table[0])[2]
-    assert head[4:9] == ["TIE", "F", "z_m", "TIE - F", "TIE - z_m"]
+    assert head[4:9] == ["prediction", "F", "z_m", "prediction - F", "prediction - z_m"]
     assert line[2:] == ["test", "2", "60.0 +- 14.1", "45.0 +- 7.1", "65.0 +- 21.2", "+15.0 seeds (n too small)",
                         "-5.0 seeds (n too small)", "25.0 +- 0.0"]
 
@@ -80,7 +80,7 @@ def test_tie_is_compared_with_f_and_z_m_of_the_same_networks():
 def test_a_predictor_without_words_has_its_name():
     rows = [row("mask", 1, value, predictor=name) for name, value in (("prediction", 0.5), ("debiased", 0.25))]
     head, line = next(table for table in made(rows).tables if "predictors" in table[0])[2]
-    assert head[4:7] == ["TIE", "debiased", "TIE - debiased"] and line[4:6] == ["50.0", "25.0"]
+    assert head[4:7] == ["prediction", "debiased", "prediction - debiased"] and line[4:6] == ["50.0", "25.0"]
 
 
 def test_the_table_says_what_share_is_really_missing():

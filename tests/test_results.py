@@ -21,21 +21,19 @@ def made(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_table_of_results_is_made_from_the_rows(made, document):
-    tables = [table for table in re.findall(r"(?:^\|.*\n)+", document.read_text(), re.M) if "samples [" in table]
-    others = [path for path in (ROOT / "results").glob("*.csv") if path.stem != made.name]
-    whole = "".join([(made / "tables.md").read_text(), *(to_markdown(load_study(path)) for path in others)])
-    assert tables and [table for table in tables if table not in whole] == []
-
-
 def rounded(svg: str) -> str:
     """A drawing with its numbers to one decimal: processors round the last digits differently."""
     return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]) + 0:.1f}", svg)
 
 
-def test_every_figure_of_the_documents_is_made_from_the_rows(made):
-    shown = {name for document in DOCUMENTS for name in re.findall(r"figures/([\w.-]+\.svg)", document.read_text())}
+def test_every_table_and_figure_of_the_documents_is_made_from_the_rows(made):
+    others = [path for path in (ROOT / "results").glob("*.csv") if path.stem != made.name]
+    whole = "".join([(made / "tables.md").read_text(), *(to_markdown(load_study(path)) for path in others)])
+    shown = set()
+    for text in (document.read_text() for document in DOCUMENTS):
+        tables = [table for table in re.findall(r"(?:^\|.*\n)+", text, re.M) if "samples [" in table]
+        assert tables and [table for table in tables if table not in whole] == []
+        shown |= set(re.findall(r"figures/([\w.-]+\.svg)", text))
     kept = {path.name: path.read_text() for path in (ROOT / "docs" / "figures").glob("*.svg")}
     assert shown and shown == kept.keys()
     for name, text in kept.items():

@@ -87,9 +87,9 @@ class Causal(CausalMER, Method):
         return {name: found["m"] - found[letter] for letter, name in LETTER.items()}
 
     def current_effects(self) -> Mapping[str, str]:
-        """TE, NDE_x and the prediction, which is TIE where nothing but direct effects is taken from the total one."""
+        """TE, NDE_x and the weighted paths, which are TIE where all of the total effect stands before subtracting."""
         whole = self.shown_strength()["m"] == 1
-        return self.effects if whole else {("prediction" if name == "TIE" else name): values
+        return self.effects if whole else {("weighted paths" if name == "TIE" else name): values
                                            for name, values in self.effects.items()}
 
     def forward(self, batch: Batch) -> CausalOutput:

@@ -91,8 +91,8 @@ class Strengths:
                merit: Merit) -> dict[str, float]:
         """The strengths whose predictions have the highest merit; among equals, those nearest to the start.
 
-        values: as `per_sample` gives them, (N, C). merit: of logits (N, C) and labels; `Task.fit` to choose,
-        `Task.score` for the most that could be reached.
+        values: as `per_sample` gives them, (N, C). merit: of logits (N, C) and labels; `Task.fit` to choose, a
+        score of the test split for the most that could be reached.
         """
         best, found = (-math.inf, -math.inf), dict(self.start)
         if not self.free:

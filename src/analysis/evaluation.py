@@ -80,6 +80,6 @@ def _table(tables: dict[str, RuleTables], key: str, trained: Trained) -> RuleTab
     """The tables of a data file and task, with the trivial predictor where there are training labels."""
     if key not in tables:
         train = trained.dataset.splits.get("train")
-        known = train is not None and train.labels is not None
-        tables[key] = RuleTables(trained.task, trivial_scores(trained.dataset) if known else None)
+        labelled = train is not None and train.labels is not None
+        tables[key] = RuleTables(trained.task, trivial_scores(trained.dataset) if labelled else None)
     return tables[key]

@@ -122,8 +122,7 @@ BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 l
                 "5 epochs ahead": (*LIGHT, "--branch_epochs=5")}
 BRANCHES = (ALONE, *(causal(fusion, *flags, "--strength=published", label=f"{fusion}, {form}")
                      for form, flags in BRANCH_FORMS.items() for fusion in ("tanh", "evidence")))
-METHODS_QUICK = (Plan((SMALL,), ("mult",), (*REFERENCES, *PUBLISHED, *EVIDENCE, *OTHERS, RELEARN),
-                      SEEDS[:3]),)
+METHODS_QUICK = (Plan((SMALL,), ("mult",), (*REFERENCES, *PUBLISHED, *EVIDENCE, *OTHERS, RELEARN), SEEDS[:3]),)
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH}
 ON_DATASETS = {"baselines": BASELINES, "branches": BRANCHES}

@@ -30,7 +30,8 @@ class SinusoidalPositions(nn.Module):
         super().__init__()
         if width < 4:
             raise ValueError(f"sinusoidal positions need a width of at least 4, got {width}")
-        self.register_buffer("table", sinusoid_table(64, width), persistent=False)
+        # Made by the first call that needs it; torch takes seconds to make one of a model that is only counted.
+        self.register_buffer("table", torch.empty(0, width), persistent=False)
 
     def forward(self, frames: Tensor, unpadded: Tensor | None = None) -> Tensor:
         """frames (B, T, D), true boolean (B, T) or None -> positions (B, T, D)."""

@@ -38,6 +38,10 @@ class Task(ABC):
 
     def score(self, logits: Tensor, labels: Tensor) -> float:
         """The metric `selection` alone, the higher the better. logits (N, C), labels as in the file."""
+        return self.share(logits, labels)
+
+    def share(self, logits: Tensor, labels: Tensor) -> float:
+        """The metric `exact`: how many of the samples are right. logits (N, C), labels as in the file -> [0, 1]."""
         return self.correct(logits, labels).double().mean().item()
 
     def fit(self, logits: Tensor, labels: Tensor) -> float:

@@ -41,7 +41,7 @@ def standardised(features: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def content(source: Path, name: str) -> dict[str, dict[str, np.ndarray]]:
-    """split -> text (N, 50, 300), audio (N, 5, 73), vision (N, 5, 100), labels (N, 1, 1), id (N, 3)."""
+    """split -> text (N, 50, 300), audio (N, 5, 73), vision (N, 5, 100), raw_text (N,), labels (N, 1, 1), id (N, 3)."""
     utterances = dict(np.load(source / "mosi_utterances.npz", allow_pickle=False))
     glove = np.load(source / "glove_subset.npz", allow_pickle=False)
     vectors = dict(zip(glove["words"], glove["vectors"], strict=True))
@@ -54,6 +54,7 @@ def content(source: Path, name: str) -> dict[str, dict[str, np.ndarray]]:
                           for step in range(-AROUND, AROUND + 1)] for i in indices])
         found[split] = {"text": np.stack([spoken(utterances["words"][i].split(), vectors) for i in indices])} | {
             modality: np.where((near >= 0)[..., None], array[near], 0) for modality, array in arrays.items()} | {
+            "raw_text": utterances["words"][indices],
             "labels": utterances["regression"][indices].reshape(-1, 1, 1),
             "id": np.array([[utterances["id"][i], *map(str, utterances["interval"][i])] for i in indices], "S20")}
     return found

@@ -22,7 +22,8 @@ def on(device, samples):
     return Batch({name: value.to(device) for name, value in samples.inputs.items()}, samples.labels.to(device))
 
 
-@pytest.mark.parametrize("backbone, method", [*((b, "causal") for b in BACKBONES if b != "mult"), *(("mult", m) for m in METHODS)])
+@pytest.mark.parametrize("backbone, method", [
+    *((backbone, "causal") for backbone in BACKBONES if backbone != "mult"), *(("mult", method) for method in METHODS)])
 def test_outputs_are_those_of_the_cpu(backbone, method):
     model = build_model(small("--backbone", backbone, "--method", method), INFO).eval()
     expected = model(batch()).per_sample()

@@ -5,11 +5,8 @@ All are read off the record of every sample that `--log_samples` keeps, so nothi
 
 import math
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from src.analysis.statistics import CORRECT, packed
 from src.checkpoint import SAMPLES
@@ -48,7 +45,7 @@ def _unfit(folder: Path) -> InputError:
 def selected(record: Record, method: type[Method], among: Strengths, task: Task,
              split: str = "valid") -> tuple[int, dict[str, float]]:
     """The first epoch with the best score on a split, and the strengths chosen there; on test, the best of all."""
-    judge: Merit = task.score if split == "valid" else partial(_share, task)
+    judge: Merit = task.score if split == "valid" else task.share
     merit: Merit = task.fit if split == "valid" else judge
     chosen = {epoch: among.chosen(method, looks[split].values, looks[split].labels, merit)
               for epoch, looks in record.items()}
@@ -56,10 +53,6 @@ def selected(record: Record, method: type[Method], among: Strengths, task: Task,
               for epoch, looks in record.items()}
     best = max(scores, key=scores.__getitem__)
     return best, chosen[best]
-
-
-def _share(task: Task, logits: Tensor, labels: Tensor) -> float:
-    return task.correct(logits, labels).double().mean().item()
 
 
 def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, Any]]:

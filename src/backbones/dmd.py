@@ -144,6 +144,7 @@ class DMD(Crossmodal):
         "mosei_senti": TRAINING,
         "mosi": {"dim": 50, "num_heads": 10, "kernel_t": 5, "kernel_a": 5, "kernel_v": 5, "attn_dropout": 0.3,
                  "attn_dropout_a": 0.2, "embed_dropout": 0.2, "text_dropout": 0.5, **TRAINING},
+        "crema_d": {"kernel_t": 1, "kernel_a": 1, "kernel_v": 1, "nlevels": 2},
         "synthetic": {"dim": 40, "num_heads": 4, "kernel_t": 1, "kernel_a": 1, "kernel_v": 1, "nlevels": 1,
                       "attn_dropout": 0.0, "text_dropout": 0.0, "out_dropout": 0.0,
                       "num_epochs": 16},  # without a shortcut it takes twice the epochs of MulT

@@ -72,6 +72,7 @@ class MulT(Crossmodal):
         "iemocap": {"kernel_t": 3, "kernel_a": 5, "kernel_v": 3, "attn_dropout": 0.2, "out_dropout": 0.1},
         "mosei_senti": {},  # the defaults above, which are those of the released code with kernels 1/3/3
         "mosi": {},
+        "crema_d": {"kernel_a": 1, "kernel_v": 1, "nlevels": 2, "num_heads": 4},  # one frame per modality
         "synthetic": {"kernel_t": 1, "kernel_a": 1, "kernel_v": 1, "nlevels": 2, "num_heads": 4, "embed_dropout": 0.0,
                       "attn_dropout": 0.0, "relu_dropout": 0.0, "res_dropout": 0.0},
     }

@@ -20,6 +20,8 @@ from src.structures import MODALITIES, DataInfo, InputError, UsageError, printab
 
 MOST_SPLITS = 100  # each is a column of every table
 LONGEST_NAME = 100  # characters of the name of a split
+# What stands before the number of an utterance: video$_$3, video[3], video_3, Ses01F_impro01_F003.
+GROUP = r"^(.+?)(?:\$_\$|\[|_[A-Z]?)\d+\]?$"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class DatasetSpec:
     generate: Callable[[Any], dict] | None = None  # options -> content of the file where it is missing
     stem: Callable[[Any], str] | None = None  # options -> beginning of the file name, if not the name
     file: Path | None = None  # a user's own file
+    group: str = GROUP  # its first bracket is the video or speaker in a sample's identifier
 
 
 @dataclass

@@ -97,12 +97,13 @@ def _parser() -> Parser:
 
 
 def _read(file: Path, spec: DatasetSpec, task: str, group: str) -> Pool:
-    raw = open_file(file, spec, task)
+    source = open_file(file, spec, task)
+    raw = {name: dict(split) for name, split in source.items()}  # checking cleans it, and samples stay as they are
     for finding in inspect(raw, task):
         if finding.level == "FAIL":
             raise InputError(f"{file}: {finding.text}")
     try:
-        return pooled(raw, task, group)
+        return pooled(source, raw, task, group)
     except re.error as error:
         raise UsageError(f"--group is no regular expression ({error})") from None
 

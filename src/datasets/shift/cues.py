@@ -14,7 +14,7 @@ from src.structures import MODALITIES, InputError, UsageError, quoted
 KINDS = ("words", *(f"cluster:{name}" for name in MODALITIES), *(f"value:{name}" for name in MODALITIES), "group",
          "prior")
 RARE = 3  # training samples that a word needs
-MOST_VALUES = 1000  # distinct contents of a modality that are values and not measurements
+PER_VALUE = 10  # samples for each distinct content of a modality, where contents are values and no measurements
 
 
 def hints(cue: str, pool: Pool, seed: int) -> np.ndarray:
@@ -69,12 +69,12 @@ def _clusters(pool: Pool, modality: str, seed: int) -> np.ndarray:
 
 def _values(pool: Pool, modality: str) -> np.ndarray:
     """What a modality says word for word, such as which of a few sentences."""
-    array = pool.columns[modality].reshape(len(pool), -1)
+    array = pool.features[modality].reshape(len(pool), -1)
     found, numbers = np.unique(array, axis=0, return_inverse=True)
     sides = len(pool.side_names)
-    if not sides <= len(found) <= MOST_VALUES:
-        raise InputError(f"the cue value:{modality} needs {sides} to {MOST_VALUES} different contents, and {modality} "
-                         f"has {len(found)}; take cluster:{modality}")
+    if not sides <= len(found) <= len(pool) / PER_VALUE:
+        raise InputError(f"the cue value:{modality} needs at least {sides} different contents, each in {PER_VALUE} samples "
+                         f"or so, and {modality} has {len(found)} in {len(pool)}; take cluster:{modality}")
     return _matched(numbers.ravel(), pool, np.ones(len(pool), bool))
 
 

@@ -18,7 +18,8 @@ from src.tasks import make_task
 class Pool:
     """Samples of all splits; N of them, in the order of the file, without repetitions."""
 
-    columns: dict[str, Any]  # key -> array (N, ...) or list of N
+    columns: dict[str, Any]  # key -> array (N, ...) or list of N, as in the source
+    features: dict[str, np.ndarray]  # modality -> (N, T, D), checked and without what is no number
     ids: list[str]
     origin: np.ndarray  # (N,) split of the source file
     classes: np.ndarray  # (N,) class of the task
@@ -33,34 +34,35 @@ class Pool:
 
     def taken(self, indices: np.ndarray) -> dict[str, Any]:
         """Some samples as the split of a data file."""
-        return {key: column[indices] if isinstance(column, np.ndarray) else [column[i] for i in indices]
-                for key, column in self.columns.items()}
+        return {key: _taken(column, indices) for key, column in self.columns.items()}
 
     def part(self, indices: np.ndarray) -> "Pool":
         """Some samples as a pool."""
-        return replace(self, columns=self.taken(indices), ids=[self.ids[i] for i in indices],
+        return replace(self, columns=self.taken(indices),
+                       features={name: array[indices] for name, array in self.features.items()},
+                       ids=[self.ids[i] for i in indices],
                        origin=self.origin[indices], classes=self.classes[indices], sides=self.sides[indices],
                        groups=None if self.groups is None else self.groups[indices])
 
     def means(self, modality: str) -> np.ndarray:
         """Mean over the frames that are no padding. -> (N, D)."""
-        frames = self.columns[modality].astype(np.float64)
+        frames = self.features[modality].astype(np.float64)
         seen = frames.any(-1).sum(1, keepdims=True)
         return frames.sum(1) / np.maximum(seen, 1)
 
 
-def pooled(raw: dict[str, dict], task: str, group: str) -> Pool:
-    """Samples of the checked content of a file; InputError where identifiers name two different samples alike."""
+def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str) -> Pool:
+    """Samples of a file, as it is and as it was checked; InputError where two different samples have one identifier."""
     ids = [text.split(" ")[0] for split in raw.values() for text in identifiers(split)]
     named = all(split.get("id") is not None for split in raw.values())
     origin = np.repeat(list(raw), [len(split["text"]) for split in raw.values()])
     if not named:
         ids = [f"{name} {text}" for name, text in zip(origin, ids, strict=True)]
-    columns = {key: _joined([split[key] for split in raw.values()]) for key in next(iter(raw.values()))
-               if all(_per_sample(split, key) for split in raw.values())}
-    kept = _first_of_each(columns, ids)
-    columns = {key: column[kept] if isinstance(column, np.ndarray) else [column[i] for i in kept]
-               for key, column in columns.items()}
+    features = {name: np.concatenate([split[name] for split in raw.values()]) for name in MODALITIES}
+    kept = _first_of_each(features)
+    features = {name: array[kept] for name, array in features.items()}
+    columns = {key: _taken(_joined([split[key] for split in source.values()]), kept)
+               for key in next(iter(source.values())) if all(_per_sample(split, key) for split in source.values())}
     ids, origin, repeated = [ids[i] for i in kept], origin[kept], len(ids) - len(kept)
     twice = next((name for name, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1), None)
     if twice is not None:
@@ -68,7 +70,7 @@ def pooled(raw: dict[str, dict], task: str, group: str) -> Pool:
                          "samples apart, give each its own")
     classes = label_classes(columns["labels"], task)
     sides, side_names = _sides(classes, task)
-    return Pool(columns, ids, origin, classes, sides, side_names, int(classes.max()) + 1,
+    return Pool(columns, features, ids, origin, classes, sides, side_names, int(classes.max()) + 1,
                 _groups(ids, group) if named else None, repeated)
 
 
@@ -99,12 +101,16 @@ def _joined(parts: Sequence[Any]) -> Any:
     return [item for part in parts for item in part]
 
 
-def _first_of_each(columns: dict[str, Any], ids: Sequence[str]) -> np.ndarray:
+def _taken(column: Any, indices: np.ndarray) -> Any:
+    return column[indices] if isinstance(column, np.ndarray) else [column[i] for i in indices]
+
+
+def _first_of_each(features: dict[str, np.ndarray]) -> np.ndarray:
     """Indices of the samples whose content stands nowhere before them, identifiers left aside."""
     seen: set[bytes] = set()
     kept = []
-    for i in range(len(ids)):
-        digest = hashlib.blake2b(b"".join(columns[name][i].tobytes() for name in MODALITIES), digest_size=16).digest()
+    for i in range(len(features["text"])):
+        digest = hashlib.blake2b(b"".join(features[name][i].tobytes() for name in MODALITIES), digest_size=16).digest()
         if digest not in seen:
             seen.add(digest)
             kept.append(i)

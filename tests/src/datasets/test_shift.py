@@ -1,0 +1,183 @@
+"""The split maker: what is tied, what stays equal, what stands where, and what is refused."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from src.datasets.shift import __main__ as shift
+from src.datasets.shift.proof import cramers_v
+from src.datasets.shift.sampling import rounded
+from src.structures import MODALITIES
+from tests.conftest import write
+
+
+def source(count=900, videos=60, **changes):
+    """Three classes; text shows one of three values at random, of audio and vision nothing is to be learned."""
+    random = np.random.default_rng(0)
+    content, labels = {}, np.arange(count) % 3
+    said = random.integers(3, size=count)
+    words = np.array([f"uh {('good', 'bad', 'plain')[value]} thing" for value in said])
+    arrays = {"text": np.eye(3)[said][:, None].repeat(2, 1), "audio": random.standard_normal((count, 2, 4)),
+              "vision": random.standard_normal((count, 3, 5))}
+    ids = np.array([f"clip{random.integers(videos)}_{i}" for i in range(count)])
+    parts = np.split(np.arange(count), [count // 2, 2 * count // 3])
+    for name, part in zip(("train", "valid", "test"), parts, strict=True):
+        content[name] = {m: arrays[m][part] for m in MODALITIES} | {"labels": labels[part], "id": ids[part],
+                                                                   "raw_text": words[part]}
+    return content | changes
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Make a shift of a file's content; returns exit code, the new content, and its record."""
+    def make(content, *words):
+        file, new = write(tmp_path / "source.pkl", content), tmp_path / "new.pkl"
+        code = shift.main(["--dataset", str(file), "--task", "classes:3", "--output", str(new), *words])
+        if not new.exists():
+            return code, None, None
+        return code, pickle.loads(new.read_bytes()), json.loads(new.with_suffix(".json").read_text())
+    return make
+
+
+CUE = ("--cue", "value:text", "--strength", "0.6")
+
+
+def test_the_cue_is_tied_as_asked_in_three_splits_untied_in_two_and_turned_in_one(made):
+    code, _, record = made(source(), *CUE)
+    tied = {name: row["tied"] for name, row in record["association"].items()}
+    assert code == 0
+    assert [tied[name] for name in ("train", "valid", "test")] == pytest.approx([0.6] * 3, abs=0.03)
+    assert [tied[name] for name in ("test_shifted", "valid_shifted")] == pytest.approx([1 / 3] * 2, abs=0.03)
+    assert tied["test_reversed"] == pytest.approx(0.2, abs=0.03)
+    assert record["probes"]["text"]["test"] > 0.5 > 0.4 > record["probes"]["text"]["test_shifted"]
+
+
+def test_label_frequencies_are_the_same_in_all_splits(made):
+    _, content, _ = made(source(), *CUE)
+    for split in content.values():
+        shares = np.bincount(split["labels"], minlength=3) / len(split["labels"])
+        assert shares == pytest.approx([1 / 3] * 3, abs=1.5 / len(split["labels"]))
+
+
+def test_samples_are_chosen_and_never_changed(made):
+    origin = source()
+    known = {name: (split, i) for split in origin.values() for i, name in enumerate(split["id"])}
+    _, content, _ = made(origin, *CUE)
+    for split in content.values():
+        for i, name in enumerate(split["id"]):
+            old, place = known[name]
+            assert all(np.array_equal(split[key][i], old[key][place]) for key in (*MODALITIES, "labels", "raw_text"))
+
+
+def test_no_identifier_no_content_and_no_video_stands_in_two_splits(made):
+    _, content, _ = made(source(), *CUE)
+    for key in (lambda split, i: split["id"][i], lambda split, i: split["id"][i].split("_")[0],
+                lambda split, i: b"".join(split[m][i].tobytes() for m in MODALITIES)):
+        seen = [{key(split, i) for i in range(len(split["id"]))} for split in content.values()]
+        assert sum(map(len, seen)) == len(set().union(*seen))
+
+
+def test_a_repeated_sample_is_used_once(made, capsys):
+    origin = source()
+    for key in (*MODALITIES, "labels", "raw_text"):
+        origin["test"][key][0] = origin["train"][key][0]
+    _, content, _ = made(origin, *CUE)
+    both = {origin["test"]["id"][0], origin["train"]["id"][0]}
+    assert "899 samples, 1 repetitions left out" in capsys.readouterr().out
+    assert sum(len(both & set(split["id"])) for split in content.values()) <= 1
+
+
+def test_one_seed_gives_one_file_and_another_seed_another(made, tmp_path):
+    files = [made(source(), *CUE, "--seed", seed) and (tmp_path / "new.pkl").read_bytes() for seed in "001"]
+    assert files[0] == files[1] != files[2]
+
+
+def test_shifted_splits_of_the_cue_group_have_videos_of_their_own(made):
+    _, content, record = made(source(), "--cue", "group", "--strength", "0.5", "--fall", "0")
+    videos = {name: {identifier.split("_")[0] for identifier in split["id"]} for name, split in content.items()}
+    new = videos.pop("test_shifted") | videos.pop("valid_shifted")
+    assert new and not new & set().union(*videos.values())
+    assert record["association"]["train"]["tied"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_cue_prior_changes_label_frequencies_alone(made):
+    _, content, _ = made(source(), "--cue", "prior", "--strength", "0.6")
+    first = {name: (split["labels"] == 0).mean() for name, split in content.items()}
+    assert [first[name] for name in ("train", "test", "test_shifted", "test_reversed")] == pytest.approx(
+        [0.6, 0.6, 1 / 3, 0.2], abs=0.03)
+
+
+@pytest.mark.parametrize("cue", ["words", "cluster:text"])
+def test_words_and_clusters_find_what_the_text_says(made, cue):
+    code, _, record = made(source(), "--cue", cue, "--strength", "0.6", "--fall", "0.2")
+    assert code == 0 and record["association"]["test_shifted"]["cramers_v"] < 0.15 < 0.3 < (
+        record["association"]["test"]["cramers_v"])
+
+
+def test_keep_train_cuts_the_test_side_alone(made):
+    origin = source()
+    text = origin["train"]["text"]
+    text[::2] = np.eye(3)[origin["train"]["labels"][::2]][:, None]
+    _, content, record = made(origin, "--cue", "value:text", "--keep_train", "--least", "10")
+    assert np.array_equal(content["train"]["id"], origin["train"]["id"])
+    assert np.array_equal(content["valid"]["id"], origin["valid"]["id"])
+    assert record["association"]["test"]["tied"] == pytest.approx(record["strength_of_train"], abs=0.05)
+    assert record["association"]["test_shifted"]["tied"] == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_a_strength_beyond_reach_is_refused_with_the_largest_and_nothing_is_written(made, tmp_path, capsys):
+    code, content, _ = made(source(), "--cue", "value:text", "--strength", "1", "--least", "50")
+    message = capsys.readouterr().err
+    largest = message.split("in a share of ")[1].split(" ")[0]
+    assert code == 1 and content is None and not list(tmp_path.glob("*new*"))
+    assert made(source(), "--cue", "value:text", "--strength", largest, "--least", "50", "--group", "(clip).*")[0] == 0
+
+
+def spoiled(key):
+    origin = source()
+    if key == "one side":
+        for split in origin.values():
+            split["labels"][:] = 1
+    elif key == "rare":
+        origin["train"]["labels"][:] = 0
+        origin["valid"]["labels"][:] = 0
+        origin["test"]["labels"][3:] = 0
+    elif key == "twice":
+        origin["train"]["id"][1] = origin["train"]["id"][0]
+    else:
+        for split in origin.values():
+            split.pop(key)
+    return origin
+
+
+@pytest.mark.parametrize("key, words, expected", [
+    ("one side", CUE, "all samples are 1"), ("rare", CUE, "class 1 has 1 samples"),
+    ("twice", CUE, "two different samples have the identifier"), ("raw_text", ("--cue", "words"), "needs the words"),
+    ("id", ("--cue", "group"), "needs identifiers"), ("id", ("--cue", "value:audio"), "take cluster:audio")])
+def test_a_file_that_lacks_what_a_cue_needs_is_refused(made, capsys, key, words, expected):
+    code, content, _ = made(spoiled(key), *words)
+    assert code == 1 and content is None and expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words, expected", [
+    (("--cue", "weather"), "unknown cue 'weather'; choose from words"), ((*CUE, "--strength", "1.5"), "in (0, 1]"),
+    ((*CUE, "--group", "("), "no regular expression"), ((*CUE, "--output", "x.csv"), "has to end in .pkl")])
+def test_a_wrong_word_is_one_sentence(made, capsys, words, expected):
+    assert made(source(), *words)[0] == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_a_shift_whose_cue_still_tells_the_label_is_refused(made, capsys):
+    code, content, _ = made(source(), *CUE, "--fall", "0.9")
+    assert code == 1 and content is None and "--fall asks for 90" in capsys.readouterr().err
+
+
+def test_cramers_v_by_hand():
+    assert cramers_v(np.array([[30, 10], [10, 30]])) == pytest.approx(0.5)  # chi2 is 4 x 10^2 / 20 = 20, n is 80
+    assert cramers_v(np.array([[5, 0], [7, 0]])) == 0
+
+
+def test_shares_are_rounded_by_the_largest_remainder():
+    assert rounded(np.array([[0.5, 0.3, 0.2]]), 7).tolist() == [[4, 2, 1]]  # of 3.5, 2.1 and 1.4

@@ -1,19 +1,24 @@
-"""`python -m src.datasets.check --dataset iemocap --data_path data`: a report on a data file, PASS or FAIL per item."""
+"""`python -m src.datasets.check --dataset iemocap --data_path data`: a report on a data file, PASS or FAIL per item.
+
+`python -m src.datasets.check A.pkl B.pkl` compares two files: which samples of one stand in the other.
+"""
 
 import argparse
 import functools
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 import src.datasets  # noqa: F401  (fills the registry)
 from src.datasets.base import DatasetSpec, chosen_task, data_file, dataset_spec, file_hash, open_file
-from src.datasets.checks import inspect
+from src.datasets.checks import contents, inspect
+from src.datasets.identifiers import identifiers
 from src.datasets.labels import Finding, label_form
 from src.flags import Parser, path, text
 from src.process import finish
 from src.registry import DATASETS
 from src.runtime import run_command
-from src.structures import InputError, printable
+from src.structures import InputError, UsageError, printable
 
 WORDS = {"PASS": "PASS", "NOTE": "PASS", "WARN": "FAIL", "FAIL": "FAIL"}
 
@@ -36,15 +41,52 @@ def report(file: Path, spec: DatasetSpec, task: str, aligned: bool) -> bool:
     return passed
 
 
+def compare(first: Path, second: Path) -> bool:
+    """Print how many samples of each split of one file stand in each of another; True if no test sample is trained on.
+
+    Samples are the same by content or by identifier: files can name one differently, or scale it differently.
+    """
+    contents = [_samples(file) for file in (first, second)]
+    print(f"A {first}: {', '.join(f'{name} {len(one)}' for name, (one, _) in contents[0].items())}\n"
+          f"B {second}: {', '.join(f'{name} {len(one)}' for name, (one, _) in contents[1].items())}\n"
+          f"{'A':16} {'B':16} same content  same identifier")
+    leaks = []
+    for (one, own), (other, others) in itertools.product(contents[0].items(), contents[1].items()):
+        same, named = len(own[0] & others[0]), len(own[1] & others[1])
+        print(f"{one:16} {other:16} {same:12} {named:16}")
+        if same + named and one.startswith("test") != other.startswith("test"):
+            leaks.append(f"{max(same, named)} of A's {one} in B's {other}")
+    whole = [set().union(*(digests for digests, _ in content.values())) for content in contents]
+    print(f"{len(whole[0] & whole[1])} contents of {len(whole[0])} in A and {len(whole[1])} in B are the same")
+    print(f"FAIL  a test split of one file stands in what the other trains or chooses on: {'; '.join(leaks)}" if leaks
+          else "PASS  no test split of one file stands in what the other trains or chooses on")
+    return not leaks
+
+
+def _samples(file: Path) -> dict[str, tuple[set[bytes], set[str]]]:
+    """split -> digests of the contents, and identifiers."""
+    raw = {name: split | {"labels": None} for name, split in open_file(file, dataset_spec(str(file)), "").items()}
+    failed = next((finding.text for finding in inspect(raw, "", ()) if finding.level == "FAIL"), None)
+    if failed:
+        raise InputError(f"{file}: {failed}")
+    return {name: (set(contents(split)), set(identifiers(split)) if split.get("id") is not None else set())
+            for name, split in raw.items()}
+
+
 def run(argv: Sequence[str] | None) -> int:
-    """Parse and check one file; 0 if all items pass, 1 if not."""
+    """Parse and check one file, or compare two; 0 if all items pass, 1 if not."""
     parser = Parser(prog="python -m src.datasets.check", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--dataset", required=True, type=text, help=f"{', '.join(DATASETS)}, or your own file.pkl")
+    parser.add_argument("files", nargs="*", type=path, help="two files to compare")
+    parser.add_argument("--dataset", type=text, help=f"{', '.join(DATASETS)}, or your own file.pkl")
     parser.add_argument("--task", type=text,
                         help="emotion4, sentiment7, sentiment or classes:N (default: the dataset's)")
     parser.add_argument("--data_path", type=path, default=Path("data"), help="folder of the file (default: data)")
     parser.add_argument("--aligned", action=argparse.BooleanOptionalAction, default=True, help="word-aligned file")
     options = parser.parse(argv)
+    if len(options.files) == 2:
+        return 0 if compare(*options.files) else 1
+    if options.files or not options.dataset:
+        raise UsageError(f"give --dataset for one file, or two files to compare; got {len(options.files)} files")
     try:
         spec = dataset_spec(options.dataset)
         file = data_file(options.data_path, spec, options.aligned, spec.Options())

@@ -1,7 +1,7 @@
 """Checks of a data file's content, one finding per item."""
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -105,13 +105,18 @@ def _check_padding(raw: dict) -> Finding:
                    f"samples that end in zero frames: {'; '.join(some)}" if some else "no padding at the end")
 
 
+def contents(split: Mapping[str, np.ndarray]) -> Iterator[bytes]:
+    """A digest of the three modalities of each sample."""
+    for sample in zip(*(split[m] for m in MODALITIES), strict=True):
+        yield hashlib.blake2b(b"".join(x.tobytes() for x in sample), digest_size=16).digest()
+
+
 def _check_overlap(raw: dict) -> Finding:
     """Samples whose three modalities are the same in two splits."""
     seen: dict[bytes, str] = {}
     shared: dict[tuple[str, str], int] = {}
     for name, split in raw.items():
-        for sample in zip(*(split[m] for m in MODALITIES), strict=True):
-            digest = hashlib.blake2b(b"".join(x.tobytes() for x in sample), digest_size=16).digest()
+        for digest in contents(split):
             owner = seen.setdefault(digest, name)
             if owner != name:
                 shared[owner, name] = shared.get((owner, name), 0) + 1

@@ -73,8 +73,8 @@ def _values(pool: Pool, modality: str) -> np.ndarray:
     found, numbers = np.unique(array, axis=0, return_inverse=True)
     sides = len(pool.side_names)
     if not sides <= len(found) <= len(pool) / PER_VALUE:
-        raise InputError(f"the cue value:{modality} needs at least {sides} different contents, each in {PER_VALUE} samples "
-                         f"or so, and {modality} has {len(found)} in {len(pool)}; take cluster:{modality}")
+        raise InputError(f"the cue value:{modality} needs at least {sides} different contents, each in {PER_VALUE} "
+                         f"samples or so, and {modality} has {len(found)} in {len(pool)}; take cluster:{modality}")
     return _matched(numbers.ravel(), pool, np.ones(len(pool), bool))
 
 

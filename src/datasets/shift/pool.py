@@ -1,6 +1,5 @@
 """All samples of a data file in one row, each with its label, its group and the split it came from."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from src.datasets.checks import contents
 from src.datasets.identifiers import identifiers
 from src.structures import MODALITIES, InputError, quoted
 from src.tasks import make_task
@@ -107,14 +107,10 @@ def _taken(column: Any, indices: np.ndarray) -> Any:
 
 def _first_of_each(features: dict[str, np.ndarray]) -> np.ndarray:
     """Indices of the samples whose content stands nowhere before them, identifiers left aside."""
-    seen: set[bytes] = set()
-    kept = []
-    for i in range(len(features["text"])):
-        digest = hashlib.blake2b(b"".join(features[name][i].tobytes() for name in MODALITIES), digest_size=16).digest()
-        if digest not in seen:
-            seen.add(digest)
-            kept.append(i)
-    return np.array(kept)
+    places: dict[bytes, int] = {}
+    for i, digest in enumerate(contents(features)):
+        places.setdefault(digest, i)
+    return np.array(list(places.values()))
 
 
 def _groups(ids: Sequence[str], pattern: str) -> np.ndarray | None:

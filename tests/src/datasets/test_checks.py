@@ -69,3 +69,39 @@ def test_reading_warns_nobody(tmp_path):
         split = load(path, dataset_spec(str(path)), "sentiment7", 7).splits["train"]
     split.labels += 1  # nothing of it is a view of the file
     split.inputs["text"] += 1
+
+
+def pair(tmp_path, **changes):
+    """Two files without a common sample, but for what is changed in the second."""
+    first = sentiment_content()
+    second = {name: {key: value + 1 if key in ("text", "audio", "vision") else value for key, value in split.items()}
+              | {"id": np.array([f"other {name}{i}" for i in range(len(split["id"]))])}
+              for name, split in sentiment_content().items()}
+    second["train"] |= changes
+    return [str(write(tmp_path / f"{name}.pkl", content)) for name, content in (("a", first), ("b", second))]
+
+
+def test_two_files_without_a_common_sample_pass(tmp_path, capsys):
+    assert check.main(pair(tmp_path)) == 0
+    assert "0 contents of 18 in A and 18 in B are the same" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("keys, shown", [(("text", "audio", "vision"), "test             train                       6"
+                                                                      "                0"),
+                                        (("id",), "test             train                       0                6")])
+def test_a_test_split_that_another_file_trains_on_is_named(tmp_path, capsys, keys, shown):
+    assert check.main(pair(tmp_path, **{key: sentiment_content()["test"][key] for key in keys})) == 1
+    out = capsys.readouterr().out
+    assert shown in out and "6 of A's test in B's train" in out
+
+
+def test_two_copies_of_one_file_are_called_the_same(tmp_path, capsys):
+    file = str(write(tmp_path / "a.pkl", sentiment_content()))
+    assert check.main([file, file]) == 0
+    assert "18 contents of 18 in A and 18 in B are the same" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_check_takes_one_data_set_or_two_files(capsys, count):
+    assert check.main(["a.pkl"] * count) == 2
+    assert f"got {count} files" in capsys.readouterr().err

@@ -15,9 +15,10 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py"), *ROOT.glob("modules/*.py")])
 # From the bottom up; a part imports from lower levels and from its own package only.
 LEVELS = [
-    {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"}, {"runtime"},
+    {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"},
+    {"runtime"}, {"writing"},
     {"branches", "backbones", "datasets", "metrics"}, {"losses", "tasks"}, {"fusions", "causal_mer_model"}, {"methods"},
-    {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint", "writing"}, {"build"}, {"engine"},
+    {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
     {"console", "published", "samples"}, {"train"}, {"analysis"},
     {"main", "inference"},
 ]

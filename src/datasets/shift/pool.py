@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from src.datasets.checks import contents
 from src.datasets.identifiers import identifiers
-from src.structures import MODALITIES, InputError, quoted
-from src.tasks import make_task
+from src.datasets.labels import class_count, class_numbers
+from src.structures import EMOTIONS, MODALITIES, InputError, quoted
 
 
 @dataclass(frozen=True)
@@ -68,24 +67,17 @@ def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str)
     if twice is not None:
         raise InputError(f"two different samples have the identifier {quoted(str(twice))}; identifiers must tell "
                          "samples apart, give each its own")
-    classes = label_classes(columns["labels"], task)
+    classes = class_numbers(columns["labels"], task)
     sides, side_names = _sides(classes, task)
     return Pool(columns, features, ids, origin, classes, sides, side_names, int(classes.max()) + 1,
                 _groups(ids, group) if named else None, repeated)
 
 
-def label_classes(labels: np.ndarray, task: str) -> np.ndarray:
-    """The class of every sample; a score counts as the nearest of seven. -> (N,)."""
-    values = torch.from_numpy(np.asarray(labels, np.float32))
-    if task == "emotion4":
-        return values.argmax(-1).argmax(1).numpy()
-    return make_task("sentiment7" if task == "sentiment" else task).targets(values).numpy()
-
-
 def _sides(classes: np.ndarray, task: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    if task.startswith("sentiment"):
-        return (classes >= len(make_task("sentiment7").classes) // 2).astype(int), ("negative", "not negative")
-    return classes, make_task(task).classes
+    """What a cue is tied to, (N,), and its names."""
+    if task in ("sentiment7", "sentiment"):
+        return (classes >= 3).astype(int), ("negative", "not negative")
+    return classes, EMOTIONS if task == "emotion4" else tuple(map(str, range(class_count(task))))
 
 
 def _per_sample(split: dict, key: str) -> bool:

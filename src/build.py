@@ -111,7 +111,7 @@ def build_data(config: Config, file: Path | None = None) -> Dataset:
         with atomic_file(path) as handle:
             pickle.dump(spec.generate(config.dataset), handle, protocol=4)
     task = task_name(config)
-    return load(path, spec, task, make_task(task).outputs, () if file else REQUIRED)
+    return load(path, spec, task, make_task(task).outputs, () if file else REQUIRED, config.data.padding)
 
 
 def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> Method:

@@ -8,6 +8,7 @@ import src.datasets  # noqa: F401  (these fill the registries, and so does src.m
 from src.datasets.absence import FILLS
 from src.datasets.base import dataset_spec
 from src.datasets.labels import label_form
+from src.datasets.padding import PADDINGS
 from src.methods import BASELINE, PLANS
 from src.registry import BACKBONES, DATASETS, METHODS
 from src.selection import ATTAINABLE, CHECKPOINTS, PUBLISHED, VALID, checkpoint
@@ -163,6 +164,8 @@ class DataOptions:
 
     data_path: Path = option(Path("data"), "folder of the data files", scope=PLACE)
     aligned: bool = option(True, "word-aligned file <dataset>_data.pkl, or <dataset>_data_noalign.pkl")
+    padding: str = option("auto", "where the file pads short sequences; auto looks where more of them have zero frames",
+                          PADDINGS)
     data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
                               ("auto", "cpu", "cuda"), scope=PLACE)
     task: str = option("", "emotion4, sentiment7, sentiment or classes:N (default: that of the dataset)")

@@ -115,11 +115,12 @@ def data_file(folder: Path, spec: DatasetSpec, aligned: bool, options: Any = Non
     return folder / f"{stem}_data{'' if aligned else '_noalign'}.pkl"
 
 
-def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple[str, ...] = REQUIRED) -> Dataset:
+def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple[str, ...] = REQUIRED,
+         padding: str = "auto") -> Dataset:
     """Read, check and clean a data file; raises InputError with the first finding that forbids its use."""
     raw = open_file(path, spec, task)
     findings = []
-    for finding in inspect(raw, task, required):
+    for finding in inspect(raw, task, required, padding):
         if finding.level == "FAIL":
             raise InputError(f"{path}: {finding.text}")
         findings.append(finding)

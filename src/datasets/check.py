@@ -14,6 +14,7 @@ from src.datasets.base import DatasetSpec, chosen_task, data_file, dataset_spec,
 from src.datasets.checks import contents, inspect
 from src.datasets.identifiers import identifiers
 from src.datasets.labels import Finding, label_form
+from src.datasets.padding import PADDINGS
 from src.flags import Parser, path, text
 from src.process import finish
 from src.registry import DATASETS
@@ -23,13 +24,13 @@ from src.structures import InputError, UsageError, printable
 WORDS = {"PASS": "PASS", "NOTE": "PASS", "WARN": "FAIL", "FAIL": "FAIL"}
 
 
-def report(file: Path, spec: DatasetSpec, task: str, aligned: bool) -> bool:
+def report(file: Path, spec: DatasetSpec, task: str, aligned: bool, padding: str = "auto") -> bool:
     """Print every finding, the label histograms and the hash; True if all items pass."""
     raw = open_file(file, spec, task)
     print(f"file    {file.absolute()} ({file.stat().st_size} bytes)\nsha256  {file_hash(file)}")
     if aligned in spec.expected:
         print(f"known   {spec.expected[aligned]} in the file that MulT's users download; other shapes are accepted")
-    findings = [Finding("PASS", "file", "reads as plain data"), *inspect(raw, task)]
+    findings = [Finding("PASS", "file", "reads as plain data"), *inspect(raw, task, padding=padding)]
     labels = {printable(f"{name} labels"): split.get("labels") for name, split in raw.items()}
     for finding in findings:
         print(f"{WORDS[finding.level]}  {finding.item}: {finding.text}")
@@ -82,6 +83,7 @@ def run(argv: Sequence[str] | None) -> int:
                         help="emotion4, sentiment7, sentiment or classes:N (default: the dataset's)")
     parser.add_argument("--data_path", type=path, default=Path("data"), help="folder of the file (default: data)")
     parser.add_argument("--aligned", action=argparse.BooleanOptionalAction, default=True, help="word-aligned file")
+    parser.add_argument("--padding", choices=PADDINGS, default="auto", help="as for main.py (default: auto)")
     options = parser.parse(argv)
     if len(options.files) == 2:
         return 0 if compare(*options.files) else 1
@@ -90,7 +92,8 @@ def run(argv: Sequence[str] | None) -> int:
     try:
         spec = dataset_spec(options.dataset)
         file = data_file(options.data_path, spec, options.aligned, spec.Options())
-        return 0 if report(file, spec, chosen_task(options.dataset, options.task), options.aligned) else 1
+        return 0 if report(file, spec, chosen_task(options.dataset, options.task), options.aligned,
+                           options.padding) else 1
     except InputError as error:
         print(f"FAIL  file: {error}")
         return 1

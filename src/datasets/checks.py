@@ -10,13 +10,14 @@ import numpy as np
 from src.datasets.features import check_features, is_tokens
 from src.datasets.identifiers import ids_problem
 from src.datasets.labels import Finding, label_form
+from src.datasets.padding import set_padding
 from src.structures import MODALITIES, quoted
 
 REQUIRED = ("train", "valid", "test")
 MOST_NAMES = 12  # shown of what a file holds
 
 
-def inspect(raw: dict, task: str, required: tuple[str, ...] = REQUIRED) -> Iterator[Finding]:
+def inspect(raw: dict, task: str, required: tuple[str, ...] = REQUIRED, padding: str = "auto") -> Iterator[Finding]:
     """Check a file's content item by item and clean its features in place; ends after a FAIL on its structure."""
     structure = list(_check_structure(raw, required))
     yield from structure
@@ -24,7 +25,7 @@ def inspect(raw: dict, task: str, required: tuple[str, ...] = REQUIRED) -> Itera
         return
     for modality in MODALITIES:
         yield from check_features(raw, modality)
-    yield _check_padding(raw)
+    yield set_padding(raw, padding)
     for name, split in raw.items():
         if split.get("labels") is not None:
             for finding in label_form(task).check(split["labels"]):
@@ -87,22 +88,6 @@ def _split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict
         return (f"text of {shown} has the shape {split['text'].shape} and holds token numbers, a mask and segments; "
                 "expected features (samples, frames, features): let a text encoder such as BERT make them first")
     return None
-
-
-def _check_padding(raw: dict) -> Finding:
-    """MulT reads the last frame, so padding belongs at the front."""
-    behind, some = [], []
-    for name, split in raw.items():
-        for modality in MODALITIES:
-            first, last = ((split[modality][:, end] == 0).all(-1) for end in (0, -1))
-            front, back = int((first & ~last).sum()), int((last & ~first).sum())
-            if back:
-                (behind if back > front else some).append(f"{name} {modality} {back} of {len(last)} (front {front})")
-    if behind:
-        return Finding("WARN", "padding", f"samples that end in zero frames: {'; '.join(behind)}; MulT reads the last "
-                                          "frame, move the padding to the front")
-    return Finding("NOTE" if some else "PASS", "padding",
-                   f"samples that end in zero frames: {'; '.join(some)}" if some else "no padding at the end")
 
 
 def contents(split: Mapping[str, np.ndarray]) -> Iterator[bytes]:

@@ -1,0 +1,58 @@
+"""Padding belongs at the front, since MulT reads the last frame; where a file has it at the back, frames are moved."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from src.datasets.labels import Finding
+from src.structures import MODALITIES
+
+PADDINGS = ("auto", "front", "back")  # what --padding says of a file
+
+
+def set_padding(raw: dict[str, dict], choice: str) -> Finding:
+    """Bring padding to the front, in place, in every modality that has it at the back, or in all by `back`.
+
+    By `auto` a modality has it where more samples end than begin in zero frames. MMSA's lengths of a modality, where
+    there are some, tell zero frames at the end that are no padding.
+    """
+    moved: list[str] = []
+    behind: list[str] = []
+    some: list[str] = []
+    for modality in MODALITIES:
+        counts = {name: _ends(split[modality]) for name, split in raw.items()}
+        back, front = (sum(pair[place] for pair in counts.values()) for place in (0, 1))
+        for name, split in raw.items():
+            here = f"{name} {modality} {counts[name][0]} of {len(split[modality])}"
+            if choice == "back" or choice == "auto" and back > front:
+                split[modality] = _moved(split, modality)
+                if counts[name][0]:
+                    moved.append(here)
+            elif counts[name][0]:
+                (behind if counts[name][0] > counts[name][1] else some).append(f"{here} (front {counts[name][1]})")
+    told = f"; frames moved to the end, since padding stood behind them: {', '.join(moved)}" if moved else ""
+    if behind:
+        return Finding("WARN", "padding", f"samples that end in zero frames: {'; '.join(behind)}; MulT reads the last "
+                                          f"frame, move the padding to the front{told}")
+    if some or moved:
+        return Finding("NOTE", "padding", (f"samples that end in zero frames: {'; '.join(some)}" if some else
+                                           "padding is at the front now") + told)
+    return Finding("PASS", "padding", "no padding at the end")
+
+
+def _ends(frames: np.ndarray) -> tuple[int, int]:
+    """How many samples (N, T, D) have zero frames at the end alone, and at the beginning alone."""
+    first, last = ((frames[:, end] == 0).all(-1) for end in (0, -1))
+    return int((last & ~first).sum()), int((first & ~last).sum())
+
+
+def _moved(split: Mapping[str, np.ndarray], modality: str) -> np.ndarray:
+    """Every sample with its padding in front. (N, T, D) -> (N, T, D)."""
+    frames = split[modality]
+    count, length, _ = frames.shape
+    behind = (frames[:, ::-1] != 0).any(-1).argmax(1)  # zero frames at the end; 0 where there are others only
+    known = np.asarray(split.get(f"{modality}_lengths", ()))
+    if known.shape == (count,) and known.dtype.kind in "iuf":
+        behind = np.minimum(behind, np.clip(length - known, 0, length).astype(int))
+    places = (np.arange(length) - behind[:, None]) % length
+    return np.take_along_axis(frames, places[..., None], axis=1)

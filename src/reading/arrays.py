@@ -108,6 +108,44 @@ class Array(Record):
         return array.reshape(self.shape, order="F" if self.fortran else "C")
 
 
+class Wrapped(Array):
+    """An array of joblib.dump: its description, and behind that, in the middle of the pickle, its bytes.
+
+    A byte tells how many bytes of padding come first (joblib 1.2 and newer). Arrays of objects are a pickle of their
+    own.
+    """
+
+    def build(self, state: Any) -> None:
+        """What describes the array, by name."""
+        known = exact(state, dict).keys() - {"numpy_array_alignment_bytes"}
+        if self.shape is not None or known != {"subclass", "shape", "order", "dtype", "allow_mmap"}:
+            raise Refused("an array with a state that joblib does not write")
+        if state["subclass"] not in ARRAY_TYPES or state["order"] not in ("C", "F"):
+            raise Refused("an array of joblib of another type than numpy.ndarray")
+        self.state = state
+
+    def follow(self, walk: Walk) -> None:
+        """Read the array; raises Refused or Damaged where it is none."""
+        shape, dtype = numbers(self.state["shape"], MOST_DIMENSIONS), exact(self.state["dtype"], DType)
+        if dtype.kind == "O":
+            found = exact(walk.inner(NAMES.get), Array)
+            if found.shape != shape:
+                raise Damaged("an array of objects of another shape than its description")
+            content: Any = found.parts()
+        else:
+            if self.state.get("numpy_array_alignment_bytes") is not None:
+                walk.take(walk.take(1)[0])
+            content = Raw(walk.take(math.prod(shape) * dtype.dtype.itemsize), "")
+        self.fill(shape, dtype, self.state["order"] == "F", content)
+
+
+def _wrapped(arguments: tuple) -> Wrapped:
+    """joblib's NumpyArrayWrapper() without arguments, which waits for its state."""
+    if arguments:
+        raise Refused("an array with arguments that joblib does not write")
+    return Wrapped()
+
+
 def nested(items: list[Any], shape: tuple[int, ...]) -> list[Any]:
     """A flat list, which numpy writes row by row whatever the order in memory, as lists within lists."""
     for size in reversed(shape[1:]):
@@ -203,9 +241,14 @@ NAMES = {
     **{(builtins, name): Marker(name, call) for builtins in ("builtins", "__builtin__")
        for name, call in (("bytes", _no_bytes), ("set", _set), ("frozenset", _set))},
 }
+# Within the array of a file of joblib.dump there are no further ones of its kind.
+JOBLIB_NAMES = NAMES | {("joblib.numpy_pickle", "NumpyArrayWrapper"): Marker("NumpyArrayWrapper", new=_wrapped)}
 
 
 def plain_data(data: bytes) -> Any:
-    """The numpy arrays and plain containers of a pickle; raises Refused or Damaged for anything else."""
-    walk = Walk(data, NAMES.get)
+    """The numpy arrays and plain containers of a pickle, or of a file of joblib.dump that is not compressed.
+
+    Raises Refused or Damaged for anything else.
+    """
+    walk = Walk(data, JOBLIB_NAMES.get)
     return finish(walk, walk.run(), MOST_DEPTH)

@@ -81,8 +81,6 @@ def _pickle(head: bytes) -> tuple[str, str] | None:
     if head.count(b"\n") == head.count(b"\r\n") >= 2:  # by chance, one newline in 256 follows a carriage return
         return ("a pickle whose line ends a transfer in text mode has changed (\\n became \\r\\n)",
                 "copy or download it again as binary data")
-    if b"joblib.numpy_pickle" in head:
-        return "a file of joblib.dump", LOAD.format("joblib.load")
     return None
 
 

@@ -48,6 +48,9 @@ class Record:
         """Take the state that BUILD gives."""
         raise Refused(f"a state for {self.named()}")
 
+    def follow(self, walk: Any) -> None:
+        """Read what the file holds of it right behind its state; only joblib's arrays have something there."""
+
     def named(self) -> str:
         """How a message calls it."""
         return f"a {type(self).__name__.lower()}"

@@ -38,11 +38,13 @@ class Walk:
         self.memo: list[Any] = []  # MARK where nothing was remembered
         self.left = 2 * len(data) + 48 * 2**20
         self.odd_keys = 0
+        self.steps = MOST_OPCODES
 
     def run(self) -> Any:
         """The object that the pickle describes; raises Refused or Damaged. Afterwards `at` is behind its end."""
         data, end, stack = self.data, len(self.data), self.stack
-        for _ in range(MOST_OPCODES):
+        while self.steps > 0:
+            self.steps -= 1
             if self.at >= end:
                 raise Damaged("it ends without a STOP")
             code = data[self.at]
@@ -205,6 +207,15 @@ class Walk:
         if not isinstance(target, Record):
             raise Refused(f"a state for {target.name if isinstance(target, Marker) else 'a ' + type(target).__name__}")
         target.build(state)
+        target.follow(self)
+
+    def inner(self, find: Callable[[tuple[str, str]], Marker | None]) -> Any:
+        """The object of a whole pickle that stands here within this one; both are paid from one account."""
+        walk = Walk(self.data, find, at=self.at)
+        walk.left, walk.steps = self.left, self.steps
+        found = walk.run()
+        self.at, self.left, self.steps = walk.at, walk.left, walk.steps
+        return found
 
     def persist(self) -> None:
         """An object outside the pickle, where the kind of file has those."""

@@ -21,6 +21,7 @@ from src.tasks import make_task
 
 Objective = Callable[[Output, Batch], Terms]
 Hook = Callable[[Output, Batch], None]
+WIDE, FRAMES = 512, 2**14  # samples and frames of all modalities that one step of predicting takes easily
 Scores = dict[str, Metrics]  # test split -> its metrics
 
 
@@ -73,7 +74,8 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
 def predict(config: Config, model: nn.Module, device: torch.device, split: Split, title: str) -> EpochResult:
     """Pass over a split without training and without losses, which can take longer than the predictions (DMD)."""
     storage = storage_device(config.data.data_device, device, split.nbytes)
-    return run_epoch(model, Loader(split, config.training.batch_size, device, storage), lambda *_: {}, title)
+    size = config.training.evaluation_batch_size or max(config.training.batch_size, min(WIDE, FRAMES // split.frames))
+    return run_epoch(model, Loader(split, size, device, storage), lambda *_: {}, title)
 
 
 def evaluate(config: Config, dataset: Dataset, model: nn.Module, device: torch.device) -> dict[str, EpochResult]:

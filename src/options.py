@@ -84,7 +84,7 @@ class InferenceOptions(PlaceOptions):
     data_file: Path | None = option(None, "evaluate this file instead of the one trained on; labels may be missing")
     data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
                               ("auto", "cpu", "cuda"))
-    batch_size: int | None = option(None, "samples per step (default: that of the training)", bounds=BATCH)
+    batch_size: int | None = option(None, "samples per step (default: as many as fit easily)", bounds=BATCH)
     import_published: Path | None = option(None, "convert this checkpoint of the published code into a run of ours")
 
     def __post_init__(self) -> None:
@@ -202,6 +202,8 @@ class TrainingOptions:
     """Optimisation."""
 
     batch_size: int = option(24, "samples per step", bounds=BATCH)
+    evaluation_batch_size: int | None = option(None, "samples per step where only predictions are wanted (default: as "
+                                                     "many as fit easily)", scope=PLACE, bounds=BATCH)
     accumulate: int = option(1, "batches whose gradients are added up to one step, weighted by their samples",
                              bounds=BATCH)
     num_epochs: int = option(40, "passes over the training split", bounds=MANY)

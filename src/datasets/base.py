@@ -72,6 +72,11 @@ class Split:
                      None if self.labels is None else self.labels[indices], [self.ids[i] for i in indices.tolist()])
 
     @property
+    def frames(self) -> int:
+        """Frames of one sample, of all modalities together."""
+        return sum(x.size(1) for x in self.inputs.values())
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the inputs."""
         return sum(x.nbytes for x in self.inputs.values())

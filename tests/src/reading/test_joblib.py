@@ -1,4 +1,4 @@
-"""Files of joblib.dump are read as the arrays that joblib.load would give, and what joblib does not write is refused."""
+"""Files of joblib.dump are read as the arrays that joblib.load gives, and what joblib does not write is refused."""
 
 import io
 import pickle

@@ -42,7 +42,7 @@ class DatasetSpec:
     generate: Callable[[Any], dict] | None = None  # options -> content of the file where it is missing
     stem: Callable[[Any], str] | None = None  # options -> beginning of the file name, if not the name
     file: Path | None = None  # a user's own file
-    group: str = GROUP  # its first bracket is the video or speaker in a sample's identifier
+    group: str | None = None  # its first bracket is the video or speaker in an identifier; else those of GROUP
 
 
 @dataclass

@@ -42,12 +42,12 @@ def report(file: Path, spec: DatasetSpec, task: str, aligned: bool, padding: str
     return passed
 
 
-def compare(first: Path, second: Path) -> bool:
+def compare(first: Path, second: Path, padding: str) -> bool:
     """Print how many samples of each split of one file stand in each of another; True if no test sample is trained on.
 
     Samples are the same by content or by identifier: files can name one differently, or scale it differently.
     """
-    contents = [_samples(file) for file in (first, second)]
+    contents = [_samples(file, padding) for file in (first, second)]
     print(f"A {first}: {', '.join(f'{name} {len(one)}' for name, (one, _) in contents[0].items())}\n"
           f"B {second}: {', '.join(f'{name} {len(one)}' for name, (one, _) in contents[1].items())}\n"
           f"{'A':16} {'B':16} same content  same identifier")
@@ -64,10 +64,10 @@ def compare(first: Path, second: Path) -> bool:
     return not leaks
 
 
-def _samples(file: Path) -> dict[str, tuple[set[bytes], set[str]]]:
+def _samples(file: Path, padding: str) -> dict[str, tuple[set[bytes], set[str]]]:
     """split -> digests of the contents, and identifiers."""
     raw = {name: split | {"labels": None} for name, split in open_file(file, dataset_spec(str(file)), "").items()}
-    failed = next((finding.text for finding in inspect(raw, "", ()) if finding.level == "FAIL"), None)
+    failed = next((finding.text for finding in inspect(raw, "", (), padding) if finding.level == "FAIL"), None)
     if failed:
         raise InputError(f"{file}: {failed}")
     return {name: (set(contents(split)), set(identifiers(split)) if split.get("id") is not None else set())
@@ -86,7 +86,7 @@ def run(argv: Sequence[str] | None) -> int:
     parser.add_argument("--padding", choices=PADDINGS, default="auto", help="as for main.py (default: auto)")
     options = parser.parse(argv)
     if len(options.files) == 2:
-        return 0 if compare(*options.files) else 1
+        return 0 if compare(options.files[0], options.files[1], options.padding) else 1
     if options.files or not options.dataset:
         raise UsageError(f"give --dataset for one file, or two files to compare; got {len(options.files)} files")
     try:

@@ -13,8 +13,9 @@ PADDINGS = ("auto", "front", "back")  # what --padding says of a file
 def set_padding(raw: dict[str, dict], choice: str) -> Finding:
     """Bring padding to the front, in place, in every modality that has it at the back, or in all by `back`.
 
-    By `auto` a modality has it where more samples end than begin in zero frames. MMSA's lengths of a modality, where
-    there are some, tell zero frames at the end that are no padding.
+    By `auto` a modality has it where more samples end than begin in zero frames, in a file to train on: what few
+    samples of another file end in may be anything. MMSA's lengths of a modality, where there are some, tell zero frames
+    at the end that are no padding.
     """
     moved: list[str] = []
     behind: list[str] = []
@@ -24,7 +25,7 @@ def set_padding(raw: dict[str, dict], choice: str) -> Finding:
         back, front = (sum(pair[place] for pair in counts.values()) for place in (0, 1))
         for name, split in raw.items():
             here = f"{name} {modality} {counts[name][0]} of {len(split[modality])}"
-            if choice == "back" or choice == "auto" and back > front:
+            if choice == "back" or choice == "auto" and back > front and "train" in raw:
                 split[modality] = _moved(split, modality)
                 if counts[name][0]:
                     moved.append(here)
@@ -51,8 +52,12 @@ def _moved(split: Mapping[str, np.ndarray], modality: str) -> np.ndarray:
     frames = split[modality]
     count, length, _ = frames.shape
     behind = (frames[:, ::-1] != 0).any(-1).argmax(1)  # zero frames at the end; 0 where there are others only
-    known = np.asarray(split.get(f"{modality}_lengths", ()))
-    if known.shape == (count,) and known.dtype.kind in "iuf":
-        behind = np.minimum(behind, np.clip(length - known, 0, length).astype(int))
+    try:
+        known = np.asarray(split.get(f"{modality}_lengths", ()), float)
+    except (TypeError, ValueError):  # of another form than MMSA's
+        known = np.empty(0)
+    if known.shape == (count,):
+        spare = np.where(np.isfinite(known), length - known, length)
+        behind = np.minimum(behind, np.clip(spare, 0, length).astype(int))
     places = (np.arange(length) - behind[:, None]) % length
     return np.take_along_axis(frames, places[..., None], axis=1)

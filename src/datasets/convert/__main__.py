@@ -1,6 +1,5 @@
 """Write a data file from what others publish: `python -m src.datasets.convert crema_d --source tabulatedVotes.csv`."""
 
-import argparse
 import functools
 import pickle
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from src.runtime import atomic_file, run_command
 def run(argv: Sequence[str] | None) -> int:
     """Parse, convert, write, check; 0 if the file passes all checks, 1 if not."""
     parser = Parser(prog="python -m src.datasets.convert", description=__doc__, allow_abbrev=False)
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND", parser_class=argparse.ArgumentParser)
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND", parser_class=Parser)
     votes = kinds.add_parser("crema_d", help="CREMA-D's human votes")
     votes.add_argument("--source", required=True, type=path, help="tabulatedVotes.csv")
     votes.add_argument("--label", choices=("intended", "heard"), default="intended",

@@ -20,59 +20,64 @@ import sklearn
 
 import src.datasets  # noqa: F401  (fills the registry)
 from src.datasets.base import DatasetSpec, chosen_task, data_file, dataset_spec, file_hash, open_file
-from src.datasets.checks import inspect
+from src.datasets.checks import REQUIRED, inspect
 from src.datasets.shift.cues import KINDS, hints
+from src.datasets.shift.making import KEPT, kept, made
 from src.datasets.shift.pool import Pool, pooled
 from src.datasets.shift.proof import association, probes
-from src.datasets.shift.sampling import (
-    SHARES,
-    Make,
-    Wish,
-    cells_of,
-    check_classes,
-    drawn,
-    reach,
-    skewed,
-    tied,
-    with_new_groups,
-)
 from src.flags import Parser, path, text
 from src.process import finish
 from src.runtime import atomic_file, run_command
 from src.structures import InputError, UsageError
 from src.writing import write_json
 
-Made = tuple[dict[str, np.ndarray], np.ndarray, dict[str, Any]]  # splits, hints, what to tell of them
-
 
 def run(argv: Sequence[str] | None) -> int:
     """Parse, make the splits, prove them, write them; 0, or InputError before anything is written."""
     options = _parser().parse(argv)
-    if not 0 < options.strength <= 1:
-        raise UsageError(f"--strength is a share in (0, 1], got {options.strength}")
-    if not options.output.suffix == ".pkl":
-        raise UsageError(f"--output has to end in .pkl, got {options.output.name!r}")
     spec = dataset_spec(options.dataset)
     file = data_file(options.data_path, spec, options.aligned, spec.Options())
+    _check(options, file)
     task = chosen_task(options.dataset, options.task)
-    pool = _read(file, spec, task, spec.group if options.group is None else options.group)
-    print(f"{file}: {len(pool)} samples" + (f", {pool.repeated} repetitions left out" if pool.repeated else "")
-          + (f", {len(np.unique(pool.groups))} videos or speakers" if pool.groups is not None else
-             ", no videos or speakers known"))
+    pool = _read(file, spec, task, options)
     own = hints(options.cue, pool, options.seed)
-    splits, own, record = (_kept if options.keep_train else _made)(pool, own, options)
+    if options.keep_train:
+        splits, own, record = kept(pool, own, options.cue, options.least, options.seed)
+    else:
+        splits, own, record = made(pool, own, options.cue, options.strength, options.least, options.seed)
     record |= {"association": association(pool, own, splits), "probes": probes(pool, own, splits)}
     _show(record)
     fall = record["probes"]["cue"]["test"] - record["probes"]["cue"]["test_shifted"]
-    if options.cue != "prior" and fall < options.fall:
+    if fall < options.fall:
         raise InputError(f"the cue {options.cue} alone loses {100 * fall:.1f} points from test to test_shifted, and "
                          f"--fall asks for {100 * options.fall:g}; raise --strength, take another cue, or lower --fall")
     _write(options.output, pool, splits, {
         "source": str(file.absolute()), "sha256": file_hash(file), "task": task, "cue": options.cue,
-        "strength": options.strength, "seed": options.seed, "sides": list(pool.side_names),
+        "seed": options.seed, "keep_train": options.keep_train, "sides": list(pool.side_names),
         "versions": {"numpy": np.__version__, "scikit-learn": sklearn.__version__}, **record})
     print(f"written to {options.output}, and how it was made beside it")
     return 0
+
+
+def _check(options: argparse.Namespace, file: Path) -> None:
+    """Raise UsageError for values that mean nothing, before anything is read."""
+    if not 0 < options.strength <= 1:
+        raise UsageError(f"--strength is a share in (0, 1], got {options.strength}")
+    if not 0 <= options.fall <= 1:
+        raise UsageError(f"--fall is a share in [0, 1], got {options.fall}")
+    if options.least < 1 or not 0 <= options.seed < 2**32:
+        raise UsageError(f"--least is at least 1 and --seed lies in [0, {2**32 - 1}], got {options.least} and "
+                         f"{options.seed}")
+    if options.output.suffix != ".pkl" or options.output.is_dir() or options.output.with_suffix(".json").is_dir():
+        raise UsageError(f"--output has to be a file that ends in .pkl, got {str(options.output)!r}")
+    if options.output.resolve() == file.resolve():
+        raise UsageError(f"--output is the file that is read, {file}; name another, since nothing may be lost")
+    try:
+        brackets = re.compile(options.group or "()").groups
+    except re.error as error:
+        raise UsageError(f"--group is no regular expression ({error})") from None
+    if not brackets or options.group == "":
+        raise UsageError("--group needs a bracket around what names the video or speaker, such as '^(.+)_'")
 
 
 def _parser() -> Parser:
@@ -96,65 +101,21 @@ def _parser() -> Parser:
     return parser
 
 
-def _read(file: Path, spec: DatasetSpec, task: str, group: str) -> Pool:
+def _read(file: Path, spec: DatasetSpec, task: str, options: argparse.Namespace) -> Pool:
+    """All samples of the file that have labels; says what is left out."""
     source = open_file(file, spec, task)
+    unlabelled = [name for name, split in source.items() if split.get("labels") is None and name not in REQUIRED]
+    source = {name: split for name, split in source.items() if name not in unlabelled}
     raw = {name: dict(split) for name, split in source.items()}  # checking cleans it, and samples stay as they are
     for finding in inspect(raw, task):
         if finding.level == "FAIL":
             raise InputError(f"{file}: {finding.text}")
-    try:
-        return pooled(source, raw, task, group)
-    except re.error as error:
-        raise UsageError(f"--group is no regular expression ({error})") from None
-
-
-def _make(cue: str) -> Make:
-    return skewed if cue == "prior" else tied
-
-
-def _made(pool: Pool, own: np.ndarray, options: argparse.Namespace) -> Made:
-    """All splits drawn anew."""
-    check_classes(pool, len(SHARES))
-    make = _make(options.cue)
-    most = reach(pool, own, make, SHARES, options.least)
-    size = make(pool, options.strength, SHARES).size(cells_of(pool, own))
-    if options.strength > most or size * min(SHARES.values()) < options.least:
-        raise InputError(f"the cue {options.cue} can be tied to the label in a share of {most:g} at most if every "
-                         f"split is to keep {options.least} samples, and --strength asks for {options.strength:g}; "
-                         "lower one of --strength and --least")
-    return *_drawn(pool, own, make(pool, options.strength, SHARES), options), {"strongest": most}
-
-
-def _kept(pool: Pool, own: np.ndarray, options: argparse.Namespace) -> Made:
-    """Train and valid as they are; test cut into one that is tied as train is, one untied and one turned."""
-    tests = {"test": 0.4, "test_shifted": 0.4, "test_reversed": 0.2}
-    indices = np.flatnonzero(np.char.startswith(pool.origin.astype(str), "test"))
-    train = pool.origin == "train"
-    strength = float((own[train] == pool.sides[train]).mean())
-    part = pool.part(indices)
-    check_classes(part, len(tests))
-    wish = _make(options.cue)(part, strength, tests)
-    if wish.size(cells_of(part, own[indices])) * min(tests.values()) < options.least:
-        raise InputError(f"the cue {options.cue} hints at the label of {strength:.2f} of train, and {len(part)} test "
-                         f"samples cannot be cut so that every part keeps {options.least}; lower --least, or leave "
-                         "--keep_train out")
-    cut, _ = _drawn(part, own[indices], wish, options)
-    kept = {name: np.flatnonzero(pool.origin == name) for name in ("train", "valid")}
-    return kept | {name: indices[chosen] for name, chosen in cut.items()}, own, {"strength_of_train": strength}
-
-
-def _drawn(pool: Pool, own: np.ndarray, wish: Wish,
-           options: argparse.Namespace) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Splits, and the hints, of which some are unknown (-1) where a speaker was never heard."""
-    if options.cue == "group":
-        splits, own = with_new_groups(pool, own, wish, options.seed)
-    else:
-        splits = drawn(pool, own, wish, options.seed, np.arange(len(pool)) if pool.groups is None else pool.groups)
-    small = next((name for name, indices in splits.items() if len(indices) < options.least), None)
-    if small:
-        raise InputError(f"{small} comes out with {len(splits[small])} samples, since no video or speaker may stand in "
-                         f"two splits, and --least asks for {options.least}; lower --strength or --least")
-    return splits, own
+    pool = pooled(source, raw, task, options.group or spec.group, KEPT if options.keep_train else ())
+    known = ("no videos or speakers known" if pool.groups is None else
+             f"{len(np.unique(pool.groups))} videos or speakers")
+    print(f"{file}: {len(pool)} samples, {known}" + f", {pool.repeated} repetitions left out" * (pool.repeated > 0)
+          + f", without labels and left out: {', '.join(unlabelled)}" * bool(unlabelled))
+    return pool
 
 
 def _show(record: Mapping[str, Any]) -> None:
@@ -169,10 +130,14 @@ def _show(record: Mapping[str, Any]) -> None:
 
 
 def _write(output: Path, pool: Pool, splits: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
+    """The file and its JSON, both or none."""
     with atomic_file(output) as handle:
         pickle.dump({name: pool.taken(indices) for name, indices in splits.items()}, handle, protocol=4)
-    write_json(output.with_suffix(".json"), {**record, "file_sha256": file_hash(output)})
+    try:
+        write_json(output.with_suffix(".json"), {**record, "file_sha256": file_hash(output)})
+    except BaseException:
+        output.unlink()
+        raise
 
 
 def main(argv: Sequence[str] | None = None) -> int:

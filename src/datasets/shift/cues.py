@@ -1,6 +1,7 @@
 """Cues: what of a sample can be tied to its label. Each gives every sample the side, of the labels, it hints at."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -42,8 +43,7 @@ def _words(pool: Pool) -> np.ndarray:
     if texts is None:
         raise InputError("the cue words needs the words themselves, as raw_text with one text per sample (MMSA's files "
                          "have it); this file has none, take another cue such as cluster:text")
-    texts = [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-             for text in np.asarray(texts, object).ravel()]
+    texts = [_text(row) for row in texts]
     train = _train(pool)
     try:
         counts = CountVectorizer(binary=True, min_df=RARE).fit([texts[i] for i in np.flatnonzero(train)])
@@ -52,6 +52,13 @@ def _words(pool: Pool) -> np.ndarray:
                          "another cue") from None
     present = counts.transform(texts)
     return MultinomialNB(fit_prior=False).fit(present[train], pool.sides[train]).predict(present)
+
+
+def _text(row: Any) -> str:
+    """The words of one sample: text, bytes, or a list of words."""
+    if isinstance(row, (list, tuple, np.ndarray)):
+        return " ".join(map(_text, row))
+    return row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row)
 
 
 def _clusters(pool: Pool, modality: str, seed: int) -> np.ndarray:

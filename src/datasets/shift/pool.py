@@ -1,16 +1,18 @@
 """All samples of a data file in one row, each with its label, its group and the split it came from."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from src.datasets.base import GROUP
 from src.datasets.checks import contents
 from src.datasets.identifiers import identifiers
 from src.datasets.labels import class_count, class_numbers
-from src.structures import EMOTIONS, MODALITIES, InputError, quoted
+from src.structures import EMOTIONS, MODALITIES, InputError, UsageError, quoted
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Pool:
 
     def taken(self, indices: np.ndarray) -> dict[str, Any]:
         """Some samples as the split of a data file."""
-        return {key: _taken(column, indices) for key, column in self.columns.items()}
+        return {key: taken(column, indices) for key, column in self.columns.items()}
 
     def part(self, indices: np.ndarray) -> "Pool":
         """Some samples as a pool."""
@@ -50,65 +52,94 @@ class Pool:
         return frames.sum(1) / np.maximum(seen, 1)
 
 
-def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str) -> Pool:
-    """Samples of a file, as it is and as it was checked; InputError where two different samples have one identifier."""
-    ids = [text.split(" ")[0] for split in raw.values() for text in identifiers(split)]
+def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str | None,
+           whole: Collection[str] = ()) -> Pool:
+    """Samples of a file, as it is and as it was checked; repetitions count once, but for those within splits `whole`.
+
+    `group` is a regular expression that every identifier must match, or nothing, for the usual forms. Raises InputError
+    where two different samples have one identifier.
+    """
+    splits = sorted(raw, key=lambda name: name not in ("train", "valid"))  # of equal samples, one to learn from stays
+    raw, source = ({name: content[name] for name in splits} for content in (raw, source))
+    origin = np.repeat(splits, [len(split["text"]) for split in raw.values()])
     named = all(split.get("id") is not None for split in raw.values())
-    origin = np.repeat(list(raw), [len(split["text"]) for split in raw.values()])
-    if not named:
-        ids = [f"{name} {text}" for name, text in zip(origin, ids, strict=True)]
+    ids = [text if named else f"{name} {text}" for name, split in raw.items() for text in identifiers(split)]
     features = {name: np.concatenate([split[name] for split in raw.values()]) for name in MODALITIES}
-    kept = _first_of_each(features)
-    features = {name: array[kept] for name, array in features.items()}
-    columns = {key: _taken(_joined([split[key] for split in source.values()]), kept)
+    kept = _first_of_each(features, np.isin(origin, list(whole)))
+    columns = {key: _joined([split[key] for split in source.values()])
                for key in next(iter(source.values())) if all(_per_sample(split, key) for split in source.values())}
-    ids, origin, repeated = [ids[i] for i in kept], origin[kept], len(ids) - len(kept)
-    twice = next((name for name, count in zip(*np.unique(ids, return_counts=True), strict=True) if count > 1), None)
-    if twice is not None:
-        raise InputError(f"two different samples have the identifier {quoted(str(twice))}; identifiers must tell "
-                         "samples apart, give each its own")
-    classes = class_numbers(columns["labels"], task)
-    sides, side_names = _sides(classes, task)
-    return Pool(columns, features, ids, origin, classes, sides, side_names, int(classes.max()) + 1,
-                _groups(ids, group) if named else None, repeated)
+    scores = np.concatenate([class_numbers(split["labels"], task) for split in raw.values()])
+    labels = [split["labels"] for split in raw.values()]
+    classes, sides, side_names = _sides(scores, labels, task)
+    repeated, ids = len(ids) - len(kept), [ids[i] for i in kept]
+    twice = next((name for name, count in Counter(ids).items() if count > 1), None)
+    if twice is not None and not len(whole):
+        raise InputError(f"two different samples have the identifier {quoted(twice)}; identifiers must tell samples "
+                         "apart, give each its own")
+    rows = any(np.ndim(split["id"][0]) == 1 for split in raw.values()) if named else False
+    return Pool({key: taken(column, kept) for key, column in columns.items()},
+                {name: array[kept] for name, array in features.items()}, ids, origin[kept], classes[kept], sides[kept],
+                side_names, int(classes.max()) + 1, _groups(ids, group, rows) if named else None, repeated)
 
 
-def _sides(classes: np.ndarray, task: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """What a cue is tied to, (N,), and its names."""
+def _sides(classes: np.ndarray, labels: Sequence[np.ndarray],
+           task: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Classes (N,), what a cue is tied to (N,), and the names of that: of scores the sign, which divides a class."""
     if task in ("sentiment7", "sentiment"):
-        return (classes >= 3).astype(int), ("negative", "not negative")
-    return classes, EMOTIONS if task == "emotion4" else tuple(map(str, range(class_count(task))))
+        sides = np.concatenate([array.flatten() >= 0 for array in labels]).astype(int)
+        return np.unique(2 * classes + sides, return_inverse=True)[1], sides, ("negative", "not negative")
+    present, sides = np.unique(classes, return_inverse=True)
+    names = EMOTIONS if task == "emotion4" else tuple(map(str, range(class_count(task))))
+    return sides, sides, tuple(names[number] for number in present)
 
 
 def _per_sample(split: dict, key: str) -> bool:
     value = split.get(key)
-    return isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) > 0 and len(value) == len(split["text"])
+    return isinstance(value, (list, tuple)) and len(value) == len(split["text"]) or (
+        isinstance(value, np.ndarray) and value.ndim > 0 and len(value) == len(split["text"]))
 
 
 def _joined(parts: Sequence[Any]) -> Any:
-    """Arrays one after the other, or lists where shapes differ."""
-    arrays = all(isinstance(part, np.ndarray) for part in parts)
-    if arrays and len({part.shape[1:] for part in parts}) == 1:
+    """Arrays one after the other, or lists where their forms differ."""
+    forms = {(part.shape[1:], part.dtype.kind) if isinstance(part, np.ndarray) else None for part in parts}
+    if len(forms) == 1 and None not in forms:
         return np.concatenate(parts)
     return [item for part in parts for item in part]
 
 
-def _taken(column: Any, indices: np.ndarray) -> Any:
+def taken(column: Any, indices: np.ndarray) -> Any:
+    """Some of the items of an array or a list."""
     return column[indices] if isinstance(column, np.ndarray) else [column[i] for i in indices]
 
 
-def _first_of_each(features: dict[str, np.ndarray]) -> np.ndarray:
-    """Indices of the samples whose content stands nowhere before them, identifiers left aside."""
-    places: dict[bytes, int] = {}
+def _first_of_each(features: dict[str, np.ndarray], always: np.ndarray) -> np.ndarray:
+    """Indices of the samples whose content stands nowhere before them, and of those that are kept `always` (N,)."""
+    seen: set[bytes] = set()
+    kept = []
     for i, digest in enumerate(contents(features)):
-        places.setdefault(digest, i)
-    return np.array(list(places.values()))
+        if digest not in seen or always[i]:
+            kept.append(i)
+        seen.add(digest)
+    return np.array(kept)
 
 
-def _groups(ids: Sequence[str], pattern: str) -> np.ndarray | None:
-    """Numbers of the groups that a pattern's first bracket finds in every identifier, or None."""
-    found = [re.match(pattern, name) for name in ids]
-    if not all(found):
+def _groups(ids: Sequence[str], pattern: str | None, rows: bool) -> np.ndarray | None:
+    """Numbers of the groups that a pattern's first bracket finds in identifiers, or None where it finds none.
+
+    Of identifiers that are rows, such as (video_3, start, end) or (video, start, end), the first part counts.
+    """
+    parts = [name.split(" ")[0] for name in ids] if rows else list(ids)
+    if rows and pattern is None and len(set(parts)) < len(parts):
+        found: list[str | None] = list(parts)
+    else:
+        matches = [re.match(GROUP if pattern is None else pattern, part) for part in parts]
+        found = [match and match.group(1) for match in matches]
+    alone = [i for i, name in enumerate(found) if name is None]
+    if pattern is not None and alone:
+        raise UsageError(f"--group finds no video or speaker in {quoted(ids[alone[0]])}, nor in {len(alone) - 1} other "
+                         f"identifiers of {len(ids)}; every one needs one")
+    if 2 * len(alone) > len(ids):
         return None
-    names, numbers = np.unique([match.group(1) for match in found if match], return_inverse=True)
+    names, numbers = np.unique([f"{i} alone" if name is None else f"group {name}" for i, name in enumerate(found)],
+                               return_inverse=True)
     return numbers if 1 < len(names) < len(ids) else None

@@ -49,11 +49,11 @@ def tied(pool: Pool, strength: float, shares: Mapping[str, float]) -> Wish:
     return Wish(shares, {name: frequency[:, None] * kinds[_kind(name)][side] for name in shares})
 
 
-def skewed(pool: Pool, strength: float, shares: Mapping[str, float]) -> Wish:
-    """Splits in which the most frequent class has a share `strength`; all alike if shifted, the rarest if reversed."""
+def skewed(pool: Pool, strength: float, shares: Mapping[str, float], first: int | None = None) -> Wish:
+    """Splits in which one class, the most frequent, has a share `strength`; as all if shifted, least if reversed."""
     count = np.bincount(pool.classes, minlength=pool.class_count)
     present = np.flatnonzero(count)
-    first = int(count.argmax())
+    first = int(count.argmax()) if first is None else first
     column = pool.sides[pool.classes == first][0]  # where the cue of all samples lies
 
     def others(share: float) -> np.ndarray:
@@ -87,11 +87,18 @@ def cells_of(pool: Pool, hints: np.ndarray, indices: np.ndarray | None = None) -
 
 
 def rounded(cells: np.ndarray, size: int) -> np.ndarray:
-    """Whole numbers with the sum `size` nearest to shares (classes, sides); the largest remainders are rounded up."""
-    exact = cells * size
+    """Whole numbers with the sum `size` near to shares (classes, sides): classes first, then the sides of each."""
+    totals = _nearest(cells.sum(1) * size, size, 0)
+    return np.stack([_nearest(row / max(row.sum(), 1e-12) * total, total, number)
+                     for number, (row, total) in enumerate(zip(cells, totals, strict=True))])
+
+
+def _nearest(exact: np.ndarray, total: int, first: int) -> np.ndarray:
+    """Whole numbers with a sum: the largest remainders are rounded up, of equal ones those from place `first` on."""
     whole = np.floor(exact + 1e-9).astype(int)
-    order = np.argsort(-(exact - whole), axis=None, kind="stable")[:size - whole.sum()]
-    whole.flat[order] += 1
+    places = (np.arange(len(exact)) - first) % len(exact)
+    order = np.lexsort((places, -np.round(exact - whole, 9)))
+    whole[order[:max(0, total - whole.sum())]] += 1
     return whole
 
 
@@ -154,7 +161,8 @@ def with_new_groups(pool: Pool, hints: np.ndarray, wish: Wish,
                     seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """As `drawn` where the cue is who speaks: shifted splits have speakers that stand in no other split.
 
-    Nothing can be learned of them, so their hints become -1, and their samples are drawn by class alone.
+    Nothing can be learned of them, so their hints become -1, and their samples are drawn by class alone. The others
+    share their speakers, since nothing could be learned of these otherwise.
     """
     new = {name for name in wish.shares if _kind(name) == "shifted"}
     groups = np.asarray(pool.groups)
@@ -172,16 +180,9 @@ def with_new_groups(pool: Pool, hints: np.ndarray, wish: Wish,
         part = pool.part(indices)
         own = np.zeros(len(part), int) if inside else hints[indices]
         found |= {name: indices[chosen] for name, chosen in
-                  drawn(part, own, Wish(shares, cells), seed, np.arange(len(part))).items()}
+                  drawn(part, own, Wish(shares, cells), seed, groups[indices] if inside else
+                        np.arange(len(part))).items()}
     return {name: found[name] for name in wish.shares}, np.where(np.isin(groups, held), -1, hints)
-
-
-def reach(pool: Pool, hints: np.ndarray, make: Make, shares: Mapping[str, float], least: int) -> float:
-    """The largest strength, in hundredths, at which every split can have `least` samples; 0 where none has."""
-    available = cells_of(pool, hints)
-    able = (one / 100 for one in range(100, 0, -1)
-            if make(pool, one / 100, shares).size(available) * min(shares.values()) >= least)
-    return next(able, 0.0)
 
 
 def check_classes(pool: Pool, splits: int) -> None:

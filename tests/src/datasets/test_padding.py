@@ -7,6 +7,7 @@ import torch
 import main
 from src.datasets import check
 from src.datasets.base import dataset_spec, load
+from src.datasets.safe_pickle import read_pickle
 from src.structures import MODALITIES
 from tests.conftest import TINY, sentiment_content, write
 
@@ -76,3 +77,22 @@ def test_both_files_train_to_the_same_bits(tmp_path):
         folder = next(tmp_path.glob(f"checkpoint({file.stem}*/*/mult-plain"))
         found.append(torch.load(folder / "last.pt", weights_only=True)["model"])
     assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
+
+
+@pytest.mark.parametrize("lengths", [[np.nan] * 6, [[1, 2], [3], 1, 1, 1, 1], ["x"] * 6, [4, 4]])
+def test_lengths_that_are_none_are_not_believed(tmp_path, lengths):
+    front, back = pair(tmp_path)
+    content = read_pickle(back)
+    for split in content.values():
+        split["text_lengths"] = lengths
+    write(back, content)
+    expected, found = inputs(front, "front"), inputs(back)
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def test_samples_without_a_training_split_stay_as_they_are(tmp_path):
+    front, _ = pair(tmp_path)
+    last = {key: value[2:3].copy() for key, value in read_pickle(front)["test"].items()}
+    last["text"][0, -1] = 0
+    found = load(write(tmp_path / "one.pkl", {"test": last}), dataset_spec("one.pkl"), "sentiment7", 7, ()).splits
+    assert (found["test"].inputs["text"][0, -1] == 0).all()

@@ -85,7 +85,7 @@ def test_a_repeated_sample_is_used_once(made, capsys):
         origin["test"][key][0] = origin["train"][key][0]
     _, content, _ = made(origin, *CUE)
     both = {origin["test"]["id"][0], origin["train"]["id"][0]}
-    assert "899 samples, 1 repetitions left out" in capsys.readouterr().out
+    assert "899 samples, 60 videos or speakers, 1 repetitions left out" in capsys.readouterr().out
     assert sum(len(both & set(split["id"])) for split in content.values()) <= 1
 
 
@@ -120,19 +120,27 @@ def test_keep_train_cuts_the_test_side_alone(made):
     origin = source()
     text = origin["train"]["text"]
     text[::2] = np.eye(3)[origin["train"]["labels"][::2]][:, None]
+    origin["test"]["id"] = np.array([f"other{name}" for name in origin["test"]["id"]])
+    origin["test"]["id"][0] = origin["train"]["id"][0].split("_")[0] + "_999"
     _, content, record = made(origin, "--cue", "value:text", "--keep_train", "--least", "10")
     assert np.array_equal(content["train"]["id"], origin["train"]["id"])
     assert np.array_equal(content["valid"]["id"], origin["valid"]["id"])
-    assert record["association"]["test"]["tied"] == pytest.approx(record["strength_of_train"], abs=0.05)
+    assert record["association"]["test"]["tied"] == pytest.approx(record["strength"], abs=0.05)
+    assert not any(origin["test"]["id"][0] in content[name]["id"] for name in content if name.startswith("test"))
     assert record["association"]["test_shifted"]["tied"] == pytest.approx(1 / 3, abs=0.05)
 
 
 def test_a_strength_beyond_reach_is_refused_with_the_largest_and_nothing_is_written(made, tmp_path, capsys):
-    code, content, _ = made(source(), "--cue", "value:text", "--strength", "1", "--least", "50")
-    message = capsys.readouterr().err
-    largest = message.split("in a share of ")[1].split(" ")[0]
+    code, content, _ = made(source(), "--cue", "value:text", "--strength", "1", "--least", "40")
+    largest = float(capsys.readouterr().err.split("the largest that can be had is ")[1].split(";")[0])
     assert code == 1 and content is None and not list(tmp_path.glob("*new*"))
-    assert made(source(), "--cue", "value:text", "--strength", largest, "--least", "50", "--group", "(clip).*")[0] == 0
+    assert made(source(), "--cue", "value:text", "--strength", str(largest + 0.01), "--least", "40")[0] == 1
+    assert made(source(), "--cue", "value:text", "--strength", str(largest), "--least", "40")[0] == 0
+
+
+def test_where_no_strength_is_left_the_way_out_is_another_count(made, capsys):
+    assert made(source(), *CUE, "--least", "400")[0] == 1
+    assert "nor can any lower one; lower --least" in capsys.readouterr().err
 
 
 def spoiled(key):
@@ -163,7 +171,12 @@ def test_a_file_that_lacks_what_a_cue_needs_is_refused(made, capsys, key, words,
 
 @pytest.mark.parametrize("words, expected", [
     (("--cue", "weather"), "unknown cue 'weather'; choose from words"), ((*CUE, "--strength", "1.5"), "in (0, 1]"),
-    ((*CUE, "--group", "("), "no regular expression"), ((*CUE, "--output", "x.csv"), "has to end in .pkl")])
+    ((*CUE, "--group", "("), "no regular expression"), ((*CUE, "--output", "x.csv"), "ends in .pkl"),
+    ((*CUE, "--group", "clip"), "needs a bracket"), ((*CUE, "--group", "(clop)"), "--group finds no video or speaker"),
+    ((*CUE, "--group", ""), "needs a bracket"), ((*CUE, "--seed", "-1"), "--seed lies in"),
+    ((*CUE, "--least", "0"), "--least is at least 1"), ((*CUE, "--fall", "nan"), "--fall is a share"),
+    ((*CUE, "--strength", "0.3"), "which is chance"), (("--cue", "prior", "--strength", "1"), "which is chance"),
+    (("--cue", "group", "--keep_train"), "does not go with the cue group")])
 def test_a_wrong_word_is_one_sentence(made, capsys, words, expected):
     assert made(source(), *words)[0] == 2
     assert expected in capsys.readouterr().err
@@ -181,3 +194,66 @@ def test_cramers_v_by_hand():
 
 def test_shares_are_rounded_by_the_largest_remainder():
     assert rounded(np.array([[0.5, 0.3, 0.2]]), 7).tolist() == [[4, 2, 1]]  # of 3.5, 2.1 and 1.4
+
+
+def test_equal_classes_stay_equal_however_their_cells_are_rounded():
+    cells = np.full((6, 6), 0.4 / 30)
+    np.fill_diagonal(cells, 0.6 / 6)
+    assert rounded(cells, 48).sum(1).tolist() == [8] * 6
+
+
+def write_ids(content, form):
+    """The same file with identifiers of another form."""
+    for split in content.values():
+        names = [name.split("_") for name in split["id"]]
+        split["id"] = np.array([form(video, number) for video, number in names])
+    return content
+
+
+@pytest.mark.parametrize("form, told", [
+    (lambda video, number: f"clip {number}", "no videos"), (lambda video, number: (video, number, "1.5"), "60 videos"),
+    (lambda video, number: (f"{video}_{number}", "0.0", "1.5"), "60 videos"),
+    (lambda video, number: f"{video}$_${number}", "60 videos"),
+    (lambda video, number: f"{video}[{number}]", "60 videos")])
+def test_videos_are_found_in_identifiers_of_the_usual_forms(made, capsys, form, told):
+    assert made(write_ids(source(), form), *CUE)[0] == 0
+    assert told in capsys.readouterr().out
+
+
+def test_an_odd_identifier_is_a_video_of_its_own_and_protects_the_others_still(made):
+    origin = source()
+    origin["train"]["id"][5] = "odd"
+    _, content, _ = made(origin, *CUE)
+    videos = [{name.split("_")[0] for name in split["id"]} for split in content.values()]
+    assert sum(map(len, videos)) == len(set().union(*videos))
+
+
+def test_the_file_that_is_read_is_never_written(tmp_path, capsys):
+    file = write(tmp_path / "source.pkl", source())
+    before = file.read_bytes()
+    assert shift.main(["--dataset", str(file), "--task", "classes:3", "--output", str(file), *CUE]) == 2
+    assert "is the file that is read" in capsys.readouterr().err and file.read_bytes() == before
+
+
+def test_what_lies_beside_the_samples_may_have_any_form(made):
+    origin = source()
+    origin["extra"] = {key: value for key, value in origin["test"].items() if key != "labels"}
+    origin["test"]["labels"] = origin["test"]["labels"][:, None]
+    for split in origin.values():
+        split["ragged"] = [[1] * (i % 3) for i in range(len(split["id"]))]
+    code, content, _ = made(origin, *CUE)
+    assert code == 0 and set(map(len, content["train"]["ragged"])) == {0, 1, 2}
+
+
+def test_of_sentiment_the_sign_is_tied_and_divides_a_class(tmp_path):
+    origin = source()
+    random = np.random.default_rng(0)
+    for split in origin.values():
+        split["labels"] = random.choice([-2.0, -0.3, 0.0, 0.3, 2.0], (len(split["id"]), 1, 1))
+    file = write(tmp_path / "source.pkl", origin)
+    assert shift.main(["--dataset", str(file), "--task", "sentiment7", "--output", str(tmp_path / "new.pkl"), "--cue",
+                       "cluster:text", "--strength", "0.7", "--least", "10"]) == 0
+    content = pickle.loads((tmp_path / "new.pkl").read_bytes())
+    negative = [(split["labels"] < 0).mean() for split in content.values()]
+    assert max(negative) - min(negative) < 0.03 and json.loads((tmp_path / "new.json").read_text())["sides"][0] == (
+        "negative")

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -33,19 +34,22 @@ class FigureFile:
 
 def save_figures(study: Study, folder: Path) -> list[FigureFile]:
     """Draw and save every figure that the study has data for, in the order of the report."""
+    return [save(drawing, folder, name) for name, drawing in figures(study)]
+
+
+def figures(study: Study) -> Iterator[tuple[str, Drawing]]:
+    """Every figure with the name of its files, drawn when it is its turn."""
     import matplotlib
 
     variants = [*ordered(study.rows, "variant"), *(run.variant for run in study.runs)]
     looks = marks(list(dict.fromkeys(variants)))  # the same in every figure
-    files: list[FigureFile] = []
     with matplotlib.rc_context(STYLE):
-        for drawing in chain(*(charts.drawings(study, looks)
-                               for charts in (charts_headline, charts_scores, charts_modalities, charts_models))):
-            files.append(_save(drawing, folder, f"{len(files) + 1:03}-{_plain(drawing.section, drawing.title)}"))
-    return files
+        charts = (charts_headline, charts_scores, charts_modalities, charts_models)
+        for number, drawing in enumerate(chain(*(kind.drawings(study, looks) for kind in charts)), 1):
+            yield f"{number:03}-{_plain(drawing.section, drawing.title)}", drawing
 
 
-def _save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
+def save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
     """Write one figure in all forms, each whole or not at all."""
     from PIL import Image
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from src.datasets.synthetic import SHIFTS
 from src.methods import BASELINE
 from src.registry import METHODS
@@ -160,9 +162,10 @@ def frame(rows: "DataFrame | Sequence[Mapping[str, Any]]", baseline: str = BASEL
 
 def select(rows: "DataFrame", **wanted: Any) -> "DataFrame":
     """Rows whose fields have the wanted values; a tuple, list or set allows any of its members."""
+    chosen = np.ones(len(rows), bool)
     for name, value in wanted.items():
-        rows = rows[rows[name].isin(value if isinstance(value, (tuple, list, set)) else [value])]
-    return rows
+        chosen &= rows[name].isin(value if isinstance(value, (tuple, list, set)) else [value]).to_numpy()
+    return rows[chosen]
 
 
 def models(rows: "DataFrame") -> "DataFrame":

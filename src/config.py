@@ -197,7 +197,8 @@ def _arguments(given: Mapping[str, Any], parser: Parser) -> list[str]:
             if not isinstance(value, bool):
                 raise UsageError(f"YAML key {key!r} is {quoted(value)}; choose true or false")
             words.append(f"--{key}" if value else f"--no-{key}")
-        elif value is not None and (value or actions[key].default != ()):  # an empty list: that flag was not given
+        elif value is not None and not (isinstance(value, (list, tuple, str)) and not value and
+                                        actions[key].default == ()):  # an empty list: that flag was not given
             values = value if isinstance(value, (list, tuple)) else [value]
             if not all(isinstance(one, (str, float)) or isinstance(one, int) and one.bit_length() <= 128
                        for one in values):

@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import pytest
+import torch
 import yaml
 
 from src.config import config_from, parse_config, parse_inference
@@ -154,3 +155,8 @@ def test_no_file_alone_decides_which_code_is_run(tmp_path, key):
         parse_config(["--config", str(tmp_path / "x.yaml")])
     with pytest.raises(UsageError, match="name it: --backbone 'antigravity:Class'"):
         config_from({key: "antigravity:Class"})
+
+
+def test_a_saved_value_that_is_a_tensor_is_refused_by_name():
+    with pytest.raises(UsageError, match="'fusion_mode' is a Tensor of other things than text and numbers"):
+        config_from(parse_config([]).flat() | {"fusion_mode": torch.zeros(2)})

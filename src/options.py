@@ -134,8 +134,8 @@ class StudyOptions:
     selection: str = option("valid_score", "the rule whose checkpoints tables and figures show",
                             (*ATTAINABLE, *CHECKPOINTS))
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
-    measure_batch_size: int | None = option(None, "samples per step of the measurements (default: that of the "
-                                                  "training)", bounds=BATCH)
+    measure_batch_size: int | None = option(None, "samples per step of the measurements (default: as many as "
+                                                  "fit easily)", bounds=BATCH)
     jobs: int = option(1, "runs at one time; the processor cores are shared out among them",
                        bounds=Bounds(1, 256, "each is a process of its own, with torch and the data in its memory"))
 

@@ -47,17 +47,17 @@ def compare(first: Path, second: Path, padding: str) -> bool:
 
     Samples are the same by content or by identifier: files can name one differently, or scale it differently.
     """
-    contents = [_samples(file, padding) for file in (first, second)]
-    print(f"A {first}: {', '.join(f'{name} {len(one)}' for name, (one, _) in contents[0].items())}\n"
-          f"B {second}: {', '.join(f'{name} {len(one)}' for name, (one, _) in contents[1].items())}\n"
+    files = [_samples(file, padding) for file in (first, second)]
+    print(f"A {first}: {', '.join(f'{name} {len(one)}' for name, (one, _) in files[0].items())}\n"
+          f"B {second}: {', '.join(f'{name} {len(one)}' for name, (one, _) in files[1].items())}\n"
           f"{'A':16} {'B':16} same content  same identifier")
     leaks = []
-    for (one, own), (other, others) in itertools.product(contents[0].items(), contents[1].items()):
+    for (one, own), (other, others) in itertools.product(files[0].items(), files[1].items()):
         same, named = len(own[0] & others[0]), len(own[1] & others[1])
         print(f"{one:16} {other:16} {same:12} {named:16}")
         if same + named and one.startswith("test") != other.startswith("test"):
             leaks.append(f"{max(same, named)} of A's {one} in B's {other}")
-    whole = [set().union(*(digests for digests, _ in content.values())) for content in contents]
+    whole = [set().union(*(digests for digests, _ in content.values())) for content in files]
     print(f"{len(whole[0] & whole[1])} contents of {len(whole[0])} in A and {len(whole[1])} in B are the same")
     print(f"FAIL  a test split of one file stands in what the other trains or chooses on: {'; '.join(leaks)}" if leaks
           else "PASS  no test split of one file stands in what the other trains or chooses on")

@@ -26,7 +26,6 @@ def run(argv: Sequence[str] | None) -> int:
     content, notes = crema_d(options.source, options.label)
     spec = dataset_spec(options.kind)
     file = data_file(options.data_path, spec, aligned=True)
-    file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(file) as handle:
         pickle.dump(content, handle, protocol=4)
     print("\n".join(notes))

@@ -124,11 +124,7 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
          padding: str = "auto") -> Dataset:
     """Read, check and clean a data file; raises InputError with the first finding that forbids its use."""
     raw = open_file(path, spec, task)
-    findings = []
-    for finding in inspect(raw, task, required, padding):
-        if finding.level == "FAIL":
-            raise InputError(f"{path}: {finding.text}")
-        findings.append(finding)
+    findings = checked(raw, path, task, required, padding)
     splits = {}
     for name in list(raw):
         splits[name] = _split(raw.pop(name), task)  # popped, so that only one copy of the file stays in memory
@@ -136,6 +132,17 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
     info = DataInfo(spec.name, task, outputs, {m: first.inputs[m].size(2) for m in MODALITIES},
                     {m: first.inputs[m].size(1) for m in MODALITIES}, file_hash(path))
     return Dataset(splits, info, findings)
+
+
+def checked(raw: dict, path: Path, task: str, required: tuple[str, ...] = REQUIRED,
+            padding: str = "auto") -> list[Finding]:
+    """What `inspect` finds, its content cleaned in place; raises InputError with the first that forbids its use."""
+    findings = []
+    for finding in inspect(raw, task, required, padding):
+        if finding.level == "FAIL":
+            raise InputError(f"{path}: {finding.text}")
+        findings.append(finding)
+    return findings
 
 
 def chosen_task(dataset: str, task: str) -> str:

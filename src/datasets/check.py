@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import src.datasets  # noqa: F401  (fills the registry)
-from src.datasets.base import DatasetSpec, chosen_task, data_file, dataset_spec, file_hash, open_file
+from src.datasets.base import DatasetSpec, checked, chosen_task, data_file, dataset_spec, file_hash, open_file
 from src.datasets.checks import contents, inspect
 from src.datasets.identifiers import identifiers
 from src.datasets.labels import Finding, label_form
@@ -67,9 +67,7 @@ def compare(first: Path, second: Path, padding: str) -> bool:
 def _samples(file: Path, padding: str) -> dict[str, tuple[set[bytes], set[str]]]:
     """split -> digests of the contents, and identifiers."""
     raw = {name: split | {"labels": None} for name, split in open_file(file, dataset_spec(str(file)), "").items()}
-    failed = next((finding.text for finding in inspect(raw, "", (), padding) if finding.level == "FAIL"), None)
-    if failed:
-        raise InputError(f"{file}: {failed}")
+    checked(raw, file, "", (), padding)
     return {name: (set(contents(split)), set(identifiers(split)) if split.get("id") is not None else set())
             for name, split in raw.items()}
 

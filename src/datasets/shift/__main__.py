@@ -19,8 +19,8 @@ import numpy as np
 import sklearn
 
 import src.datasets  # noqa: F401  (fills the registry)
-from src.datasets.base import DatasetSpec, chosen_task, data_file, dataset_spec, file_hash, open_file
-from src.datasets.checks import REQUIRED, inspect
+from src.datasets.base import DatasetSpec, checked, chosen_task, data_file, dataset_spec, file_hash, open_file
+from src.datasets.checks import REQUIRED
 from src.datasets.shift.cues import KINDS, hints
 from src.datasets.shift.making import KEPT, kept, made
 from src.datasets.shift.pool import Pool, pooled
@@ -107,9 +107,7 @@ def _read(file: Path, spec: DatasetSpec, task: str, options: argparse.Namespace)
     unlabelled = [name for name, split in source.items() if split.get("labels") is None and name not in REQUIRED]
     source = {name: split for name, split in source.items() if name not in unlabelled}
     raw = {name: dict(split) for name, split in source.items()}  # checking cleans it, and samples stay as they are
-    for finding in inspect(raw, task):
-        if finding.level == "FAIL":
-            raise InputError(f"{file}: {finding.text}")
+    checked(raw, file, task)
     pool = pooled(source, raw, task, options.group or spec.group, KEPT if options.keep_train else ())
     known = ("no videos or speakers known" if pool.groups is None else
              f"{len(np.unique(pool.groups))} videos or speakers")

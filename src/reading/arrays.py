@@ -2,6 +2,7 @@
 
 import codecs
 import math
+import mmap
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,13 @@ def ordered(arguments: tuple) -> dict[Any, Any]:
     return dict(pairs)
 
 
+def _default_dictionary(arguments: tuple) -> dict[Any, Any]:
+    """defaultdict(what makes an entry), as an ordinary dictionary: what makes an entry is dropped, never called."""
+    if len(arguments) > 1 or any(argument is not None and type(argument) is not Marker for argument in arguments):
+        raise Refused("a call of defaultdict on something else than a name")
+    return {}
+
+
 # An array that was mapped into memory is an ordinary one once it is pickled; matrices and masked arrays are not.
 ARRAY_TYPES = [Marker(name) for name in ("numpy.ndarray", "numpy.memmap")]
 OTHER_TYPES = ("matrix", "recarray", "chararray")
@@ -237,6 +245,9 @@ NAMES = {
        for name, call in (("_reconstruct", _reconstruct), ("scalar", _scalar))},
     **{(f"numpy.{core}.numeric", "_frombuffer"): Marker("_frombuffer", _frombuffer) for core in ("core", "_core")},
     ("collections", "OrderedDict"): Marker("OrderedDict", ordered),
+    ("collections", "defaultdict"): Marker("defaultdict", _default_dictionary),
+    **{(builtins, name): Marker(name) for builtins in ("builtins", "__builtin__")
+       for name in ("dict", "float", "int", "list", "long", "str", "unicode")},
     ("_codecs", "encode"): Marker("encode", encoded),
     **{(builtins, name): Marker(name, call) for builtins in ("builtins", "__builtin__")
        for name, call in (("bytes", _no_bytes), ("set", _set), ("frozenset", _set))},
@@ -245,7 +256,7 @@ NAMES = {
 JOBLIB_NAMES = NAMES | {("joblib.numpy_pickle", "NumpyArrayWrapper"): Marker("NumpyArrayWrapper", new=_wrapped)}
 
 
-def plain_data(data: bytes) -> Any:
+def plain_data(data: bytes | mmap.mmap) -> Any:
     """The numpy arrays and plain containers of a pickle, or of a file of joblib.dump that is not compressed.
 
     Raises Refused or Damaged for anything else.

@@ -1,7 +1,7 @@
 """Arrays come back as they were written, by every protocol, and are views of the file where that is possible."""
 
 import pickle
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 import numpy as np
 import pytest
@@ -30,6 +30,21 @@ def test_empty_bytes_an_ordered_dictionary_and_a_set_come_back(protocol):
     content = OrderedDict(a=b"", b=b"x" * 5000, c="y" * 5000, d={1}, e=(1, None, -2.5, True, 2**40))
     found = plain_data(pickle.dumps(content, protocol))
     assert set(found.pop("d")) == content.pop("d") and found == content and type(found) is dict
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("factory", [None, list, dict, int, float, str, set])
+def test_a_dictionary_with_defaults_becomes_an_ordinary_one(protocol, factory):
+    found = plain_data(pickle.dumps(defaultdict(factory, {"a": [1], 2: np.arange(2)}), protocol))
+    assert type(found) is dict and found["a"] == [1] and found[2].tolist() == [0, 1]
+
+
+def test_what_would_make_a_default_is_a_name_and_never_called():
+    for arguments in ("cos\nsystem\n", "(lI1\n", "cbuiltins\nlist\ncbuiltins\nlist\n"):
+        with pytest.raises((Refused, Damaged)):
+            plain_data(f"ccollections\ndefaultdict\n({arguments}tR.".encode())
+    with pytest.raises(Refused, match="a call of list"):
+        plain_data(b"cbuiltins\nlist\n(tR.")
 
 
 def test_an_array_of_objects_becomes_lists_of_its_shape():

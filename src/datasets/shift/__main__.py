@@ -9,7 +9,6 @@ beside the file says how it was made. A shift whose cue tells no less about the 
 
 import argparse
 import functools
-import pickle
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,9 +26,9 @@ from src.datasets.shift.pool import Pool, pooled
 from src.datasets.shift.proof import association, probes
 from src.flags import Parser, path, text
 from src.process import finish
-from src.runtime import atomic_file, run_command
+from src.runtime import run_command
 from src.structures import InputError, UsageError
-from src.writing import write_json
+from src.writing import write_json, write_pickle
 
 
 def run(argv: Sequence[str] | None) -> int:
@@ -129,8 +128,7 @@ def _show(record: Mapping[str, Any]) -> None:
 
 def _write(output: Path, pool: Pool, splits: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
     """The file and its JSON, both or none."""
-    with atomic_file(output) as handle:
-        pickle.dump({name: pool.taken(indices) for name, indices in splits.items()}, handle, protocol=4)
+    write_pickle(output, {name: pool.taken(indices) for name, indices in splits.items()})
     try:
         write_json(output.with_suffix(".json"), {**record, "file_sha256": file_hash(output)})
     except BaseException:

@@ -154,23 +154,28 @@ def chosen_task(dataset: str, task: str) -> str:
     return chosen
 
 
-def open_file(path: Path, spec: DatasetSpec, task: str) -> dict:
+def open_file(path: Path, spec: DatasetSpec, task: str, mapped: bool = False) -> dict:
     """The raw content of a data file; raises InputError where it is missing or not a dictionary of splits.
 
-    In MMSA's layout the labels stand under other names, which are put into place for the task.
+    In MMSA's layout the labels stand under other names, which are put into place for the task. `mapped`: as in
+    `read_pickle`.
     """
     if not path.is_file():
         known = (f": {spec.name} is expected there under that name; {spec.source}; --data_path names the folder, "
                  "docs/data.md tells more") if spec.source else "; check the path"
         raise InputError(f"no data file at {path.absolute()}{known}")
-    raw = _with_split(read_pickle(path))
+    raw = _with_split(read_pickle(path, mapped))
     problem = _layout_problem(raw)
     if problem:
         raise InputError(f"{path} is not a dictionary of splits: {problem}; expected {{'train' | 'valid' | 'test': "
                          "{'text', 'audio', 'vision', 'labels'}}, see docs/data.md")
-    mmsa = "classification_labels" if task.startswith("classes:") else "regression_labels"
     # Names of splits head columns and figures, so they are made printable.
-    return {printable(name): _named_labels(split, mmsa) for name, split in raw.items()}
+    return {printable(name): _named_labels(split, mmsa_labels(task)) for name, split in raw.items()}
+
+
+def mmsa_labels(task: str) -> str:
+    """Under which name MMSA's files have the labels of a task."""
+    return "classification_labels" if task.startswith("classes:") else "regression_labels"
 
 
 def _named_labels(split: dict, other: str) -> dict:
@@ -230,5 +235,6 @@ def _split(raw: dict, task: str) -> Split:
     labels = raw.get("labels")
     if labels is not None:  # a copy, since what was read from the file cannot be written to
         labels = torch.from_numpy(label_form(task).clean(np.array(labels, dtype=np.float32)))
-    return Split(inputs={m: torch.from_numpy(np.ascontiguousarray(raw[m])) for m in MODALITIES}, labels=labels,
-                 ids=identifiers(raw))
+    # Of the same kind: an array as the file has it may be read-only, and lie where its type may not begin.
+    inputs = {m: torch.from_numpy(np.require(raw[m], np.float32, ["C", "A", "W"])) for m in MODALITIES}
+    return Split(inputs, labels, identifiers(raw))

@@ -24,9 +24,10 @@ from src.structures import InputError, UsageError, printable
 WORDS = {"PASS": "PASS", "NOTE": "PASS", "WARN": "FAIL", "FAIL": "FAIL"}
 
 
-def report(file: Path, spec: DatasetSpec, task: str, aligned: bool, padding: str = "auto") -> bool:
-    """Print every finding, the label histograms and the hash; True if all items pass."""
-    raw = open_file(file, spec, task)
+def report(file: Path, spec: DatasetSpec, task: str, aligned: bool, padding: str = "auto",
+           mapped: bool = False) -> bool:
+    """Print every finding, the label histograms and the hash; True if all items pass. `mapped`: as in `read_pickle`."""
+    raw = open_file(file, spec, task, mapped)
     print(f"file    {file.absolute()} ({file.stat().st_size} bytes)\nsha256  {file_hash(file)}")
     if aligned in spec.expected:
         print(f"known   {spec.expected[aligned]} in the file that MulT's users download; other shapes are accepted")

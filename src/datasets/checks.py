@@ -44,7 +44,7 @@ def _check_structure(raw: dict, required: tuple[str, ...]) -> Iterator[Finding]:
     shapes: dict[str, tuple[int, ...]] = {}
     for name, split in raw.items():
         needed = (*MODALITIES, "labels") if name in required else MODALITIES
-        problem = _split_problem(name, split, needed, shapes) or ids_problem(name, split)
+        problem = split_problem(name, split, needed, shapes) or ids_problem(name, split)
         if problem:
             yield Finding("FAIL", f"{name} arrays", problem)
             return
@@ -65,7 +65,7 @@ def kind(value: Any) -> str:
     return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
 
 
-def _split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict[str, tuple[int, ...]]) -> str | None:
+def split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict[str, tuple[int, ...]]) -> str | None:
     """What is wrong with a split's arrays, in one sentence, or None; the first split fills `shapes`."""
     shown = quoted(name)
     missing = [key for key in needed if split.get(key) is None]

@@ -55,11 +55,10 @@ def _are_tokens(numbers: np.ndarray, mask: np.ndarray, segments: np.ndarray | No
 def _clean(split: dict, modality: str) -> int:
     """Cast to float32 and set non-finite values to 0; -> how many."""
     with np.errstate(over="ignore", invalid="ignore"):
-        values = split[modality].astype(np.float32)  # float64 beyond float32's range becomes infinite
+        values = split[modality].astype(np.float32, copy=False)  # float64 beyond float32's range becomes infinite
     finite = np.isfinite(values)
-    split[modality], count = values, int(values.size - np.count_nonzero(finite))
-    if count:
-        values[~finite] = 0
+    count = int(values.size - np.count_nonzero(finite))
+    split[modality] = np.where(finite, values, np.float32(0)) if count else values  # what came is never written to
     return count
 
 

@@ -21,11 +21,10 @@ def set_padding(raw: dict[str, dict], choice: str) -> Finding:
     behind: list[str] = []
     some: list[str] = []
     for modality in MODALITIES:
-        counts = {name: _ends(split[modality]) for name, split in raw.items()}
-        back, front = (sum(pair[place] for pair in counts.values()) for place in (0, 1))
+        counts = _counts(raw, modality)
         for name, split in raw.items():
             here = f"{name} {modality} {counts[name][0]} of {len(split[modality])}"
-            if choice == "back" or choice == "auto" and back > front and "train" in raw:
+            if choice == "back" or choice == "auto" and _is_behind(counts):
                 split[modality] = _moved(split, modality)
                 if counts[name][0]:
                     moved.append(here)
@@ -41,6 +40,23 @@ def set_padding(raw: dict[str, dict], choice: str) -> Finding:
     return Finding("PASS", "padding", "no padding at the end")
 
 
+def padding_behind(raw: dict[str, dict], modality: str) -> dict[str, np.ndarray]:
+    """How many frames at the end of every sample are padding, as `set_padding` would find by `auto`. split -> (N,)."""
+    found = _is_behind(_counts(raw, modality))
+    return {name: _behind(split, modality) if found else np.zeros(len(split[modality]), int)
+            for name, split in raw.items()}
+
+
+def _counts(raw: dict[str, dict], modality: str) -> dict[str, tuple[int, int]]:
+    return {name: _ends(split[modality]) for name, split in raw.items()}
+
+
+def _is_behind(counts: Mapping[str, tuple[int, int]]) -> bool:
+    """Whether more samples end than begin in zero frames, in a file to train on."""
+    back, front = (sum(pair[place] for pair in counts.values()) for place in (0, 1))
+    return back > front and "train" in counts
+
+
 def _ends(frames: np.ndarray) -> tuple[int, int]:
     """How many samples (N, T, D) have zero frames at the end alone, and at the beginning alone."""
     first, last = ((frames[:, end] == 0).all(-1) for end in (0, -1))
@@ -49,6 +65,14 @@ def _ends(frames: np.ndarray) -> tuple[int, int]:
 
 def _moved(split: Mapping[str, np.ndarray], modality: str) -> np.ndarray:
     """Every sample with its padding in front. (N, T, D) -> (N, T, D)."""
+    frames = split[modality]
+    length = frames.shape[1]
+    places = (np.arange(length) - _behind(split, modality)[:, None]) % length
+    return np.take_along_axis(frames, places[..., None], axis=1)
+
+
+def _behind(split: Mapping[str, np.ndarray], modality: str) -> np.ndarray:
+    """Frames of zeros at the end of every sample that are padding. -> (N,)."""
     frames = split[modality]
     count, length, _ = frames.shape
     behind = (frames[:, ::-1] != 0).any(-1).argmax(1)  # zero frames at the end; 0 where there are others only
@@ -59,5 +83,4 @@ def _moved(split: Mapping[str, np.ndarray], modality: str) -> np.ndarray:
     if known.shape == (count,):
         spare = np.where(np.isfinite(known), length - known, length)
         behind = np.minimum(behind, np.clip(spare, 0, length).astype(int))
-    places = (np.arange(length) - behind[:, None]) % length
-    return np.take_along_axis(frames, places[..., None], axis=1)
+    return behind

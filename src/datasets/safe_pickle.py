@@ -1,5 +1,6 @@
 """Reading pickles that cannot execute anything: numpy arrays and plain containers, nothing else."""
 
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,27 @@ from src.reading.records import Damaged, Refused
 from src.structures import InputError
 
 
-def read_pickle(path: Path) -> Any:
+def read_pickle(path: Path, mapped: bool = False) -> Any:
     """Load plain data from `path`, from Python 3 or Python 2; raises InputError for anything else or broken files.
 
-    Arrays are read-only views of the bytes of the file; arrays of objects come back as lists.
+    Arrays are read-only views of the bytes of the file; arrays of objects come back as lists. `mapped` leaves those
+    bytes on the disk, for files larger than the memory: whoever shortens such a file ends the process that reads it.
     """
     try:
-        data = path.read_bytes()
+        data = _mapped(path) if mapped else path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    return parsed(data, path)
+
+
+def _mapped(path: Path) -> bytes | mmap.mmap:
+    """The bytes of a file, which come from the disk where they are looked at."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+
+
+def parsed(data: bytes | mmap.mmap, path: Path | str) -> Any:
+    """The plain data of a pickle's bytes; raises InputError, which names `path`, for anything else."""
     try:
         content = plain_data(data)
     except (Refused, Damaged) as error:
@@ -32,7 +45,7 @@ def read_pickle(path: Path) -> Any:
     return content
 
 
-def _name_other_kind(path: Path, data: bytes) -> None:
+def _name_other_kind(path: Path | str, data: bytes | mmap.mmap) -> None:
     """Raise InputError for a file that is known to be something else."""
     known = describe(data[:HEAD])
     if known:

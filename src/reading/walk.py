@@ -7,6 +7,7 @@ from an account of two bytes per byte of the file and 48 MiB.
 """
 
 import codecs
+import mmap
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +29,7 @@ SCALARS = (str, bytes, int, float, bool, type(None))
 class Walk:
     """The machine: data, place in it, stack, memo, account."""
 
-    def __init__(self, data: bytes, find: Callable[[tuple[str, str]], Marker | None],
+    def __init__(self, data: bytes | mmap.mmap, find: Callable[[tuple[str, str]], Marker | None],
                  persistent: Callable[[tuple], Any] | None = None, at: int = 0) -> None:
         self.data, self.view, self.at = data, memoryview(data), at
         self.find = find

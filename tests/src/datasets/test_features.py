@@ -22,6 +22,17 @@ def found(raw, *levels):
     return [f.text for f in check_features(raw, "audio") if f.level in (levels or ("WARN", "FAIL"))]
 
 
+def test_clean_values_are_not_copied_and_what_came_is_never_written_to():
+    raw = {"train": {"audio": np.ones((4, 3, 2), np.float32)}}
+    clean, broken = raw["train"]["audio"], np.full((4, 3, 2), np.nan, np.float32)
+    broken[:, 1:] = 1
+    list(check_features(raw, "audio"))
+    assert raw["train"]["audio"] is clean
+    raw["train"]["audio"] = broken
+    list(check_features(raw, "audio"))
+    assert not raw["train"]["audio"][:, 0].any() and np.isnan(broken[:, 0]).all()
+
+
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_a_value_that_allows_no_finite_loss_is_a_failure_in_every_split(split):
     raw = content(normal)

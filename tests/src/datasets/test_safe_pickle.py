@@ -28,8 +28,20 @@ class Evil:
 def test_arrays_of_every_protocol_come_back(tmp_path, protocol, kind):
     content = OrderedDict(x=np.arange(6).reshape(2, 3).astype(kind), y=[(1, "a", b"b", None, 2.5)])
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(content, protocol))
-    found = read_pickle(tmp_path / "x.pkl")
-    assert found["x"].dtype == kind and (found["x"] == content["x"]).all() and found["y"] == content["y"]
+    for mapped in (False, True):
+        found = read_pickle(tmp_path / "x.pkl", mapped)
+        assert found["x"].dtype == kind and (found["x"] == content["x"]).all() and found["y"] == content["y"]
+
+
+def test_a_mapped_file_that_is_empty_or_cut_is_refused_like_any(tmp_path):
+    for data in (b"", pickle.dumps(np.arange(3000.0))[:-9], b"\x93NUMPY"):
+        (tmp_path / "x.pkl").write_bytes(data)
+        messages = []
+        for mapped in (False, True):
+            with pytest.raises(InputError) as error:
+                read_pickle(tmp_path / "x.pkl", mapped)
+            messages.append(str(error.value))
+        assert messages[0] == messages[1]
 
 
 def test_numpy_1_module_names_come_back(tmp_path):

@@ -1,4 +1,5 @@
-"""Tables of named parts: one file and one line add a backbone, a branch, a dataset, a fusion or a method."""
+"""Tables of named parts: one file and one line add a backbone, a branch, a dataset, a format, a fusion or
+a method."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -36,5 +37,6 @@ class Registry:
 BACKBONES = Registry("backbone")
 BRANCHES = Registry("branch")
 DATASETS = Registry("dataset")
+FORMATS = Registry("format")
 FUSIONS = Registry("fusion")
 METHODS = Registry("method")

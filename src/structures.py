@@ -39,6 +39,11 @@ def quoted(value: Any, limit: int = 60) -> str:
     return f"a number of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
 
 
+def reason(error: BaseException) -> str:
+    """What the system or a library says of an error, as one line that is not long."""
+    return " ".join((getattr(error, "strerror", None) or str(error)).split())[:300]
+
+
 class InputError(Exception):
     """Something the user gave cannot be used; the message says what came, what is allowed and what to do.
 

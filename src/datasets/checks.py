@@ -90,6 +90,13 @@ def split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict[
     return None
 
 
+def per_sample(split: Mapping[str, Any], key: str) -> bool:
+    """Whether a split has something for each of its samples under a key."""
+    value = split.get(key)
+    return isinstance(value, (list, tuple)) and len(value) == len(split["text"]) or (
+        isinstance(value, np.ndarray) and value.ndim > 0 and len(value) == len(split["text"]))
+
+
 def contents(split: Mapping[str, np.ndarray]) -> Iterator[bytes]:
     """A digest of the three modalities of each sample."""
     for sample in zip(*(split[m] for m in MODALITIES), strict=True):

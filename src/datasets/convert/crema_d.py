@@ -1,12 +1,15 @@
 """From CREMA-D's table of human votes to a data file (Cao et al., IEEE Transactions on Affective Computing 2014)."""
 
-import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from src.structures import InputError, quoted
+from src.datasets.convert.clips import Clips, Found
+from src.datasets.convert.tables import read_table
+from src.registry import FORMATS
+from src.structures import MODALITIES, InputError, option, quoted
 
 VOTES = {"ANG": "A", "DIS": "D", "FEA": "F", "HAP": "H", "NEU": "N", "SAD": "S"}  # intended emotion -> its column
 INTENSITIES = ("meanAngerResp", "meanDisgustResp", "meanFearResp", "meanHappyResp", "meanNeutralResp", "meanSadResp")
@@ -15,8 +18,21 @@ TAKE = "take tabulatedVotes.csv of the repository CheyneyComputerScience/CREMA-D
 TEST, VALID = 20, 10  # actors, the last and the next to last ones, as the README of the votes has them
 
 
-def crema_d(source: Path, label: str) -> tuple[dict[str, dict[str, np.ndarray]], list[str]]:
-    """The content of a file, and notes on what was left out.
+@FORMATS.register("crema_d")
+@dataclass(frozen=True)
+class CremaD:
+    """tabulatedVotes.csv, the human votes of CREMA-D."""
+
+    label: str = option("intended", "the emotion acted, or the majority of those who heard and saw",
+                        ("intended", "heard"))
+
+    def read(self, source: Path, task: str) -> Found:
+        """Clips that were judged in all three conditions."""
+        return _found(source, self.label)
+
+
+def _found(source: Path, label: str) -> Found:
+    """Splits, and notes on what was left out.
 
     text (N, 1, 12) is the sentence, one-hot; audio and vision (N, 1, 12) are the shares of the six votes and the mean
     intensities, 0 to 1, of those who only heard, or only saw; labels (N,) are the intended emotion, or with the label
@@ -39,33 +55,26 @@ def crema_d(source: Path, label: str) -> tuple[dict[str, dict[str, np.ndarray]],
         raise InputError(f"{source} has clips of {len(actors)} actors, and test and valid alone need {TEST + VALID}; "
                          f"{TAKE}")
     folds = {"train": actors[:-TEST - VALID], "valid": actors[-TEST - VALID:-TEST], "test": actors[-TEST:]}
-    content = {}
+    splits = {}
     for split, members in folds.items():
         names = [name for name in kept if name.split("_")[0] in members]
         said = [sentences.index(name.split("_")[1]) for name in names]
         told = [_majority(clips[name]["both"]) if label == "heard" else list(VOTES).index(name.split("_")[2])
                 for name in names]
-        content[split] = {
-            "text": np.eye(len(sentences), dtype=np.float32)[said][:, None],
-            "audio": np.stack([clips[name]["audio"] for name in names])[:, None],
-            "vision": np.stack([clips[name]["vision"] for name in names])[:, None],
-            "labels": np.array(told), "id": np.array(names, "S32")}
-    return content, notes
+        frames = {"text": np.eye(len(sentences), dtype=np.float32)[said],
+                  **{name: np.stack([clips[clip][name] for clip in names]) for name in ("audio", "vision")}}
+        splits[split] = Clips({name: _one(frames[name]) for name in MODALITIES}, np.array(told),
+                              columns={"id": np.array(names, "S32")})
+    return Found(splits, notes)
 
 
-def _rows(source: Path) -> Iterable[tuple[int, Mapping[str, str]]]:
+def _one(vectors: np.ndarray) -> Callable[[int], np.ndarray]:
+    return lambda number: vectors[number][None]
+
+
+def _rows(source: Path) -> Sequence[tuple[int, Mapping[str, str]]]:
     """Numbered rows of the table; InputError where it is missing or another one."""
-    needed = {"", "fileName", *VOTES.values(), *INTENSITIES}
-    try:
-        with source.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            missing = sorted(needed - set(reader.fieldnames or ()))
-            if missing:
-                raise InputError(f"{source} has no column {quoted(missing[0])}; {TAKE}")
-            rows = list(enumerate(reader, 2))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{source} cannot be read as a CSV file ({getattr(error, 'strerror', None) or error}); "
-                         f"{TAKE}") from None
+    rows = read_table(source, {"", "fileName", *VOTES.values(), *INTENSITIES}, TAKE)
     for number, row in rows:
         parts = (row["fileName"] or "").split("_")
         if len(parts) != 4 or parts[2] not in VOTES or (row[""] or "")[:1] not in CONDITIONS:

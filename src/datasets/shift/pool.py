@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from src.datasets.base import GROUP
-from src.datasets.checks import contents
+from src.datasets.checks import contents, per_sample
 from src.datasets.identifiers import identifiers
 from src.datasets.labels import class_count, class_numbers
 from src.structures import EMOTIONS, MODALITIES, InputError, UsageError, quoted
@@ -67,7 +67,7 @@ def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str 
     features = {name: np.concatenate([split[name] for split in raw.values()]) for name in MODALITIES}
     kept = _first_of_each(features, np.isin(origin, list(whole)))
     columns = {key: _joined([split[key] for split in source.values()])
-               for key in next(iter(source.values())) if all(_per_sample(split, key) for split in source.values())}
+               for key in next(iter(source.values())) if all(per_sample(split, key) for split in source.values())}
     scores = np.concatenate([class_numbers(split["labels"], task) for split in raw.values()])
     labels = [split["labels"] for split in raw.values()]
     classes, sides, side_names = _sides(scores, labels, task)
@@ -91,12 +91,6 @@ def _sides(classes: np.ndarray, labels: Sequence[np.ndarray],
     present, sides = np.unique(classes, return_inverse=True)
     names = EMOTIONS if task == "emotion4" else tuple(map(str, range(class_count(task))))
     return sides, sides, tuple(names[number] for number in present)
-
-
-def _per_sample(split: dict, key: str) -> bool:
-    value = split.get(key)
-    return isinstance(value, (list, tuple)) and len(value) == len(split["text"]) or (
-        isinstance(value, np.ndarray) and value.ndim > 0 and len(value) == len(split["text"]))
 
 
 def _joined(parts: Sequence[Any]) -> Any:

@@ -21,7 +21,7 @@ from src.console import RuleTables  # noqa: E402
 from src.engine import trivial_scores  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
 from src.selection import CHECKPOINTS, rule_checkpoint  # noqa: E402
-from src.tasks import make_task  # noqa: E402
+from src.tasks import task_of  # noqa: E402
 from src.train import train  # noqa: E402
 from src.writing import write_text  # noqa: E402
 
@@ -37,7 +37,7 @@ def run(argv: Sequence[str] | None) -> None:
           + ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items()))
     for text in (*dataset.notes, *warnings(configs)):
         print(f"note: {text}")
-    tables = RuleTables(make_task(dataset.info.task), trivial_scores(dataset))
+    tables = RuleTables(task_of(dataset.info), trivial_scores(dataset))
     for config, result in zip(configs, train(configs, dataset, device), strict=True):
         print(f"saved in {result.folder}")
         for name, strengths in result.strengths.items():

@@ -21,7 +21,7 @@ from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
 from src.runtime import atomic_file, sweep
 from src.selection import Strengths, knowledge, strengths
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
-from src.tasks import make_task
+from src.tasks import make_task, task_of
 
 
 def task_name(config: Config) -> str:
@@ -34,15 +34,22 @@ def task_name(config: Config) -> str:
     return "sentiment"
 
 
+def class_names(config: Config) -> tuple[str, ...]:
+    """The names that --class_names gives, or those of the dataset where its own task is trained."""
+    spec = dataset_spec(config.run.dataset)
+    return config.data.class_names or (spec.class_names if task_name(config) == spec.task else ())
+
+
 def check(config: Config) -> None:
     """Raise UsageError, before anything is read or trained, where the parts of a configuration cannot work together."""
     method, backbone = named_class(METHODS, config.run.method), named_class(BACKBONES, config.run.backbone)
     fusion = FUSIONS[config.fusion_name] if config.fusion_name else None
     name, task = config.run.method, task_name(config)
-    if make_task(task).outputs == 1 and (method.needs_classes or getattr(fusion, "needs_classes", False)):
+    has_classes = make_task(task, class_names(config)).has_classes
+    if not has_classes and (method.needs_classes or getattr(fusion, "needs_classes", False)):
         named = name if method.needs_classes else f"{name} with the fusion {config.fusion_name}"
-        raise UsageError(f"the method {named} needs classes, and the task {task} is one score; take another task (for "
-                         "MOSEI and MOSI --mosei_task cls), or another method")
+        raise UsageError(f"the method {named} needs classes, and the task {task} has none; take another task (for "
+                         "MOSEI and MOSI --mosei_task cls, for CH-SIMS --task sims5), or another method")
     if method.needs_split and not hasattr(backbone, "modality_parameters"):
         able = [other for other in BACKBONES if hasattr(BACKBONES[other], "modality_parameters")]
         raise UsageError(f"the method {name} has to know which parameters belong to which modality, and the backbone "
@@ -110,8 +117,8 @@ def build_data(config: Config, file: Path | None = None) -> Dataset:
     if spec.generate and not file and not path.exists():
         with atomic_file(path) as handle:
             pickle.dump(spec.generate(config.dataset), handle, protocol=4)
-    task = task_name(config)
-    return load(path, spec, task, make_task(task).outputs, () if file else REQUIRED, config.data.padding)
+    task, names = task_name(config), class_names(config)
+    return load(path, spec, task, make_task(task, names).outputs, () if file else REQUIRED, config.data.padding, names)
 
 
 def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> Method:
@@ -190,7 +197,7 @@ def _build_backbone(config: Config, info: DataInfo) -> nn.Module:
             raise ValueError("logits carry no gradient, or the output is no BackboneOutput")
     if hasattr(backbone, "auxiliary_loss"):
         with _contract(own, "auxiliary_loss(output, labels, task) -> scalar"):
-            task = make_task(info.task)
+            task = task_of(info)
             _check_scalar(backbone.auxiliary_loss(output, task.example_labels(), task))
     return backbone
 
@@ -217,7 +224,7 @@ def _build_method(config: Config, info: DataInfo, parts: Parts) -> Method:
         if missing:
             raise ValueError(f"per_sample() lacks {', '.join(sorted(missing))}")
     with _contract(own, 'loss(output, batch, task) -> terms with "loss"'):
-        task = make_task(info.task)
+        task = task_of(info)
         _check_scalar(model.loss(output, _trial_batch(info, task.example_labels()), task)["loss"])
     return model
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from src.datasets.base import Dataset
 from src.engine import EpochResult
-from src.metrics import Metrics
+from src.metrics import Metrics, is_share
 from src.selection import CHECKPOINTS, rule
 from src.structures import LETTER
-from src.tasks import Task, make_task
+from src.tasks import Task, task_of
 
 Scored = Mapping[str, Metrics]  # test split -> metrics
 SPECIAL = {"single": "all single removals", "all": "all six removals", "area": "random, area under 0.0 to 0.9"}
@@ -65,7 +65,7 @@ class RuleTables:
 def prediction_rows(dataset: Dataset, results: Mapping[str, EpochResult],
                     effects: Mapping[str, str]) -> list[dict[str, Any]]:
     """One row per sample: split, id, logits, prediction, label, and the effects on the predicted class if there are."""
-    task = make_task(dataset.info.task)
+    task = task_of(dataset.info)
     rows = []
     for name, result in results.items():
         logits, ids = result.values["logits"], dataset.splits[name].ids
@@ -115,7 +115,7 @@ def _cell(metric: str, value: float) -> str:
     """A number as it is printed, `-` for one that is undefined."""
     if not math.isfinite(value):
         return "-"
-    return f"{value:.4f}" if metric in ("mae", "pearson", "shapley") else f"{100 * value:.2f}"
+    return f"{100 * value:.2f}" if is_share(metric) and metric != "shapley" else f"{value:.4f}"
 
 
 def align(rows: list[list[str]]) -> str:

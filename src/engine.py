@@ -17,7 +17,7 @@ from src.metrics import Metrics
 from src.options import TrainingOptions
 from src.runtime import storage_device
 from src.structures import Batch, InputError
-from src.tasks import make_task
+from src.tasks import task_of
 
 Objective = Callable[[Output, Batch], Terms]
 Hook = Callable[[Output, Batch], None]
@@ -85,14 +85,14 @@ def evaluate(config: Config, dataset: Dataset, model: nn.Module, device: torch.d
 
 def scores(dataset: Dataset, results: dict[str, EpochResult]) -> Scores:
     """Metrics of the splits that have labels."""
-    task = make_task(dataset.info.task)
+    task = task_of(dataset.info)
     return {name: task.metrics(result.values["logits"], result.labels)
             for name, result in results.items() if result.labels is not None}
 
 
 def trivial_scores(dataset: Dataset) -> Scores:
     """Metrics of the predictor that looks at no input."""
-    task = make_task(dataset.info.task)
+    task = task_of(dataset.info)
     logits = task.trivial_logits(dataset.splits["train"].labels)
     splits = {name: dataset.splits[name].labels for name in dataset.test_splits}
     return {name: task.metrics(logits.repeat(len(labels), 1), labels) for name, labels in splits.items()

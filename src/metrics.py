@@ -14,18 +14,33 @@
 | f1_..._weighted       | F1 of both classes weighted by their counts                    | MulT, DMD, MMSA   |
 | f1_..._binary         | F1 of the non-negative (positive) class                        | CausalMER         |
 | mae, pearson          | mean absolute error, correlation                               | all but CausalMER |
+| acc2_sims, ..3.., ..5 | class of the score by MMSA's borders for CH-SIMS is the truth's | MMSA             |
+| f1_sims_weighted      | F1 of scores up to 0 and above, weighted by their counts       | MMSA              |
+| f1_class_<name>       | F1 of one class of many, or of one label of a set              | DialogueRNN, MMGCN|
+| f1_macro, f1_micro    | mean of these F1; F1 of all decisions on all labels together   |                   |
+| map                   | mean over labels that occur of the average precision           |                   |
+| exact_match           | the whole set of labels is right                               |                   |
+| ccc_<i>, ccc_mean     | concordance correlation coefficient (Lin) of one number; mean  |                   |
+| pearson_<i>           | correlation of one number                                      |                   |
+| acc_rounded           | all numbers of a sample, rounded half to even, are the truth   |                   |
 
 With seven classes a prediction's score is its class - 3. Inherited from the published code: in neg/pos a predicted
 class 0 ("neutral") then counts as positive; with one output it does not.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from src.structures import EMOTIONS
+from src.structures import EMOTIONS, SIMS_BORDERS
 
 Metrics = dict[str, float]
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric lies in 0 to 1, and is shown in percent; errors and correlations are not."""
+    return not metric.startswith(("mae", "pearson", "ccc"))
 
 
 def emotion_metrics(logits: np.ndarray, present: np.ndarray) -> Metrics:
@@ -58,17 +73,68 @@ def sentiment_metrics(scores: np.ndarray, truth: np.ndarray, *, zero_is_positive
         metrics[f"acc2_{name}"] = float((true == predicted).mean()) if true.size else math.nan
         for average in ("weighted", "binary"):
             metrics[f"f1_{name}_{average}"] = _f1(true, predicted, average) if true.size else math.nan
-    metrics["mae"] = float(np.abs(scores - truth).mean())
-    varies = scores.size > 1 and scores.std() > 0 and truth.std() > 0
-    metrics["pearson"] = float(np.corrcoef(scores, truth)[0, 1]) if varies else math.nan
-    return metrics
+    return metrics | {"mae": float(np.abs(scores - truth).mean()), "pearson": _pearson(scores, truth)}
 
 
-def class_metrics(predicted: np.ndarray, truth: np.ndarray) -> Metrics:
-    """Metrics of exclusive classes. predicted and truth (N,) class numbers."""
+def sims_metrics(scores: np.ndarray, truth: np.ndarray) -> Metrics:
+    """MMSA's metrics of CH-SIMS. scores (N,), truth (N,) in [-1, 1], in single precision as MMSA bins them."""
+    scores, truth = scores.clip(-1, 1), truth.clip(-1, 1)
+    classes = {len(borders) + 1: [np.digitize(values, np.asarray(borders, np.float32), right=True)
+                                  for values in (truth, scores)]
+               for borders in (SIMS_BORDERS, SIMS_BORDERS[1:3], (0.0,))}
+    signs, predicted = classes[2]
+    return {**{f"acc{count}_sims": float((one == other).mean()) for count, (one, other) in classes.items()},
+            "f1_sims_weighted": _f1(signs, predicted, "weighted"), "mae": float(np.abs(scores - truth).mean()),
+            "pearson": _pearson(scores, truth)}
+
+
+def class_metrics(predicted: np.ndarray, truth: np.ndarray, names: Sequence[str] = ()) -> Metrics:
+    """Metrics of exclusive classes, with names also of each class. predicted and truth (N,) class numbers."""
     recalls = [float((predicted[truth == c] == c).mean()) for c in np.unique(truth)]
     return {"accuracy": float((predicted == truth).mean()), "f1_weighted": _f1(truth, predicted, "weighted"),
-            "recall_mean": sum(recalls) / len(recalls)}
+            "recall_mean": sum(recalls) / len(recalls),
+            **{f"f1_class_{name}": _f1(truth == c, predicted == c, "binary") for c, name in enumerate(names)}}
+
+
+def set_metrics(margins: np.ndarray, present: np.ndarray, names: Sequence[str]) -> Metrics:
+    """Metrics of sets of labels, a label being claimed where its margin is above 0. margins, present (N, labels)."""
+    claimed = margins > 0
+    single = {f"f1_class_{name}": _f1(present[:, i], claimed[:, i], "binary") for i, name in enumerate(names)}
+    found = [_average_precision(margins[:, i], present[:, i]) for i in np.flatnonzero(present.any(0))]
+    return {"f1_macro": sum(single.values()) / len(single), "f1_micro": _f1(present.ravel(), claimed.ravel(), "binary"),
+            "map": sum(found) / len(found) if found else math.nan,
+            "exact_match": float((claimed == present).all(1).mean()), **single}
+
+
+def number_metrics(predicted: np.ndarray, truth: np.ndarray) -> Metrics:
+    """Metrics of several numbers per sample. predicted and truth (N, K)."""
+    pairs = list(enumerate(zip(predicted.T, truth.T, strict=True)))
+    ccc = {f"ccc_{i}": concordance(*pair) for i, pair in pairs}
+    return {"ccc_mean": sum(ccc.values()) / len(ccc), "mae": float(np.abs(predicted - truth).mean()),
+            "acc_rounded": float((predicted.round() == truth.round()).all(1).mean()), **ccc,
+            **{f"pearson_{i}": _pearson(*pair) for i, pair in pairs}}
+
+
+def concordance(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """2 cov / (var + var' + (mean - mean')^2), with divisor N; NaN where both are one and the same number. (N,) x 2."""
+    shift = predicted.mean() - truth.mean()
+    covariance = ((predicted - predicted.mean()) * (truth - truth.mean())).mean()
+    spread = predicted.var() + truth.var() + shift**2
+    return float(2 * covariance / spread) if spread > 0 else math.nan
+
+
+def _average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Sum over the distinct scores, from the top, of the gain in recall times the precision. (N,) x 2."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)  # of the samples of one score, which count as one step
+    hits = np.cumsum(truth[order])[last]
+    return float((np.diff(hits, prepend=0) * hits / (np.flatnonzero(last) + 1)).sum() / hits[-1])
+
+
+def _pearson(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Correlation; NaN where one of the two does not vary. (N,) x 2."""
+    varies = scores.size > 1 and scores.std() > 0 and truth.std() > 0
+    return float(np.corrcoef(scores, truth)[0, 1]) if varies else math.nan
 
 
 def _rounded_accuracy(scores: np.ndarray, truth: np.ndarray, limit: int) -> float:

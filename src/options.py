@@ -1,5 +1,6 @@
 """The groups of options that do not belong to a dataset, a backbone or a branch; one field is one flag."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import src.backbones
 import src.datasets  # noqa: F401  (these fill the registries, and so does src.methods)
 from src.datasets.absence import FILLS
 from src.datasets.base import dataset_spec
-from src.datasets.labels import label_form
+from src.datasets.labels import TASK_NAMES, label_form
 from src.datasets.padding import PADDINGS
 from src.methods import BASELINE, PLANS
 from src.registry import BACKBONES, DATASETS, METHODS
@@ -16,6 +17,7 @@ from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError
 
 BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
 MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
+NAME = re.compile(r"[\w -]{1,40}")  # of a class; decisions for several are joined by +
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
 
 
@@ -168,12 +170,18 @@ class DataOptions:
                           PADDINGS)
     data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
                               ("auto", "cpu", "cuda"), scope=PLACE)
-    task: str = option("", "emotion4, sentiment7, sentiment or classes:N (default: that of the dataset)")
+    task: str = option("", f"{TASK_NAMES} (default: that of the dataset)")
+    class_names: tuple[str, ...] = option((), "names of the classes of classes:N or labels:N, in the file's order, "
+                                              "with commas between them (default: the dataset's)")
     mosei_task: str = option("cls", "MOSEI and MOSI as seven classes or as regression", ("cls", "regression"))
 
     def __post_init__(self) -> None:
         if self.task:
             label_form(self.task)
+        wrong = [name for name in self.class_names if not NAME.fullmatch(name) or name == "none"]
+        if wrong or len(set(self.class_names)) < len(self.class_names):
+            raise InputError("--class_names takes words of at most 40 letters, digits, blanks, '_' and '-', each once, "
+                             f"and not 'none', got {quoted(','.join(self.class_names))}")
 
 
 @dataclass(frozen=True)

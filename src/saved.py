@@ -135,8 +135,11 @@ def _history(value: Any) -> bool:
 
 def _info(value: Any) -> bool:
     sizes = _table(_whole(1))
-    forms = {"dataset": _text, "task": _text, "sha256": _text, "outputs": _whole(1), "widths": sizes, "lengths": sizes}
-    return (type(value) is dict and set(value) == set(forms) and all(form(value[key]) for key, form in forms.items())
+    forms = {"dataset": _text, "task": _text, "sha256": _text, "outputs": _whole(1), "widths": sizes, "lengths": sizes,
+             "class_names": lambda names: type(names) is tuple and all(map(_text, names))}
+    needed = forms.keys() - {"class_names"}  # older checkpoints have none
+    return (type(value) is dict and needed <= value.keys() <= forms.keys()
+            and all(forms[key](value[key]) for key in value)
             and value["widths"].keys() == value["lengths"].keys() <= set(MODALITIES))
 
 

@@ -12,6 +12,8 @@ from torch import Tensor
 MODALITIES = ("text", "audio", "vision")
 LETTER = {name[0]: name for name in MODALITIES}
 EMOTIONS = ("neutral", "happy", "sad", "angry")  # order in IEMOCAP's labels
+SIMS_BORDERS = (-0.7, -0.1, 0.1, 0.7)  # of the five classes of CH-SIMS in MMSA's metrics, each the last of its class
+SIMS_CLASSES = ("negative", "weakly negative", "neutral", "weakly positive", "positive")
 
 
 LONGEST = 1000  # characters of a message; a terminal shows no more of it at once
@@ -70,6 +72,7 @@ class DataInfo:
     widths: dict[str, int]  # modality -> D
     lengths: dict[str, int]  # modality -> T
     sha256: str = ""  # of the file; empty where a model came without data
+    class_names: tuple[str, ...] = field(default=(), compare=False)  # words only; empty: the task's own
 
 
 @dataclass

@@ -23,7 +23,7 @@ from src.checkpoint import (
     save_checkpoint,
     set_aside,
 )
-from src.config import PLACES, Config
+from src.config import PLACES, Config, config_from
 from src.datasets.base import Dataset, Split
 from src.datasets.loader import Loader
 from src.engine import EpochResult, Scores, evaluate, predict, run_epoch, scores, trivial_scores
@@ -37,7 +37,7 @@ from src.samples import write_samples
 from src.saved import check_form, optimizer_form
 from src.selection import SHIFTED, kept, not_published, rule, unbiased_samples
 from src.structures import Batch, InputError
-from src.tasks import Task, make_task
+from src.tasks import Task, task_of
 from src.writing import write_csv, write_json, write_yaml
 
 FREE_ON_RESUME = (*PLACES, "dataset", "num_epochs")
@@ -62,7 +62,7 @@ class Trainer:
     def __init__(self, config: Config, dataset: Dataset, device: torch.device, lock: FolderLock | None = None) -> None:
         self.config, self.dataset, self.device, self.lock = config, dataset, device, lock
         check_memory(config, dataset.info)
-        self.task: Task = make_task(dataset.info.task)
+        self.task: Task = task_of(dataset.info)
         self.folder = run_folder(config.run, config.run.backbone, config.run.method)
         seed_everything(config.run.seed)
         self.empty = never_began(self.folder)
@@ -227,9 +227,10 @@ class Trainer:
         """Load the last finished epoch; InputError where the run was made with other settings or other data."""
         path = self.folder / f"{LAST}.pt"
         saved = load_checkpoint(path, torch.device("cpu"))
-        current = self.config.flat()
-        changed = [f"{key} {saved['config'].get(key)!r} -> {value!r}" for key, value in current.items()
-                   if key not in FREE_ON_RESUME and saved["config"].get(key) != value]
+        current, run = self.config.flat(), self.config.run
+        before = config_from(saved["config"], (run.backbone, run.method)).flat()  # what is newer has its default
+        changed = [f"{key} {before.get(key)!r} -> {value!r}" for key, value in current.items()
+                   if key not in FREE_ON_RESUME and before.get(key) != value]
         if changed:
             raise InputError(f"--resume: {path} was made with other settings ({'; '.join(changed)}); give those again, "
                              "or start anew without --resume")

@@ -52,8 +52,9 @@ def measure(backbone: str, shape: str, method: str, device: torch.device, attent
     config = parse_config(["--backbone", backbone, "--dataset", dataset, "--method", method, "--text_init", "random"])
     if attention == "plain":
         keep_weights()
-    task = make_task("emotion4" if dataset == "iemocap" else "sentiment7")
-    info = DataInfo(dataset, "", task.outputs, dict(zip(MODALITIES, WIDTHS, strict=True)),
+    name = "emotion4" if dataset == "iemocap" else "sentiment7"
+    task = make_task(name)
+    info = DataInfo(dataset, name, task.outputs, dict(zip(MODALITIES, WIDTHS, strict=True)),
                     dict(zip(MODALITIES, lengths, strict=True)))
     seed_everything(0)
     size = config.training.batch_size

@@ -9,6 +9,7 @@ import numpy as np
 
 from src.datasets.synthetic import SHIFTS
 from src.methods import BASELINE
+from src.metrics import is_share
 from src.registry import METHODS
 from src.selection import CHECKPOINTS
 from src.structures import MODALITIES, printable
@@ -127,7 +128,7 @@ class Score:
     @property
     def share(self) -> bool:
         """Whether the measure lies in 0..1."""
-        return self.measure not in ("mae", "pearson")
+        return is_share(self.measure)
 
     @property
     def label(self) -> str:

@@ -16,7 +16,7 @@ from src.engine import EpochResult, predict
 from src.methods.base import Method
 from src.options import InferenceOptions
 from src.structures import DataInfo, InputError, UsageError, quoted
-from src.tasks import Task, make_task
+from src.tasks import Task, task_of
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Trained:
     @property
     def task(self) -> Task:
         """What the model's logits mean."""
-        return make_task(self.dataset.info.task)
+        return task_of(self.dataset.info)
 
     def predict(self, split: Split, title: str) -> EpochResult:
         """One pass over a split, whole or with something missing."""

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from modules.transformer import Dropouts, TransformerEncoder
 from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError, check_bounds
 
+ONE_FRAME = ("crema_d", "meld", "iemocap6")  # datasets with one vector per modality, where kernels are 1
+
 
 def check_options(options: Any) -> None:
     """Raise InputError unless numbers lie in their bounds and the heads divide the width."""

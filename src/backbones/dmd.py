@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.distillation import GraphDistillation, margin_loss, positive_cosine
-from src.backbones.base import Crossmodal, check_options, parameters_of
+from src.backbones.base import ONE_FRAME, Crossmodal, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import (
     DIM,
@@ -82,8 +82,8 @@ def label_distances(labels: Tensor, scores: bool) -> Tensor:
     """How far the labels of any two samples lie apart. (B, ...) -> (B, B).
 
     Scores: |y_i - y_j|, the published distance, also where the task is to classify them. Numbers of classes: 1 where
-    they differ. One-hot rows or pairs: half of the l1 distance, so 1 for two classes, and for emotions the number of
-    those that differ.
+    they differ. Rows of several: half of the l1 distance, so 1 for two one-hot classes, for pairs of emotions the
+    number of those that differ, and half of it for sets of labels.
     """
     flat = labels.reshape(len(labels), -1)
     distances = (flat.unsqueeze(1) - flat).abs().sum(-1)
@@ -144,7 +144,7 @@ class DMD(Crossmodal):
         "mosei_senti": TRAINING,
         "mosi": {"dim": 50, "num_heads": 10, "kernel_t": 5, "kernel_a": 5, "kernel_v": 5, "attn_dropout": 0.3,
                  "attn_dropout_a": 0.2, "embed_dropout": 0.2, "text_dropout": 0.5, **TRAINING},
-        "crema_d": {"kernel_t": 1, "kernel_a": 1, "kernel_v": 1, "nlevels": 2},
+        **dict.fromkeys(ONE_FRAME, {"kernel_t": 1, "kernel_a": 1, "kernel_v": 1, "nlevels": 2}),
         "synthetic": {"dim": 40, "num_heads": 4, "kernel_t": 1, "kernel_a": 1, "kernel_v": 1, "nlevels": 1,
                       "attn_dropout": 0.0, "text_dropout": 0.0, "out_dropout": 0.0,
                       "num_epochs": 16},  # without a shortcut it takes twice the epochs of MulT

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from src.backbones.base import Crossmodal, check_options, parameters_of
+from src.backbones.base import ONE_FRAME, Crossmodal, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import (
     DIM,
@@ -72,7 +72,7 @@ class MulT(Crossmodal):
         "iemocap": {"kernel_t": 3, "kernel_a": 5, "kernel_v": 3, "attn_dropout": 0.2, "out_dropout": 0.1},
         "mosei_senti": {},  # the defaults above, which are those of the released code with kernels 1/3/3
         "mosi": {},
-        "crema_d": {"kernel_a": 1, "kernel_v": 1, "nlevels": 2, "num_heads": 4},  # one frame per modality
+        **dict.fromkeys(ONE_FRAME, {"kernel_a": 1, "kernel_v": 1, "nlevels": 2, "num_heads": 4}),
         "synthetic": {"kernel_t": 1, "kernel_a": 1, "kernel_v": 1, "nlevels": 2, "num_heads": 4, "embed_dropout": 0.0,
                       "attn_dropout": 0.0, "relu_dropout": 0.0, "res_dropout": 0.0},
     }

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from modules.multihead_attention import MultiheadAttention
 from modules.position_embedding import SinusoidalPositions
 from modules.transformer import Dropouts, TransformerEncoder, xavier_linear
-from src.backbones.base import Projected, check_options, parameters_of
+from src.backbones.base import ONE_FRAME, Projected, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import DIM, DROPOUT, KERNEL, LAYERS, MODALITIES, WIDTH, BackboneOutput, Batch, DataInfo, option
 
@@ -174,7 +174,7 @@ class PMR(Projected):
         "iemocap": {"kernel_t": 3, "kernel_a": 5, "kernel_v": 3, "out_dropout": 0.1, "m_lr": 5e-4},
         "mosei_senti": {"m_lr": 5e-4},  # kernels 1/3/3
         "mosi": {"m_lr": 5e-4, "batch_size": 32},  # unaligned training keeps about 0.2 GB per sample
-        "crema_d": {"kernel_a": 1, "kernel_v": 1, "nlevels": 2, "final_levels": 1, "m_lr": 5e-4},
+        **dict.fromkeys(ONE_FRAME, {"kernel_a": 1, "kernel_v": 1, "nlevels": 2, "final_levels": 1, "m_lr": 5e-4}),
         "synthetic": {"dim": 32, "kernel_t": 1, "kernel_a": 1, "kernel_v": 1, "nlevels": 2, "final_levels": 1,
                       "num_heads": 4, "embed_dropout": 0.0, "relu_dropout": 0.0, "res_dropout": 0.0, "m_lr": 1e-3,
                       "num_epochs": 10},

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from src.datasets.checks import REQUIRED, inspect, kind
 from src.datasets.identifiers import identifiers
-from src.datasets.labels import Finding, label_form
+from src.datasets.labels import TASK_NAMES, Finding, label_form
 from src.datasets.safe_pickle import read_pickle
 from src.registry import DATASETS
 from src.structures import MODALITIES, DataInfo, InputError, UsageError, printable, quoted
 
+LIGHT = {f"{name}_branch": "light" for name in MODALITIES}  # for presets of files that need no large branches
 MOST_SPLITS = 100  # each is a column of every table
 LONGEST_NAME = 100  # characters of the name of a split
 # What stands before the number of an utterance: video$_$3, video[3], video_3, Ses01F_impro01_F003.
@@ -34,7 +35,7 @@ class DatasetSpec:
     """What the code knows about a dataset besides its file."""
 
     name: str
-    task: str  # name of the default task, see src/tasks.py
+    task: str  # name of the default task, see src/tasks
     source: str  # where the file comes from
     expected: Mapping[bool, str] = field(default_factory=dict)  # aligned -> shape of the known download
     preset: Mapping[str, Any] = field(default_factory=dict)  # defaults of flags for this dataset
@@ -42,6 +43,7 @@ class DatasetSpec:
     generate: Callable[[Any], dict] | None = None  # options -> content of the file where it is missing
     stem: Callable[[Any], str] | None = None  # options -> beginning of the file name, if not the name
     file: Path | None = None  # a user's own file
+    class_names: tuple[str, ...] = ()  # of the default task
     group: str | None = None  # its first bracket is the video or speaker in an identifier; else those of GROUP
 
 
@@ -121,7 +123,7 @@ def data_file(folder: Path, spec: DatasetSpec, aligned: bool, options: Any = Non
 
 
 def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple[str, ...] = REQUIRED,
-         padding: str = "auto") -> Dataset:
+         padding: str = "auto", class_names: tuple[str, ...] = ()) -> Dataset:
     """Read, check and clean a data file; raises InputError with the first finding that forbids its use."""
     raw = open_file(path, spec, task)
     findings = checked(raw, path, task, required, padding)
@@ -130,7 +132,7 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
         splits[name] = _split(raw.pop(name), task)  # popped, so that only one copy of the file stays in memory
     first = next(iter(splits.values()))
     info = DataInfo(spec.name, task, outputs, {m: first.inputs[m].size(2) for m in MODALITIES},
-                    {m: first.inputs[m].size(1) for m in MODALITIES}, file_hash(path))
+                    {m: first.inputs[m].size(1) for m in MODALITIES}, file_hash(path), class_names)
     return Dataset(splits, info, findings)
 
 
@@ -150,7 +152,7 @@ def chosen_task(dataset: str, task: str) -> str:
     chosen = task or dataset_spec(dataset).task
     if not chosen:
         raise UsageError(f"--dataset {dataset} is a file of your own, so --task has to say what its labels are; choose "
-                         "from emotion4, sentiment7, sentiment, classes:N")
+                         f"from {TASK_NAMES}")
     return chosen
 
 
@@ -175,7 +177,7 @@ def open_file(path: Path, spec: DatasetSpec, task: str, mapped: bool = False) ->
 
 def mmsa_labels(task: str) -> str:
     """Under which name MMSA's files have the labels of a task."""
-    return "classification_labels" if task.startswith("classes:") else "regression_labels"
+    return "classification_labels" if task.startswith(("classes:", "labels:")) else "regression_labels"
 
 
 def _named_labels(split: dict, other: str) -> dict:

@@ -13,7 +13,7 @@ import src.datasets  # noqa: F401  (fills the registry)
 from src.datasets.base import DatasetSpec, checked, chosen_task, data_file, dataset_spec, file_hash, open_file
 from src.datasets.checks import contents, inspect
 from src.datasets.identifiers import identifiers
-from src.datasets.labels import Finding, label_form
+from src.datasets.labels import TASK_NAMES, Finding, label_form
 from src.datasets.padding import PADDINGS
 from src.flags import Parser, path, text
 from src.process import finish
@@ -32,12 +32,13 @@ def report(file: Path, spec: DatasetSpec, task: str, aligned: bool, padding: str
     if aligned in spec.expected:
         print(f"known   {spec.expected[aligned]} in the file that MulT's users download; other shapes are accepted")
     findings = [Finding("PASS", "file", "reads as plain data"), *inspect(raw, task, padding=padding)]
+    words = {str(i): name for i, name in enumerate(spec.class_names)} if task == spec.task else {}
     labels = {printable(f"{name} labels"): split.get("labels") for name, split in raw.items()}
     for finding in findings:
         print(f"{WORDS[finding.level]}  {finding.item}: {finding.text}")
         if finding.item in labels and finding.level == "PASS":
             counts = label_form(task).histogram(labels[finding.item])
-            print("      " + ", ".join(f"{key} {count}" for key, count in counts.items()))
+            print("      " + ", ".join(f"{words.get(key, key)} {count}" for key, count in counts.items()))
     passed = all(WORDS[finding.level] == "PASS" for finding in findings)
     print("PASS" if passed else "FAIL")
     return passed
@@ -79,7 +80,7 @@ def run(argv: Sequence[str] | None) -> int:
     parser.add_argument("files", nargs="*", type=path, help="two files to compare")
     parser.add_argument("--dataset", type=text, help=f"{', '.join(DATASETS)}, or your own file.pkl")
     parser.add_argument("--task", type=text,
-                        help="emotion4, sentiment7, sentiment or classes:N (default: the dataset's)")
+                        help=f"{TASK_NAMES} (default: the dataset's)")
     parser.add_argument("--data_path", type=path, default=Path("data"), help="folder of the file (default: data)")
     parser.add_argument("--aligned", action=argparse.BooleanOptionalAction, default=True, help="word-aligned file")
     parser.add_argument("--padding", choices=PADDINGS, default="auto", help="as for main.py (default: auto)")

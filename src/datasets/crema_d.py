@@ -1,14 +1,14 @@
 """CREMA-D's human votes: what listeners heard, what viewers saw, and which sentence was said."""
 
-from src.datasets.base import DatasetSpec
+from src.datasets.base import LIGHT, DatasetSpec
 from src.registry import DATASETS
 
 SPEC = DATASETS.register("crema_d")(DatasetSpec(
     name="crema_d",
     task="classes:6",
+    class_names=("anger", "disgust", "fear", "happy", "neutral", "sad"),
     source="python -m src.datasets.convert crema_d writes it from the published table of votes (docs/data.md)",
     # One frame per modality, as few numbers as a person can count: small networks, few epochs.
-    preset={"batch_size": 64, "num_epochs": 8, "when": 100, "text_branch": "light", "audio_branch": "light",
-            "vision_branch": "light", "fusion_mode": "tanh"},
+    preset={"batch_size": 64, "num_epochs": 8, "when": 100, "fusion_mode": "tanh", **LIGHT},
     group=r"^(\d+)_",
 ))

@@ -7,10 +7,14 @@ from functools import partial
 
 import numpy as np
 
-from src.structures import EMOTIONS, InputError, printable, quoted
+from src.structures import EMOTIONS, SIMS_BORDERS, SIMS_CLASSES, InputError, printable, quoted
 
-ROUNDING = 1e-6  # what a score may lie outside [-3, 3], as 0.1 * 3 * 10 does
+ROUNDING = 1e-6  # what a score may lie outside its range, as 0.1 * 3 * 10 does
 MOST_CLASSES = 10_000
+FEWEST = {"classes": 2, "labels": 2, "regression": 1}  # kind of a task that has a number behind a colon -> its least
+TASK_NAMES = "emotion4, sentiment7, sentiment, sims5, sims, classes:N, labels:N, regression:K"
+BINS = 5  # of a histogram of numbers
+LARGEST = 1e6  # no scale of emotions is as wide
 
 
 @dataclass(frozen=True)
@@ -40,32 +44,52 @@ class LabelForm:
 
 
 def label_form(task: str) -> LabelForm:
-    """The label form of a task: emotion4, sentiment7, sentiment or classes:N; InputError for another."""
+    """The label form of a task, one of TASK_NAMES; InputError for another."""
     if task == "emotion4":
         return LabelForm(check_emotions, count_emotions)
-    if task in ("sentiment7", "sentiment"):
-        return LabelForm(check_sentiment, count_sentiment, lambda labels: labels.clip(-3, 3))
-    return LabelForm(partial(check_classes, count=class_count(task)), count_classes)
+    if limit := score_limit(task):
+        return LabelForm(partial(check_scores, limit=limit), count_scores if limit > 1 else count_sims,
+                         lambda labels: labels.clip(-limit, limit))
+    kind, count = numbered(task)
+    check, histogram = {"classes": (check_classes, count_classes), "labels": (check_sets, count_sets),
+                        "regression": (check_numbers, count_numbers)}[kind]
+    return LabelForm(partial(check, count=count), histogram)
 
 
-def class_count(task: str) -> int:
-    """N of a task classes:N; InputError where it is none."""
+def score_limit(task: str) -> int:
+    """What the one score of a task lies within, 3 for [-3, 3]; 0 where labels are something else."""
+    return {"sentiment7": 3, "sentiment": 3, "sims5": 1, "sims": 1}.get(task, 0)
+
+
+def numbered(task: str) -> tuple[str, int]:
+    """Kind and number of a task such as classes:4; InputError where it is none."""
     kind, _, count = task.partition(":")
     number = int(count) if count.isascii() and count.isdecimal() and len(count) < 10 else 0
-    if kind != "classes" or number < 2 or number > MOST_CLASSES:
-        raise InputError(f"unknown task {quoted(task)}; choose from emotion4, sentiment7, sentiment, classes:N with N "
-                         f"from 2 to {MOST_CLASSES}, since every class is an output of the backbone and of every "
-                         "branch")
-    return number
+    if kind not in FEWEST or not FEWEST[kind] <= number <= MOST_CLASSES:
+        raise InputError(f"unknown task {quoted(task)}; choose from {TASK_NAMES} with N from 2 to {MOST_CLASSES}, "
+                         "since every class is an output of the backbone and of every branch, and K from 1 on")
+    return kind, number
 
 
 def class_numbers(labels: np.ndarray, task: str) -> np.ndarray:
-    """The class of every sample of checked labels; a score counts as the nearest of seven. -> (N,) from 0."""
+    """The class of every sample of checked labels; a score counts as the nearest of seven, or by MMSA's borders.
+
+    -> (N,) from 0. Raises InputError where samples have no class, or several.
+    """
     if task == "emotion4":
         return labels.argmax(-1).argmax(1)
-    if task in ("sentiment7", "sentiment"):
-        return labels.flatten().clip(-3, 3).round().astype(int) + 3
+    if limit := score_limit(task):
+        scores = labels.flatten().clip(-limit, limit)
+        return scores.round().astype(int) + 3 if limit > 1 else sims_classes(scores)
+    if numbered(task)[0] != "classes":
+        raise InputError(f"the labels of the task {task} are not one class per sample, which is needed here; take a "
+                         "file with classes, or with scores of sentiment")
     return labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.flatten().astype(int)
+
+
+def sims_classes(scores: np.ndarray) -> np.ndarray:
+    """The class, from 0 to 4, of scores in [-1, 1] by the borders of MMSA, which belong to the class below them."""
+    return np.digitize(scores.astype(np.float32), np.asarray(SIMS_BORDERS, np.float32), right=True)
 
 
 def check_emotions(labels: np.ndarray) -> Iterator[Finding]:
@@ -95,22 +119,28 @@ def count_emotions(labels: np.ndarray) -> dict[str, int]:
     return {name: int(labels[:, i].argmax(-1).sum()) for i, name in enumerate(EMOTIONS)}
 
 
-def check_sentiment(labels: np.ndarray) -> Iterator[Finding]:
-    """MOSEI's and MOSI's scores, one per sample, in [-3, 3]."""
+def check_scores(labels: np.ndarray, limit: int) -> Iterator[Finding]:
+    """Scores of sentiment, one per sample, in [-limit, limit]."""
     if labels.size != len(labels):
         yield Finding("FAIL", "labels", f"labels have the shape {labels.shape}; expected one score per sample")
         return
-    inside = (labels >= -3 - ROUNDING) & (labels <= 3 + ROUNDING)  # False for NaN
+    inside = (labels >= -limit - ROUNDING) & (labels <= limit + ROUNDING)  # False for NaN
     if not inside.all():
-        yield Finding("FAIL", "labels", f"labels hold {labels[~inside].flat[0].item()}; expected scores in [-3, 3] "
-                                        f"({_share(~inside)})")
+        yield Finding("FAIL", "labels", f"labels hold {labels[~inside].flat[0].item()}; expected scores in "
+                                        f"[-{limit}, {limit}] ({_share(~inside)})")
     else:
-        yield Finding("PASS", "labels", "labels are scores in [-3, 3]")
+        yield Finding("PASS", "labels", f"labels are scores in [-{limit}, {limit}]")
 
 
-def count_sentiment(labels: np.ndarray) -> dict[str, int]:
+def count_scores(labels: np.ndarray) -> dict[str, int]:
     """Samples per rounded score."""
     return {f"{score:+g}": count for score, count in sorted(Counter((labels.round() + 0.0).flatten().tolist()).items())}
+
+
+def count_sims(labels: np.ndarray) -> dict[str, int]:
+    """Samples per class of CH-SIMS."""
+    counts = np.bincount(sims_classes(labels.flatten()), minlength=len(SIMS_CLASSES)).tolist()
+    return dict(zip(SIMS_CLASSES, counts, strict=True))
 
 
 def check_classes(labels: np.ndarray, count: int) -> Iterator[Finding]:
@@ -142,6 +172,51 @@ def _check_one_hot(labels: np.ndarray, count: int) -> Finding:
     return Finding("FAIL", "labels", f"labels mark several classes in {several} and none in {none} of {len(labels)} "
                                      "samples; expected exactly one each: choose the strongest, and leave out samples "
                                      "without one")
+
+
+def check_sets(labels: np.ndarray, count: int) -> Iterator[Finding]:
+    """(N, count) of 0 and 1: which labels a sample has, several or none among them."""
+    if labels.shape[1:] != (count,):
+        yield Finding("FAIL", "labels", f"labels have the shape {labels.shape}; expected (N, {count}), 1 for every "
+                                        "label that a sample has; for one class per sample take --task "
+                                        f"classes:{count}")
+        return
+    known = np.isin(labels, (0, 1))
+    if not known.all():
+        yield Finding("FAIL", "labels", f"labels hold {labels[~known].flat[0].item()}; expected 1 for a label that a "
+                                        f"sample has and 0 for others ({_share(~known)}): set a threshold first")
+        return
+    several, none = int((labels.sum(1) > 1).sum()), int((labels.sum(1) == 0).sum())
+    yield Finding("PASS", "labels", f"labels are sets over {count}, several in {several} samples and none in {none}")
+
+
+def count_sets(labels: np.ndarray) -> dict[str, int]:
+    """Samples that have each label."""
+    return {str(i): int(found) for i, found in enumerate(labels.sum(0))}
+
+
+def check_numbers(labels: np.ndarray, count: int) -> Iterator[Finding]:
+    """`count` finite numbers per sample."""
+    if labels.size != count * len(labels):
+        wanted = "(N,) or (N, 1), 1 number" if count == 1 else f"(N, {count}), {count} numbers"
+        yield Finding("FAIL", "labels", f"labels have the shape {labels.shape}; expected {wanted} per sample; give "
+                                        "their count as in --task regression:2")
+        return
+    fine = np.abs(labels.astype(np.float64)) <= LARGEST  # False for NaN
+    if not fine.all():
+        yield Finding("FAIL", "labels", f"labels hold {labels[~fine].flat[0].item()}; expected numbers of at most "
+                                        f"{LARGEST:g} ({_share(~fine)})")
+    else:
+        yield Finding("PASS", "labels", f"labels are {count} number{'s' * (count > 1)} per sample")
+
+
+def count_numbers(labels: np.ndarray) -> dict[str, int]:
+    """Samples per interval of each number, the intervals of one number equally wide."""
+    found: dict[str, int] = {}
+    for i, values in enumerate(labels.reshape(len(labels), -1).T.astype(np.float64)):
+        counts, edges = np.histogram(values, BINS)
+        found |= {f"value {i} from {low:.3g}": int(count) for low, count in zip(edges, counts, strict=False)}
+    return found
 
 
 def _share(wrong: np.ndarray) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from src.registry import FUSIONS
 from src.structures import DataInfo
-from src.tasks import make_task
+from src.tasks import task_of
 
 RAREST = 1e-4  # share of the training labels that a class without any counts with
 
@@ -19,7 +19,7 @@ class ClassPrior(nn.Module):
 
     def __init__(self, info: DataInfo) -> None:
         super().__init__()
-        self.task = make_task(info.task)
+        self.task = task_of(info)
         self.register_buffer("log_prior", self.task.log_probabilities(torch.zeros(1, info.outputs))[0])
 
     def prepare(self, prior: Tensor) -> None:

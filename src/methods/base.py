@@ -106,7 +106,7 @@ class Method(nn.Module):
     predictors: ClassVar[Mapping[str, Predictor]] = {"prediction": Predictor("logits", "prediction")}
     effects: ClassVar[Mapping[str, str]] = {}  # name of an effect -> its values in `per_sample`; explains a decision
 
-    needs_classes: ClassVar[bool] = False  # whether one output, a score, is too little
+    needs_classes: ClassVar[bool] = False  # whether outputs that are numbers are too little
     needs_split: ClassVar[bool] = False  # whether the backbone has to offer `modality_parameters` and `state_widths`
     needs_whole_steps: ClassVar[bool] = False  # whether `--accumulate` would spoil what `before_step` does
 

@@ -15,11 +15,14 @@ from src.losses import Terms, alignment_loss, causal_loss
 from src.methods.base import PATH_WEIGHTS, BranchOptions, Method, ParameterGroup, Parts, Predictor, Strength
 from src.registry import FUSIONS, METHODS
 from src.structures import LETTER, MODALITIES, RATE, Batch, CausalOutput, DataInfo, option
-from src.tasks import Task
+from src.tasks import Task, task_of
 
 REGRESSION_WARNING = (
     "with one output the softmax in the alignment loss is 1, so the constants never move; with the mask fusion the "
     "prediction then is the fused score itself: CausalMER debiases nothing here, prefer --mosei_task cls")
+NUMBERS_WARNING = (
+    "several numbers are no distribution that the alignment loss could compare, so it is left out and the constants "
+    "never move: CausalMER debiases nothing here, prefer a task of classes")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Causal(CausalMER, Method):
     def __init__(self, info: DataInfo, options: CausalOptions, parts: Parts) -> None:
         super().__init__(parts.backbone, parts.branches, parts.fusion, options.constant)
         self.options = options
-        self.constants.requires_grad_(constants_matter(parts.fusion, info.outputs))
+        compared = info.outputs if task_of(info).has_classes else 1  # a softmax over numbers would mean nothing
+        self.constants.requires_grad_(constants_matter(parts.fusion, compared))
 
     @classmethod
     def strengths(cls, options: CausalOptions) -> dict[str, Strength]:
@@ -104,7 +108,7 @@ class Causal(CausalMER, Method):
         seen = FusedTask(task, self.fusion, output.branch_logits) if self.options.fuse_auxiliary else task
         return causal_loss(output, task.targets(batch.labels), task.loss,
                            self.auxiliary_loss(output.backbone, batch.labels, seen), alpha=self.options.alpha,
-                           beta=self.options.beta)
+                           beta=self.options.beta if task.has_classes else 0.0)
 
     def prepare(self, train: Split, task: Task) -> None:
         """Give a fusion that asks for it the class prior of the training split."""
@@ -127,7 +131,9 @@ class Causal(CausalMER, Method):
     @classmethod
     def remarks(cls, task: Task, options: CausalOptions, epochs: int) -> list[str]:
         """Regression debiases nothing."""
-        return [REGRESSION_WARNING] if task.outputs == 1 else []
+        if task.has_classes:
+            return []
+        return [REGRESSION_WARNING if task.outputs == 1 else NUMBERS_WARNING]
 
 
 def constants_matter(fusion: Fusion, outputs: int) -> bool:

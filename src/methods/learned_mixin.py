@@ -11,7 +11,7 @@ from src.methods.base import PATH_WEIGHTS, BranchOptions, ParameterGroup, Parts,
 from src.methods.bias import Biased, BiasedOutput, joint_opinion
 from src.registry import METHODS
 from src.structures import WEIGHT, Batch, DataInfo, option
-from src.tasks import Task, make_task
+from src.tasks import Task, task_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LearnedMixin(Biased):
 
     def __init__(self, info: DataInfo, options: MixinOptions, parts: Parts) -> None:
         super().__init__(info, options, parts)
-        self.task = make_task(info.task)
+        self.task = task_of(info)
         self.gate = nn.Linear(hidden_width(parts.backbone, info), 1)
 
     @classmethod

@@ -16,7 +16,7 @@ from src.losses import Terms
 from src.methods.base import PATH_WEIGHTS, BranchOptions, Method, ParameterGroup, Parts, Predictor, Strength
 from src.registry import METHODS
 from src.structures import LETTER, MODALITIES, BackboneOutput, Batch, DataInfo
-from src.tasks import Task, make_task
+from src.tasks import Task, task_of
 
 
 @dataclass
@@ -116,7 +116,7 @@ class Late(Method):
 
     def __init__(self, info: DataInfo, options: BranchOptions, parts: Parts) -> None:
         super().__init__()
-        self.options, self.backbone = options, Together(parts.branches, make_task(info.task))
+        self.options, self.backbone = options, Together(parts.branches, task_of(info))
 
     def forward(self, batch: Batch) -> BackboneOutput:
         """The sum of the branches' opinions."""

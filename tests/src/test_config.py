@@ -89,8 +89,12 @@ def test_a_saved_configuration_comes_back_whole(dataset, backbone, tmp_path):
 @pytest.mark.parametrize("argv, message", [
     (["--seed", "9" * 26], "--seed must lie in"),
     (["--task", "classes:\u00b2"], "unknown task"),
-    (["--dataset", "imocap"], "unknown dataset 'imocap'; choose from crema_d, iemocap, mosei_senti, mosi, "),
+    (["--dataset", "imocap"], "unknown dataset 'imocap'; choose from ch_sims, crema_d, iemocap, iemocap6, meld, mosei"),
     (["--task", "classes:1"], "unknown task 'classes:1'; choose from emotion4, .*classes:N"),
+    (["--task", "labels:1"], "unknown task 'labels:1'; choose from .*labels:N, regression:K with N from 2"),
+    (["--class_names", "a,b,a"], "takes words of at most 40 letters.*each once.*got 'a,b,a'"),
+    (["--class_names", "a,b+c"], "got 'a,b.c'"), (["--class_names", "a,none"], "and not 'none', got"),
+    (["--class_names", "a,\u202eb"], "takes words"), (["--class_names", "a" * 41], "takes words"),
     (["--backbone", "bert"], "unknown backbone 'bert'; choose from .*mult"),
     (["--backbone", "nowhere:Class"], "'nowhere:Class' cannot be imported .*No module named 'nowhere'"),
     (["--fusion_mode", "lm"], "invalid choice: 'lm' .*hm.*mask.*sum.*tanh"),

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from src.metrics import class_metrics, emotion_metrics, sentiment_metrics
+from src.metrics import (
+    class_metrics,
+    concordance,
+    emotion_metrics,
+    number_metrics,
+    sentiment_metrics,
+    set_metrics,
+    sims_metrics,
+)
 from src.tasks import make_task
 from tests.golden import golden, normal
 
@@ -92,3 +100,50 @@ def test_single_label_accuracy_takes_the_largest_present_minus_absent():
 def test_f1_of_a_class_that_is_never_there_is_nothing_and_has_no_weight():
     # Class 0: 2 * 1 / (1 + 2) = 2/3, weight 1; class 2: 2 * 1 / (2 + 1) = 2/3, weight 2; class 1 is never true.
     assert class_metrics(np.array([0, 0, 2]), np.array([0, 2, 2]))["f1_weighted"] == pytest.approx(2 / 3)
+
+
+def test_average_precision_by_hand_is_over_labels_that_occur():
+    # By falling margin label 0 is true, false, true: steps of recall 1/2 at the precisions 1/1 and 2/3. Of label 1 all
+    # margins are equal: one step with the precision 1/3. Label 2 never occurs.
+    margins = np.array([[3.0, 0, 1], [2, 0, 2], [1, 0, 3]])
+    found = set_metrics(margins, np.array([[1, 0, 0], [0, 0, 0], [1, 1, 0]]), "abc")
+    assert found["map"] == pytest.approx(((1 + 2 / 3) / 2 + 1 / 3) / 2)
+    assert math.isnan(set_metrics(margins, np.zeros((3, 3), int), "abc")["map"])
+
+
+def test_metrics_of_sets_are_those_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(0)
+    present, margins = random.integers(2, size=(60, 4)), random.standard_normal((60, 4)).round(1)
+    found = set_metrics(margins, present, "abcd")
+    expected = {"f1_macro": metrics.f1_score(present, margins > 0, average="macro"),
+                "f1_micro": metrics.f1_score(present, margins > 0, average="micro"),
+                "map": metrics.average_precision_score(present, margins),
+                "exact_match": metrics.accuracy_score(present, margins > 0)}
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_concordance_by_hand():
+    # Means 2 and 3, variances 2/3 and 8/3, covariance 4/3: 2 * 4/3 / (2/3 + 8/3 + 1) = 8/13.
+    truth, predicted = np.array([1.0, 2, 3]), np.array([1.0, 3, 5])
+    assert concordance(predicted, truth) == pytest.approx(8 / 13) == concordance(truth, predicted)
+    assert concordance(truth, truth) == 1 and concordance(np.full(3, 2.0), truth) == 0
+    assert math.isnan(concordance(np.ones(3), np.ones(3)))
+
+
+def test_metrics_of_numbers_by_hand():
+    truth, predicted = np.array([[1.0, 0], [2, 0], [3, 1]]), np.array([[1.0, 0.5], [3, 0.5], [5, 0.5]])
+    found = number_metrics(predicted, truth)
+    assert found["ccc_mean"] == pytest.approx(4 / 13) and found["pearson_0"] == pytest.approx(1)
+    assert math.isnan(found["pearson_1"])  # a constant prediction
+    assert found["mae"] == pytest.approx((0 + 1 + 2 + 3 * 0.5) / 6) and found["acc_rounded"] == pytest.approx(1 / 3)
+
+
+def test_metrics_of_ch_sims_by_hand():
+    # MMSA: five classes end at -0.7, -0.1, 0.1 and 0.7, three at -0.1 and 0.1, two at 0; scores are limited to [-1, 1].
+    truth, scores = np.float32([-0.8, -0.2, 0.0, 0.2, 1.0]), np.float32([-0.6, -0.1, 0.1, -0.05, 1.5])
+    found = sims_metrics(scores, truth)
+    # truth 0 1 2 3 4, scores 1 1 2 2 4; then 0 0 1 2 2 and 0 0 1 1 2; then 0 0 0 1 1 and 0 0 1 0 1
+    assert [found[f"acc{count}_sims"] for count in (5, 3, 2)] == pytest.approx([3 / 5, 4 / 5, 3 / 5])
+    assert found["f1_sims_weighted"] == pytest.approx(3 / 5 * 4 / 6 + 2 / 5 * 2 / 4)
+    assert found["mae"] == pytest.approx((0.2 + 0.1 + 0.1 + 0.25 + 0) / 5, abs=1e-6)

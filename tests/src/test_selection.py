@@ -94,7 +94,10 @@ def test_a_strength_that_cannot_be_is_one_sentence(asked, message):
 
 @pytest.mark.parametrize("words, message", [
     (("--method", "nosuch"), "unknown method 'nosuch'; choose from .*clue"),
-    (("--method", "poe", "--task", "sentiment"), "the method poe needs classes, and the task sentiment is one score"),
+    (("--method", "poe", "--task", "sentiment"), "the method poe needs classes, and the task sentiment has none"),
+    (("--method", "pool", "--task", "regression:2"), "pool needs classes, and the task regression:2 has none"),
+    (("--class_names", "a,b"), "--class_names has 2 names, and the task classes:3 needs 3"),
+    (("--class_names", "a,b", "--task", "sentiment7"), "and the task is sentiment7; leave it out"),
     (("--fusion_mode", "evidence", "--task", "sentiment"), "causal with the fusion evidence needs classes"),
     (("--method", "ogm_ge", "--backbone", "own:Class"), "which parameters belong to which modality, and the backbone"),
     (("--method", "ogm_ge", "--accumulate", "2"), "so --accumulate must be 1, got 2"),

@@ -1,5 +1,6 @@
 """Figures of single models: how they were trained, and where their joint states lie."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ CURVES, STATES = "Training curves", "Joint states"
 ACROSS = 5  # variants side by side
 POINTS = 120  # epochs of a single line; more cannot be seen
 LOSSES = {"train_loss": ("training", "--"), "valid_loss": ("validation", "-")}
-CLASSES = 20  # more labels than these are read as numbers on a scale
+CLASSES = 20  # more labels than these are read as numbers on a scale, or are the most frequent ones and others
+OTHERS = "others"
 
 
 def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
@@ -117,12 +119,12 @@ def _run_seeds(runs: list[RunRecord]) -> list[tuple[str, int]]:
 
 def states(records: list[SampleRecord], name: str) -> "Figure":
     """t-SNE of the joint state, coloured by label, one panel per variant, the baseline first."""
-    by_variant = {record.variant: record for record in records}
-    labels = _label_order({label for record in records for label in _placed_labels(record)}, records[0].classes)
+    by_variant, told = {record.variant: record for record in records}, _told(records)
+    labels = _label_order({label for own in told.values() for label in own}, records[0].classes)
     figure, grid = panels([""], in_order("variant", by_variant), 3.1, share_y=False)
     scale, looks = len(labels) > CLASSES and _numbers(labels) is not None, class_marks(labels)
     for (_, variant), axes in grid.items():
-        placed = list(zip(by_variant[variant].embedding, _placed_labels(by_variant[variant]), strict=True))
+        placed = list(zip(by_variant[variant].embedding, told[variant], strict=True))
         if scale:
             drawn = axes.scatter(*zip(*(point for point, _ in placed), strict=True), s=5, rasterized=True,
                                  c=[float(label) for _, label in placed], cmap="cividis")
@@ -141,9 +143,17 @@ def states(records: list[SampleRecord], name: str) -> "Figure":
     return figure
 
 
-def _placed_labels(record: SampleRecord) -> list[str]:
-    """Labels of the samples that have a place."""
-    return record.labels[:len(record.embedding)]
+def _told(records: list[SampleRecord]) -> dict[str, list[str]]:
+    """Variant -> labels of the samples that have a place; too many different ones that are no numbers are put together.
+
+    Sets of labels, and several numbers, are of so many kinds.
+    """
+    told = {record.variant: record.labels[:len(record.embedding)] for record in records}
+    counts = Counter(label for own in told.values() for label in own)
+    if len(counts) <= CLASSES or _numbers(list(counts)) is not None:
+        return told
+    common = {label for label, _ in counts.most_common(CLASSES - 1)}
+    return {variant: [label if label in common else OTHERS for label in own] for variant, own in told.items()}
 
 
 def states_caption(records: list[SampleRecord]) -> str:

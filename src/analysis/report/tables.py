@@ -11,7 +11,7 @@ from src.analysis.report.cells import INTERVALS, defined_seeds, difference_cell,
 from src.analysis.report.headline import headlines
 from src.analysis.statistics import compared, holm
 from src.structures import MODALITIES
-from src.tasks import TASKS, Classes
+from src.tasks import NUMBERED, TASKS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -66,7 +66,7 @@ def _score_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
     splits = ordered(select(rows, analysis="test"), "split")
     if len(splits) > 1:
         return {split: {"split": split, "measure": exact} for split in splits}
-    headline = next(task.headline for task in (*TASKS.values(), Classes) if exact in task.headline)
+    headline = next(task.headline for task in (*TASKS.values(), *NUMBERED.values()) if exact in task.headline)
     return {metric: {"split": split, "measure": metric} for split in splits for metric in headline}
 
 

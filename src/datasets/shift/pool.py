@@ -11,7 +11,7 @@ import numpy as np
 from src.datasets.base import GROUP
 from src.datasets.checks import contents, per_sample
 from src.datasets.identifiers import identifiers
-from src.datasets.labels import class_count, class_numbers
+from src.datasets.labels import class_numbers, numbered, score_limit
 from src.structures import EMOTIONS, MODALITIES, InputError, UsageError, quoted
 
 
@@ -85,11 +85,11 @@ def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str 
 def _sides(classes: np.ndarray, labels: Sequence[np.ndarray],
            task: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Classes (N,), what a cue is tied to (N,), and the names of that: of scores the sign, which divides a class."""
-    if task in ("sentiment7", "sentiment"):
+    if score_limit(task):
         sides = np.concatenate([array.flatten() >= 0 for array in labels]).astype(int)
         return np.unique(2 * classes + sides, return_inverse=True)[1], sides, ("negative", "not negative")
     present, sides = np.unique(classes, return_inverse=True)
-    names = EMOTIONS if task == "emotion4" else tuple(map(str, range(class_count(task))))
+    names = EMOTIONS if task == "emotion4" else tuple(map(str, range(numbered(task)[1])))
     return sides, sides, tuple(names[number] for number in present)
 
 

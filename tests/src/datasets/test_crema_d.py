@@ -80,6 +80,13 @@ def test_too_few_actors_are_refused(tmp_path, capsys):
     assert "30 actors" in capsys.readouterr().err
 
 
+def test_classes_have_the_names_of_the_votes_and_the_report_on_the_file_counts_by_them(tmp_path, capsys):
+    names = dataset_spec("crema_d").class_names
+    assert [name[:3].upper() for name in names] == list(VOTES)
+    convert.main(["crema_d", "--source", str(table(tmp_path)), "--data_path", str(tmp_path)])
+    assert "anger 1, sad 1" in capsys.readouterr().out
+
+
 def test_the_file_lies_where_the_data_set_is_looked_for(tmp_path):
     assert data_file(tmp_path, dataset_spec("crema_d"), True).name == "crema_d_data.pkl"
     assert np.unique([dataset_spec("crema_d").group]).tolist() == [r"^(\d+)_"]

@@ -1,9 +1,11 @@
 """Labels of any type and range are named as they are, never rounded until they fit."""
 
+import re
+
 import numpy as np
 import pytest
 
-from src.datasets.labels import MOST_CLASSES, class_count, label_form
+from src.datasets.labels import MOST_CLASSES, class_numbers, label_form, numbered
 from src.structures import InputError
 
 
@@ -19,7 +21,7 @@ def failure(labels, task: str) -> str:
     (np.array([0, 4], "f2"), "4.0"), (np.array([0, np.nan], "f4"), "nan"), (np.array([0, 4], ">f8"), "4.0"),
     (np.array([0, np.inf], "g"), "inf"), (np.array([[[0]], [[-5]]]), "-5"),
 ])
-@pytest.mark.parametrize("task", ["sentiment7", "sentiment", "classes:3"])
+@pytest.mark.parametrize("task", ["sentiment7", "sentiment", "sims5", "sims", "classes:3"])
 def test_labels_out_of_range_are_named_whatever_their_type(labels, shown, task):
     assert f"labels hold {shown}; expected " in failure(labels, task) and "(1 of 2 do not fit)" in failure(labels, task)
 
@@ -49,7 +51,38 @@ def test_several_or_no_emotions_per_sample_are_counted(task, labels, counts):
 
 
 def test_the_number_of_classes_has_a_bound_with_a_reason():
-    assert class_count(f"classes:{MOST_CLASSES}") == MOST_CLASSES
+    assert numbered(f"classes:{MOST_CLASSES}") == ("classes", MOST_CLASSES)
     for text in ("10001", "1000000000", "9" * 5000, "1", "-3", "²", "٣", "", "3.0", "0x3"):
         with pytest.raises(InputError, match="N from 2 to 10000, since every class is an output"):
-            class_count(f"classes:{text}")
+            numbered(f"classes:{text}")
+
+
+@pytest.mark.parametrize("task, labels, message", [
+    ("labels:3", np.zeros((4, 2)), r"shape \(4, 2\); expected \(N, 3\), 1 for every label .* take --task classes:3"),
+    ("labels:3", np.zeros(4), r"shape \(4,\); expected \(N, 3\)"),
+    ("labels:2", [[0, 1], [0.5, 1]], r"labels hold 0.5; expected 1 .* \(1 of 4 do not fit\): set a threshold first"),
+    ("labels:2", [[0, np.nan]], "labels hold nan; expected 1"),
+    ("regression:2", np.zeros((4, 3)), r"shape \(4, 3\); expected \(N, 2\), 2 numbers per sample"),
+    ("regression:1", np.zeros((4, 2)), r"shape \(4, 2\); expected \(N,\) or \(N, 1\), 1 number per sample"),
+    ("regression:2", [[0, np.inf]], r"labels hold inf; expected numbers of at most 1e\+06 \(1 of 2 do not fit\)"),
+    ("regression:1", [np.nan], "labels hold nan"),
+    ("sims", [1.2], r"labels hold 1.2; expected scores in \[-1, 1\]")])
+def test_labels_of_another_form_are_named_with_what_is_expected(task, labels, message):
+    assert re.search(message, failure(labels, task))
+
+
+def test_labels_of_every_new_kind_are_counted():
+    def counts(task, labels):
+        assert failure(labels, task) == ""
+        return label_form(task).histogram(np.asarray(labels))
+
+    assert counts("labels:2", [[1, 1], [0, 0], [0, 1]]) == {"0": 1, "1": 2}
+    assert counts("sims5", [-1, 0.2, 0.4])["weakly positive"] == 2
+    assert counts("regression:1", [0.0, 1, 1, 5]) == {"value 0 from 0": 1, "value 0 from 1": 2, "value 0 from 2": 0,
+                                                     "value 0 from 3": 0, "value 0 from 4": 1}
+
+
+@pytest.mark.parametrize("task", ["labels:2", "regression:1"])
+def test_samples_without_one_class_cannot_be_tied_to_a_cue(task):
+    with pytest.raises(InputError, match=f"labels of the task {task} are not one class per sample"):
+        class_numbers(np.zeros((3, 2)), task)

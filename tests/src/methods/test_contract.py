@@ -2,7 +2,7 @@
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import pytest
@@ -12,8 +12,9 @@ from torch import nn
 import inference
 import main
 from src.analysis.study import __main__ as study
-from src.build import build_model
+from src.build import build_model, check, warnings
 from src.config import parse_config
+from src.datasets.base import Split
 from src.methods.base import Method, MethodOptions, Predictor
 from src.methods.plain import Plain
 from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS
@@ -25,6 +26,7 @@ from tests.test_architecture import FILES, ROOT
 INFO = DataInfo("x", "classes:3", 3, dict.fromkeys(MODALITIES, 5), dict.fromkeys(MODALITIES, 6))
 SMALL = ("--dataset", "x.pkl", "--task", "classes:3", "--light_width", "4", "--text_init", "random", "--albert_layers",
          "1", "--albert_hidden", "8", "--albert_heads", "2", "--albert_intermediate", "8", "--albert_embedding", "8")
+LIGHT = tuple(f"--{name}_branch=light" for name in MODALITIES)
 SIZES = {"mult": ("--dim", "8", "--num_heads", "2", "--nlevels", "1"),
          "pmr": ("--dim", "8", "--num_heads", "2", "--nlevels", "1"),
          "dmd": ("--dim", "8", "--num_heads", "2", "--nlevels", "1")}
@@ -85,6 +87,44 @@ def test_every_trainable_parameter_has_one_learning_rate_and_a_gradient(learned,
     (loss + model.ahead_loss(output, given, task)["loss"] if model.ahead else loss).backward()
     assert [name for name, parameter in model.named_parameters()
             if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())] == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["labels:2", "regression:2"])
+def test_every_method_learns_sets_and_numbers_or_refuses_them_before_training(method, name):
+    config, task = small("--method", method, "--task", name, *LIGHT), make_task(name)
+    if name == "regression:2" and METHODS[method].needs_classes:
+        with pytest.raises(UsageError, match=f"{method} needs classes, and the task regression:2 has none"):
+            check(config)
+        return
+    check(config)
+    model, given = build_model(config, replace(INFO, task=name, outputs=task.outputs)), batch()
+    given.labels = torch.tensor([[1.0, 1], [0, 0], [0, 1], [1, 0]])
+    model.prepare(Split(given.inputs, given.labels, list("abcd")), task)
+    output = model(given)
+    loss = model.loss(output, given, task)["loss"]
+    loss.backward()
+    assert loss.isfinite() and len(task.decide(output.logits)) == 4 and output.per_sample().keys() >= {"logits"}
+    assert any(weight.grad is not None and weight.grad.any() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_the_indirect_effect_of_a_fusion_decides_on_sets(fusion):
+    task = make_task("labels:2")
+    config = small("--task", "labels:2", "--fusion_mode", fusion, *LIGHT)
+    model = build_model(config, replace(INFO, task="labels:2", outputs=4))
+    values = model.eval()(batch()).per_sample()
+    assert values["total"].isfinite().all() and set(task.decide(values["logits"])) <= {"0", "1", "0+1", "none"}
+
+
+def test_on_numbers_causal_compares_nothing_and_says_so():
+    config, task = small("--task", "regression:2", *LIGHT), make_task("regression:2")
+    model, given = build_model(config, replace(INFO, task="regression:2", outputs=2)), batch()
+    given.labels = torch.zeros(4, 2)
+    terms = model.loss(model(given), given, task)
+    assert terms["loss"].item() == pytest.approx(0.1 * terms["task"].item())
+    assert not any(constant.requires_grad for constant in model.constants.values())
+    assert any("debiases nothing here" in text for text in warnings([config]))
 
 
 @pytest.mark.parametrize("method", METHODS)

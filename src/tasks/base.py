@@ -1,0 +1,99 @@
+"""What every kind of label is: targets, loss, decision and metrics."""
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from src.metrics import Metrics
+
+SCALES = tuple(2.0 ** step for step in range(-3, 5))  # sizes that logits are tried at
+
+
+class Task(ABC):
+    """One kind of label. `labels` are as in the data file, `targets` as the loss takes them."""
+
+    outputs: int  # C
+    selection: str  # the metric whose best validation value selects a checkpoint
+    lower_is_better = False  # of that metric
+    headline: tuple[str, ...]  # the metrics a summary shows
+    exact: str  # the metric that is the share of `correct` samples
+    classes: tuple[str, ...]  # names of what `class_values` gives a value for
+    ordered = False  # whether labels are numbers whose differences mean something
+    has_classes = True  # whether logits are scores of classes; else every output is a number of its own
+
+    @abstractmethod
+    def targets(self, labels: Tensor) -> Tensor:
+        """Labels of the file -> targets of the loss."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss. logits (B, C) -> scalar."""
+
+    @abstractmethod
+    def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
+        """All metrics of a split. logits (N, C), labels as in the file."""
+
+    def score(self, logits: Tensor, labels: Tensor) -> float:
+        """The metric `selection` alone, the higher the better. logits (N, C), labels as in the file."""
+        return self.share(logits, labels)
+
+    def share(self, logits: Tensor, labels: Tensor) -> float:
+        """The metric `exact`: how many of the samples are right. logits (N, C), labels as in the file -> [0, 1]."""
+        return self.correct(logits, labels).double().mean().item()
+
+    def fit(self, logits: Tensor, labels: Tensor) -> float:
+        """Minus the loss of a prediction at the best size of its logits, the higher the better.
+
+        logits (N, C), labels as in the file. Where samples are few it tells more than `score`, and as there the size
+        of the logits does not count. Numbers stay as they are.
+        """
+        targets, scales = self.targets(labels), (1.0,)
+        if self.has_classes:
+            rows = self.rows(logits)
+            size = (rows - rows.mean(1, keepdim=True)).square().mean().sqrt()
+            logits, scales = logits / size if size else logits, SCALES
+        return max(-self.loss(scale * logits, targets).item() for scale in scales)
+
+    @abstractmethod
+    def correct(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Whether each sample's one decision is right. logits (N, C), labels as in the file -> boolean (N,)."""
+
+    def rows(self, logits: Tensor) -> Tensor:
+        """One line per distribution over classes, in the order of `targets`. (N, C) -> (N, C), for L pairs (L N, 2)."""
+        return logits
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """Logarithm of the probability that each logit stands for; a number stays. (N, C) -> (N, C)."""
+        return F.log_softmax(self.rows(logits), -1).reshape(logits.shape) if self.has_classes else logits
+
+    def prior(self, train_labels: Tensor) -> Tensor:
+        """Share of the training labels that each logit stands for. -> (C,)."""
+        counts = torch.bincount(self.targets(train_labels), minlength=self.outputs).float()
+        return counts / counts.sum()
+
+    def trivial_logits(self, train_labels: Tensor) -> Tensor:
+        """Logits (C,) of the predictor that looks at no input; here of the most frequent class."""
+        return self.prior(train_labels)
+
+    @abstractmethod
+    def decide(self, logits: Tensor) -> list[str]:
+        """The prediction of every sample in words. logits (N, C)."""
+
+    @abstractmethod
+    def describe(self, labels: Tensor) -> list[str]:
+        """The label of every sample, in the form of `decide`."""
+
+    @abstractmethod
+    def example_labels(self) -> Tensor:
+        """Labels of two samples, in the form of the file."""
+
+    def class_values(self, values: Tensor) -> Tensor:
+        """What logits or effects (N, C) say for each class. -> (N, len(classes))."""
+        return values
+
+    def evidence(self, values: Tensor, logits: Tensor) -> Tensor:
+        """What effects (N, C) say for the class that logits (N, C) predict. -> (N,)."""
+        likeliest = self.class_values(logits).argmax(1, keepdim=True)
+        return self.class_values(values).gather(1, likeliest).squeeze(1)

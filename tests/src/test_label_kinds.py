@@ -1,6 +1,7 @@
 """Sets of labels, several numbers and named classes, from a file to scores, predictions, tables and the report."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +9,15 @@ import torch
 
 import inference
 import main
-from src.analysis.study import __main__ as study
+from src.analysis.measures import measure, samples
+from src.analysis.records import SampleRecord, Study
+from src.analysis.report.charts_models import CLASSES, _told
+from src.analysis.report.tables import study_tables
+from src.analysis.trained import load_trained
 from src.backbones.base import ONE_FRAME
 from src.build import build_model, class_names
 from src.checkpoint import load_checkpoint, save_checkpoint
-from src.config import parse_config
+from src.config import parse_config, parse_inference
 from src.datasets.base import dataset_spec
 from src.registry import BACKBONES, DATASETS
 from src.structures import MODALITIES, Batch, DataInfo
@@ -70,13 +75,30 @@ def test_several_numbers_are_trained_scored_and_predicted(run, capsys):
     assert all(len(row["prediction"].split()) == len(row["label"].split()) == 2 for row in rows)
 
 
-def test_a_study_of_sets_reports_by_names(tmp_path):
-    file = write(tmp_path / "own.pkl", content(sets))
-    assert study.main([*SMALL, "--datasets", str(file), "--task", "labels:3", "--class_names", "happy,sad,elated",
-                       "--methods", "plain,causal", "--fusions", "tanh", "--seeds", "1", "--num_epochs", "1",
-                       "--oracle", "--checkpoint_path", str(tmp_path), "--report", str(tmp_path / "report")]) == 0
-    page = (tmp_path / "report" / "report.html").read_text()
-    assert "f1_macro" in page and "exact_match" in page and "elated" in page
+@pytest.mark.parametrize("labels, words, headline", [
+    (sets, ("--task", "labels:3", "--class_names", "happy,sad,elated"), "f1_macro"),
+    (lambda shown: shown, ("--task", "regression:2"), "ccc_mean")])
+def test_a_study_has_all_its_tables(tmp_path, labels, words, headline):
+    place = ["--dataset", str(write(tmp_path / "own.pkl", content(labels))), "--checkpoint_path", str(tmp_path)]
+    assert main.main([*SMALL, *place, *words, "--num_epochs", "1"]) == 0
+    path = next(tmp_path.glob("checkpoint*/*/*/best_valid_acc.pt"))
+    _, trained = load_trained(path, parse_inference(place), torch.device("cpu"), {})
+    run = {"dataset": "own", "condition": "", "backbone": "mult", "variant": "mask", "method": "causal",
+           "fusion": "mask", "seed": 1, "selection": "best_valid_acc"}
+    rows = [run | row for row in measure(trained, ("missing", "contributions"), ("zero",))]
+    found = Study("A study", rows, [], [], [], [], {"own": trained.task.exact})
+    tables = {caption.partition("(")[0].strip(): cells for caption, _, cells in study_tables(found)}
+    assert headline in tables[f"own: {trained.task.exact}, test scores"][0] and len(tables) == 4
+    (shown,) = samples(trained)
+    assert shown["classes"] == list(trained.task.classes) and len(shown["effects"]["TE"][0]) == len(shown["classes"])
+
+
+def test_too_many_different_labels_are_put_together_in_a_figure():
+    labels = [f"{i // 2} {i}" for i in range(40)] + ["0 0"] * 3
+    record = SampleRecord("own", "", "mult", "plain", 1, "test", [], labels, [], [], {}, [[0.0, 0.0]] * 43)
+    told = _told([record])["plain"]
+    assert told.count("others") == 43 - 4 - (CLASSES - 2) and told.count("0 0") == 4 and len(set(told)) == CLASSES
+    assert _told([replace(record, labels=list(map(str, range(43))))])["plain"] == list(map(str, range(43)))
 
 
 def test_a_checkpoint_from_before_there_were_names_is_evaluated_and_continued(tmp_path):

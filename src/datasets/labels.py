@@ -215,7 +215,8 @@ def count_numbers(labels: np.ndarray) -> dict[str, int]:
     found: dict[str, int] = {}
     for i, values in enumerate(labels.reshape(len(labels), -1).T.astype(np.float64)):
         counts, edges = np.histogram(values, BINS)
-        found |= {f"value {i} from {low:.3g}": int(count) for low, count in zip(edges, counts, strict=False)}
+        found |= {f"value {i} in [{low:.3g}, {high:.3g})": int(count)
+                  for low, high, count in zip(edges, edges[1:], counts, strict=False)}
     return found
 
 

@@ -18,11 +18,9 @@ from src.structures import LETTER, MODALITIES, RATE, Batch, CausalOutput, DataIn
 from src.tasks import Task, task_of
 
 REGRESSION_WARNING = (
-    "with one output the softmax in the alignment loss is 1, so the constants never move; with the mask fusion the "
-    "prediction then is the fused score itself: CausalMER debiases nothing here, prefer --mosei_task cls")
-NUMBERS_WARNING = (
-    "several numbers are no distribution that the alignment loss could compare, so it is left out and the constants "
-    "never move: CausalMER debiases nothing here, prefer a task of classes")
+    "the alignment loss compares distributions over classes, which numbers are not, so the constants never move; with "
+    "the mask fusion the prediction then is the fused score itself: CausalMER debiases nothing here, prefer classes "
+    "(for MOSEI and MOSI --mosei_task cls)")
 
 
 @dataclass(frozen=True)
@@ -131,9 +129,7 @@ class Causal(CausalMER, Method):
     @classmethod
     def remarks(cls, task: Task, options: CausalOptions, epochs: int) -> list[str]:
         """Regression debiases nothing."""
-        if task.has_classes:
-            return []
-        return [REGRESSION_WARNING if task.outputs == 1 else NUMBERS_WARNING]
+        return [] if task.has_classes else [REGRESSION_WARNING]
 
 
 def constants_matter(fusion: Fusion, outputs: int) -> bool:

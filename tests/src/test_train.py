@@ -213,7 +213,7 @@ def test_regression_inside_causalmer_says_what_it_means(tiny, tmp_path, capsys):
     for branch in ("text", "audio", "vision"):
         argv += [f"--{branch}_branch", "light"]
     assert main.main(argv) == 0
-    assert "CausalMER debiases nothing here, prefer --mosei_task cls" in capsys.readouterr().out
+    assert "CausalMER debiases nothing here, prefer classes (for MOSEI and" in capsys.readouterr().out
     assert main.main([*argv, "--method", "plain"]) == 0
     assert "debiases nothing" not in capsys.readouterr().out
 

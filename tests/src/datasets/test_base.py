@@ -224,6 +224,7 @@ def mmsa_content(count=6):
 
 
 @pytest.mark.parametrize("task, outputs, labels", [("sentiment7", 7, "regression_labels"),
+                                                   ("regression:1", 1, "regression_labels"),
                                                    ("classes:3", 3, "classification_labels")])
 def test_a_file_in_mmsas_layout_is_read_as_it_is(tmp_path, task, outputs, labels):
     content = mmsa_content()

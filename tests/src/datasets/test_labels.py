@@ -78,8 +78,9 @@ def test_labels_of_every_new_kind_are_counted():
 
     assert counts("labels:2", [[1, 1], [0, 0], [0, 1]]) == {"0": 1, "1": 2}
     assert counts("sims5", [-1, 0.2, 0.4])["weakly positive"] == 2
-    assert counts("regression:1", [0.0, 1, 1, 5]) == {"value 0 from 0": 1, "value 0 from 1": 2, "value 0 from 2": 0,
-                                                     "value 0 from 3": 0, "value 0 from 4": 1}
+    assert counts("regression:1", [0.0, 1, 1, 5]) == {"value 0 in [0, 1)": 1, "value 0 in [1, 2)": 2,
+                                                     "value 0 in [2, 3)": 0, "value 0 in [3, 4)": 0,
+                                                     "value 0 in [4, 5)": 1}
 
 
 @pytest.mark.parametrize("task", ["labels:2", "regression:1"])

@@ -89,10 +89,10 @@ def test_every_trainable_parameter_has_one_learning_rate_and_a_gradient(learned,
             if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())] == []
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("backbone, method", [*product(["mult"], METHODS), *product(BACKBONES, ["plain", "causal"])])
 @pytest.mark.parametrize("name", ["labels:2", "regression:2"])
-def test_every_method_learns_sets_and_numbers_or_refuses_them_before_training(method, name):
-    config, task = small("--method", method, "--task", name, *LIGHT), make_task(name)
+def test_every_method_learns_sets_and_numbers_or_refuses_them_before_training(backbone, method, name):
+    config, task = small("--backbone", backbone, "--method", method, "--task", name, *LIGHT), make_task(name)
     if name == "regression:2" and METHODS[method].needs_classes:
         with pytest.raises(UsageError, match=f"{method} needs classes, and the task regression:2 has none"):
             check(config)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.dropout import dropout
 from modules.multihead_attention import MultiheadAttention
 from modules.position_embedding import SinusoidalPositions
 
@@ -42,11 +43,6 @@ def unpadded_mask(queries: Tensor, keys: Tensor, mask_future: bool) -> Tensor:
     return (allowed | ~queries.unsqueeze(2)).unsqueeze(1)
 
 
-def dropout(x: Tensor, probability: float, training: bool) -> Tensor:
-    """Dropout that keeps a mask of one byte per element on every device; torch keeps four on a CPU."""
-    return torch.native_dropout(x, probability, True)[0] if training and probability else x
-
-
 def xavier_linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer with Xavier weights and zero bias."""
     layer = nn.Linear(inputs, outputs)
@@ -67,9 +63,16 @@ class TransformerLayer(nn.Module):
         self.contract = xavier_linear(4 * width, width)
         self.feedforward_norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, source: tuple[Tensor, Tensor] | None, allowed: Tensor | None) -> Tensor:
-        """x (B, Tq, D), source keys and values (B, Tk, D) each, or None for self-attention -> (B, Tq, D)."""
+    def forward(self, x: Tensor, source: tuple[Tensor, Tensor] | None, allowed: Tensor | None,
+                last: bool = False) -> Tensor:
+        """x (B, Tq, D), source keys and values (B, Tk, D) each, or None for self-attention -> (B, Tq, D).
+
+        With `last` only the last frame is computed, which sees all keys that are no padding -> (B, 1, D).
+        """
         query = key = value = self.attention_norm(x)
+        if last:
+            x, query = x[:, -1:], query[:, -1:]
+            allowed = None if allowed is None else allowed[..., -1:, :]
         if source is not None:
             # Keys and values pass the same first norm as the queries, as in the published encoder.
             key = self.attention_norm(source[0])
@@ -94,11 +97,12 @@ class TransformerEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, frames: Tensor, source: Tensor | None = None, unpadded: Tensor | None = None,
-                source_unpadded: Tensor | None = None) -> Tensor:
+                source_unpadded: Tensor | None = None, last: bool = False) -> Tensor:
         """Encode `frames`, attending to `source` (crossmodal) or to themselves.
 
         frames (B, Tq, D), source (B, Tk, D) -> (B, Tq, D). `unpadded` (B, Tq) and `source_unpadded` (B, Tk) mark the
-        frames that are no padding, which then is ignored; without them it takes part, as published.
+        frames that are no padding, which then is ignored; without them it takes part, as published. Where the `last`
+        frame is all that is read, the last layer computes no other -> (B, 1, D).
         """
         x = self._drop(self._embed(frames, unpadded))
         keys_values = None
@@ -113,7 +117,7 @@ class TransformerEncoder(nn.Module):
         elif self.mask_future:
             allowed = future_mask(frames.size(1), (frames if source is None else source).size(1), frames.device)
         for layer in self.layers:
-            x = layer(x, keys_values, allowed)
+            x = layer(x, keys_values, allowed, last and layer is self.layers[-1])
         return self.norm(x)
 
     def _embed(self, frames: Tensor, unpadded: Tensor | None) -> Tensor:

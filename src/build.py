@@ -17,6 +17,7 @@ from src.datasets.base import Dataset, chosen_task, data_file, dataset_spec, loa
 from src.datasets.checks import REQUIRED
 from src.methods.base import Method, Parts
 from src.parts import named_class
+from src.precision import lower_precision
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
 from src.runtime import atomic_file, sweep
 from src.selection import Strengths, knowledge, strengths
@@ -136,6 +137,10 @@ def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> Meth
     fusion = FUSIONS[config.fusion_name] if config.fusion_name else None
     if isinstance(fusion, type):
         fusion = fusion(info, config.fusion)
+    if config.training.precision == "bf16":
+        lower_precision(backbone, large=False)
+        for branch in branches.values():
+            lower_precision(branch, branch.large)
     return _build_method(config, info, Parts(backbone, branches, fusion))
 
 
@@ -152,14 +157,14 @@ def empty_model(config: Config, info: DataInfo) -> Method:
         return build_model(config, info, pretrained=False)
 
 
-def _is_ours(config: Config) -> bool:
+def is_ours(config: Config) -> bool:
     """Whether nothing of the model is a user's own class."""
     return config.run.backbone in BACKBONES and config.run.method in METHODS
 
 
 def check_memory(config: Config, info: DataInfo) -> None:
     """Raise InputError where a model and its training take more than this machine's whole memory."""
-    if not _is_ours(config) or not hasattr(os, "sysconf"):
+    if not is_ours(config) or not hasattr(os, "sysconf"):
         return
     needed = 16 * sum(weight.numel() for weight in empty_model(config, info).parameters())  # also gradients and Adam's
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -173,7 +178,7 @@ def check_size(config: Config, info: DataInfo, weights: dict[str, Tensor], sourc
 
     Otherwise a file of a few bytes could ask for a model of any size.
     """
-    if _is_ours(config):  # a user's own class may compute on its weights while it is made
+    if is_ours(config):  # a user's own class may compute on its weights while it is made
         check_weights(empty_model(config, info), weights, source)
 
 

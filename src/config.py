@@ -22,8 +22,8 @@ from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS
 from src.settings import read_settings
 from src.structures import LETTER, MODALITIES, PLACE, UsageError, quoted
 
-PLACES = tuple(item.name for options in (RunOptions, DataOptions, ChoiceOptions) for item in fields(options)
-               if item.metadata["scope"] == PLACE)
+PLACES = tuple(item.name for options in (RunOptions, DataOptions, TrainingOptions, ChoiceOptions)
+               for item in fields(options) if item.metadata["scope"] == PLACE)
 
 
 @dataclass(frozen=True)

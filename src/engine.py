@@ -1,7 +1,8 @@
 """One pass over a split: training with an optimizer, evaluation without."""
 
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from src.losses import Terms
 from src.methods.base import Output
 from src.metrics import Metrics
 from src.options import TrainingOptions
+from src.replay import Replay
 from src.runtime import storage_device
 from src.structures import Batch, InputError
 from src.tasks import task_of
@@ -36,10 +38,10 @@ class EpochResult:
 
 def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str,
               optimizer: torch.optim.Optimizer | None = None, options: TrainingOptions | None = None,
-              before_step: Hook | None = None) -> EpochResult:
+              before_step: Hook | None = None, replay: Replay | None = None) -> EpochResult:
     """Pass over a split once; the model changes only if an optimizer and its options are given.
 
-    `before_step` sees the gradients of every step before they are clipped and used.
+    `before_step` sees the gradients of every step before they are clipped and used. `replay` runs the steps on a GPU.
 
     Every `options.accumulate` batches make one step, the last ones fewer; weighted by their samples they give the
     gradient of one large batch, for losses that are means over samples. Raises InputError where a loss is not finite;
@@ -47,28 +49,39 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     """
     training = optimizer is not None
     model.train(training)
-    terms, values, labels = [], [], []
+
+    def step(batch: Batch, share: float, first: bool, last: bool) -> dict[str, dict[str, Tensor]]:
+        output = model(batch)
+        losses = {} if batch.labels is None else objective(output, batch)
+        if training:
+            if first:  # gradients that several captured batches add to stay where they are
+                optimizer.zero_grad(set_to_none=last or not replay)
+            (losses["loss"] * share).backward()
+            if last:
+                if before_step:
+                    before_step(output, batch)
+                _clip(model, options)
+                optimizer.step()
+        return {"terms": {name: term.detach() for name, term in losses.items()},
+                "values": {name: value.detach() for name, value in output.per_sample().items()}}
+
+    done, labels = [], []
     with torch.set_grad_enabled(training):
         for number, batch in enumerate(tqdm(loader, desc=title, leave=False, disable=not sys.stderr.isatty())):
-            output = model(batch)
-            losses = {} if batch.labels is None else objective(output, batch)
-            if training:
-                first = number - number % options.accumulate
-                together = sum(loader.sizes[first:first + options.accumulate])
-                if number == first:
-                    optimizer.zero_grad()
-                (losses["loss"] * (loader.sizes[number] / together)).backward()
-                if number + 1 in (first + options.accumulate, len(loader)):
-                    if before_step:
-                        before_step(output, batch)
-                    _clip(model, options)
-                    optimizer.step()
-            terms.append({name: term.detach() for name, term in losses.items()})
-            values.append({name: value.detach() for name, value in output.per_sample().items()})
+            place = _place(number, loader.sizes, options.accumulate) if training else (1.0, True, True)
+            whole = functools.partial(step, share=place[0], first=place[1], last=place[2])
+            done.append(replay((objective, *place), batch, whole) if replay else whole(batch))
             labels.append(batch.labels)
-    return EpochResult(_mean_terms(terms, loader.sizes, title),
-                       {name: torch.cat([value[name] for value in values]) for name in values[0]},
+    return EpochResult(_mean_terms([one["terms"] for one in done], loader.sizes, title),
+                       {name: torch.cat([one["values"][name] for one in done]) for name in done[0]["values"]},
                        None if labels[0] is None else torch.cat(labels))
+
+
+def _place(number: int, sizes: Sequence[int], accumulate: int) -> tuple[float, bool, bool]:
+    """A batch's share of the samples of its step, and whether it is the first or the last of them."""
+    first = number - number % accumulate
+    together = sizes[first:first + accumulate]
+    return sizes[number] / sum(together), number == first, number + 1 == first + len(together)
 
 
 def predict(config: Config, model: nn.Module, device: torch.device, split: Split, title: str) -> EpochResult:

@@ -212,6 +212,10 @@ class TrainingOptions:
     batch_size: int = option(24, "samples per step", bounds=BATCH)
     evaluation_batch_size: int | None = option(None, "samples per step where only predictions are wanted (default: as "
                                                      "many as fit easily)", scope=PLACE, bounds=BATCH)
+    precision: str = option("fp32", "what products are computed in; bf16 on a CPU for ALBERT and ResNet-18 only",
+                            ("fp32", "bf16"))
+    compile: str = option("auto", "on a GPU, replay each step as one CUDA graph: on, off, or auto (not with a class of "
+                                  "your own)", ("auto", "on", "off"), scope=PLACE)
     accumulate: int = option(1, "batches whose gradients are added up to one step, weighted by their samples",
                              bounds=BATCH)
     num_epochs: int = option(40, "passes over the training split", bounds=MANY)

@@ -5,6 +5,7 @@ may already press Ctrl-C. At INT, TERM and HUP a command ends with 128 + the sig
 """
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -18,7 +19,6 @@ from types import FrameType
 from typing import Any
 
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-LIFELINE = "CAUSALMER_LIFELINE"  # environment variable: descriptor whose end of file means that the parent is gone
 GRACE = 20  # seconds in which a run saves what it has to, once its parent is gone
 ONCE = 2  # seconds in which further signals mean the same stop: Ctrl-C reaches a whole group, then the parent stops it
 
@@ -47,8 +47,6 @@ def watch() -> None:
     for number in _open_signals():
         signal.signal(number, _leave)
     sys.excepthook = _last_net
-    if os.environ.get(LIFELINE, "").isdigit():
-        threading.Thread(target=_end_with_parent, args=(int(os.environ.pop(LIFELINE)),), daemon=True).start()
 
 
 def finish(code: int) -> int:
@@ -81,10 +79,9 @@ def _last_net(kind: type[BaseException], error: BaseException, where: Any) -> No
     os._exit(70)
 
 
-def _end_with_parent(descriptor: int) -> None:
-    """Stop this process as SIGTERM does once the other end of a pipe is closed: its parent ended, or wants that."""
-    with contextlib.suppress(OSError):
-        os.read(descriptor, 1)
+def end_with_parent() -> None:
+    """Stop this process as SIGTERM does once the one that asked for it has ended; to be called in a thread."""
+    multiprocessing.parent_process().join()
     signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(128 + signal.SIGTERM)

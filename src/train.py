@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from src.build import build_model, build_optimizer, check_memory, count_parameters, run_strengths
+from src.build import build_model, build_optimizer, check_memory, count_parameters, is_ours, run_strengths
 from src.checkpoint import (
     FORMAT,
     LAST,
@@ -32,6 +32,7 @@ from src.losses import Terms
 from src.methods.base import Look, Output
 from src.published import start_from
 from src.reading.records import Damaged
+from src.replay import Replay
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.samples import write_samples
 from src.saved import check_form, optimizer_form
@@ -79,6 +80,9 @@ class Trainer:
         self.train_loader, self.valid_loader = (
             Loader(split, config.training.batch_size, device, storage, generator)
             for split, generator in zip(used, (self.order, None), strict=True))
+        asked = config.training.compile
+        replayed = device.type == "cuda" and (asked == "on" or asked == "auto" and is_ours(config))
+        self.replay = Replay(self.model, self.optimizer) if replayed else None
         self.strengths = run_strengths(config)
         self.checked: dict[str, Split] = {"valid": dataset.splits["valid"]}  # splits that choose
         if config.choice.unbiased:
@@ -137,10 +141,12 @@ class Trainer:
         title = f"epoch {number}/{total}{' (ahead)' * ahead}"
         if not ahead:
             self.model.before_epoch(number - self.model.ahead, self._look, self.task)
+        if self.replay:
+            self.replay.forget()
         objective = self._ahead_loss if ahead else self._loss
         trained = run_epoch(self.model, self.train_loader, objective, f"{title} train", self.optimizer,
-                            self.config.training, None if ahead else self._before_step)
-        checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid")}
+                            self.config.training, None if ahead else self._before_step, self.replay)
+        checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid", replay=self.replay)}
         checked |= {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
                     for name, split in self.checked.items() if name != "valid"}
         chosen = {name: self.strengths.chosen(type(self.model), result.values, result.labels, self.task.fit)

@@ -66,3 +66,25 @@ def test_attention_of_long_sequences_keeps_no_weights(width):
     before = torch.cuda.memory_allocated()
     attention(frames, frames, frames).sum().backward()
     assert torch.cuda.max_memory_allocated() - before < 160e6
+
+
+@pytest.mark.parametrize("backbone, method", [
+    *((backbone, "plain") for backbone in BACKBONES if backbone != "mult"), *(("mult", method) for method in METHODS)])
+def test_replayed_steps_leave_the_bits_of_those_that_are_not(tiny, tmp_path, backbone, method, capsys):
+    argv = [*tiny, "--device", "cuda", "--backbone", backbone, "--method", method, "--batch_size", "4"]
+    for compiled in ("on", "off"):
+        assert main.main([*moved(argv, tmp_path / compiled), "--compile", compiled]) == 0
+    # Pareto combinations are looked for by a loop that asks the GPU for numbers.
+    assert ("not replayed" in capsys.readouterr().out) == (method == "mmpareto")
+    replayed, others = (tmp_path / one / "checkpoint(synthetic)" / "demo_seed1111" / f"{backbone}-{method}"
+                        for one in ("on", "off"))
+    assert history(replayed) == history(others) and same_bits(weights(replayed), weights(others))
+
+
+def test_a_step_that_asks_the_gpu_for_a_number_is_not_replayed_and_the_run_goes_on(tiny, tmp_path, monkeypatch, capsys):
+    original = METHODS["plain"].loss
+    monkeypatch.setattr(METHODS["plain"], "loss", lambda self, output, batch, task: (
+        output.logits.sum().item(), original(self, output, batch, task))[1])
+    argv = [*tiny, "--device", "cuda", "--method", "plain", "--batch_size", "4", "--embed_dropout", "0.2"]
+    assert main.main(argv) == 0
+    assert capsys.readouterr().out.count("note: steps are not replayed as CUDA graphs") == 1

@@ -3,9 +3,9 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.dropout import dropout
 from modules.transformer import Dropouts, TransformerEncoder
 from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError, check_bounds
 
@@ -46,7 +46,7 @@ class Projected(nn.Module):
 
     def project(self, batch: Batch, text_dropout: float) -> dict[str, Tensor]:
         """Frames of width d. -> modality -> (B, T - kernel + 1, d)."""
-        inputs = batch.inputs | {"text": F.dropout(batch.inputs["text"], text_dropout, self.training)}
+        inputs = batch.inputs | {"text": dropout(batch.inputs["text"], text_dropout, self.training)}
         return {name: self.projections[name](inputs[name].transpose(1, 2)).transpose(1, 2) for name in MODALITIES}
 
     def unpadded_windows(self, batch: Batch, frames: dict[str, Tensor]) -> dict[str, Tensor | None]:
@@ -85,7 +85,7 @@ class Crossmodal(Projected):
         read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source], unpadded[target],
                                                            unpadded[source])
                 for source in MODALITIES if source != target]
-        return self.memory[target](torch.cat(read, dim=2), unpadded=unpadded[target])[:, -1]
+        return self.memory[target](torch.cat(read, dim=2), unpadded=unpadded[target], last=True)[:, -1]
 
     def target_modules(self, name: str) -> list[nn.Module]:
         """Layers on the way to a modality's state: a crossmodal encoder reads two, and counts for its target."""

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.distillation import GraphDistillation, margin_loss, positive_cosine
+from modules.dropout import dropout
 from src.backbones.base import ONE_FRAME, Crossmodal, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import (
@@ -104,7 +105,7 @@ class OutputBlock(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x (B, width) -> logits (B, C), hidden layer (B, inner), state before the output (B, width)."""
         hidden = F.relu(self.expand(x))
-        state = x + self.contract(F.dropout(hidden, self.dropout, self.training))
+        state = x + self.contract(dropout(hidden, self.dropout, self.training))
         return self.output(state), hidden, state
 
 
@@ -192,7 +193,8 @@ class DMD(Crossmodal):
         homogeneous = [self.homogeneous_blocks[name](common[name].flatten(1)) for name in ORDER]
         states = {name: self.target_state(name, private, unpadded) for name in ORDER}
         heterogeneous = [self.heterogeneous_blocks[name](states[name]) for name in ORDER]
-        last_common = {name: self.common_encoders[name](common[name], unpadded=unpadded[name])[:, -1] for name in ORDER}
+        last_common = {name: self.common_encoders[name](common[name], unpadded=unpadded[name], last=True)[:, -1]
+                       for name in ORDER}
         own = {name: torch.cat([states[name], last_common[name]], dim=1) for name in MODALITIES}
         states[COMMON] = torch.cat(list(last_common.values()), dim=1)
         hidden = torch.cat([self.gates[name](state).sigmoid() for name, state in states.items()], dim=1)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from modules.dropout import dropout
 from src.backbones.base import ONE_FRAME, Crossmodal, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import (
@@ -89,7 +90,7 @@ class MulT(Crossmodal):
         unpadded = self.unpadded_windows(batch, frames)
         states = {target: self.target_state(target, frames, unpadded) for target in self.options.targets}
         hidden = torch.cat(list(states.values()), dim=1)
-        block = self.contract(F.dropout(F.relu(self.expand(hidden)), self.options.out_dropout, self.training))
+        block = self.contract(dropout(F.relu(self.expand(hidden)), self.options.out_dropout, self.training))
         return BackboneOutput(self.output(hidden + block), hidden, states=states)
 
     @property

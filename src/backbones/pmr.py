@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.dropout import dropout
 from modules.multihead_attention import MultiheadAttention
 from modules.position_embedding import SinusoidalPositions
 from modules.transformer import Dropouts, TransformerEncoder, xavier_linear
@@ -80,7 +81,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        return self.contract(F.dropout(F.relu(self.expand(x)), self.dropout, self.training))
+        return self.contract(dropout(F.relu(self.expand(x)), self.dropout, self.training))
 
 
 class ReinforcementUnit(nn.Module):
@@ -101,7 +102,7 @@ class ReinforcementUnit(nn.Module):
                 source_unpadded: Tensor | None = None) -> Tensor:
         """target (B, Tt, D), source (B, Ts, D), their true frames marked (B, Tt), (B, Ts) -> (B, Tt, D)."""
         x = self.mixture_norm(self.mixture(target, source, unpadded, source_unpadded))
-        return self.output_norm(x + F.dropout(self.feedforward(x), self.residual_dropout, self.training))
+        return self.output_norm(x + dropout(self.feedforward(x), self.residual_dropout, self.training))
 
     def mixture(self, target: Tensor, source: Tensor, unpadded: Tensor | None = None,
                 source_unpadded: Tensor | None = None) -> Tensor:
@@ -131,7 +132,7 @@ class MessageUpdate(nn.Module):
         """streams (B, 3, T, D), `unpadded` (B, T) marks true frames -> (B, T, D)."""
         message = torch.einsum("bs,bstd->btd", self.weights(streams, unpadded), streams)
         branch = self.feedforward(self.norm(message))
-        return message + F.dropout(branch, self.residual_dropout, self.training)
+        return message + dropout(branch, self.residual_dropout, self.training)
 
     def weights(self, streams: Tensor, unpadded: Tensor | None = None) -> Tensor:
         """a = softmax_x(u tanh(W pool(C_x) + b)) over the streams. (B, 3, T, D) -> (B, 3)."""
@@ -199,7 +200,7 @@ class PMR(Projected):
         unpadded = {MESSAGE: joined(unpadded), **unpadded}
         for layer in self.layers:
             streams = layer(streams, unpadded)
-        hidden = self.encoder(joined(streams), unpadded=joined(unpadded))[:, -1]
+        hidden = self.encoder(joined(streams), unpadded=joined(unpadded), last=True)[:, -1]
         states = {name: streams[name][:, -1] for name in MODALITIES}
         return BackboneOutput(self.output(hidden + self.output_block(hidden)), hidden, states=states)
 
@@ -219,4 +220,4 @@ class PMR(Projected):
     def _embed(self, x: Tensor, unpadded: Tensor | None) -> Tensor:
         """Scaled frames plus positions. (B, T, d) -> (B, T, d)."""
         x = math.sqrt(self.options.dim) * x + self.positions(x, unpadded)
-        return F.dropout(x, self.options.embed_dropout, self.training)
+        return dropout(x, self.options.embed_dropout, self.training)

@@ -1,9 +1,11 @@
 """The published text branch: ALBERT fed with projected word features."""
 
+import hashlib
 import logging
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from src.branches.base import Branch
@@ -17,6 +19,8 @@ class AlbertOptions:
 
     text_init: str = option("pretrained", "start ALBERT from pretrained or random weights", ("pretrained", "random"))
     text_pretrained: str = option("albert-base-v2", "name on the Hugging Face hub, or folder, of ALBERT's weights")
+    freeze_text: bool = option(False, "ALBERT and the projection before it keep their starting weights; on a CPU what "
+                                      "they make of a sample is computed once")
     albert_layers: int = option(12, "ALBERT's layers", bounds=LAYERS)
     albert_hidden: int = option(768, "ALBERT's hidden width", bounds=WIDTH)
     albert_heads: int = option(12, "ALBERT's attention heads; must divide --albert_hidden", bounds=WIDTH)
@@ -44,6 +48,7 @@ class AlbertBranch(Branch):
     """
 
     Options = AlbertOptions
+    large = True
 
     @staticmethod
     def rate(options: Any) -> float | None:
@@ -69,11 +74,42 @@ class AlbertBranch(Branch):
         for unused in (self.albert.pooler, self.albert.embeddings.word_embeddings):
             unused.requires_grad_(False)  # features take the place of words, the mean over time that of the pooler
         self.output = nn.Linear(options.albert_hidden, outputs)
+        self.frozen = options.freeze_text
+        self.known: dict[bytes, Tensor] = {}  # content of a sample -> (H,), what a frozen encoder makes of it
+        if self.frozen:
+            for part in (self.embed, self.albert):
+                part.requires_grad_(False)
+            self.register_load_state_dict_post_hook(lambda branch, keys: branch.known.clear())
+
+    def train(self, mode: bool = True) -> "AlbertBranch":
+        """Set dropout on or off; a frozen encoder has none."""
+        super().train(mode)
+        if self.frozen:
+            self.albert.eval()
+        return self
 
     def forward(self, sequence: Tensor) -> Tensor:
         """(B, T, D) -> (B, C)."""
-        states = self.albert(inputs_embeds=self.embed(sequence)).last_hidden_state
-        return self.output(states.mean(dim=1))
+        return self.output(self._frozen(sequence) if self.frozen else self._encoded(sequence))
+
+    def _encoded(self, sequence: Tensor) -> Tensor:
+        """The mean state over time. (B, T, D) -> (B, H)."""
+        return self.albert(inputs_embeds=self.embed(sequence)).last_hidden_state.mean(dim=1)
+
+    @torch.no_grad()
+    def _frozen(self, sequence: Tensor) -> Tensor:
+        """The mean state, on a CPU from memory where the sample was seen before.
+
+        One sample at a time is computed, since in another company its last bits could be others, also after --resume.
+        A GPU computes it faster than it could ask for the content. (B, T, D) -> (B, H).
+        """
+        if sequence.device.type != "cpu" or self.embed.weight.is_meta:
+            return self._encoded(sequence)
+        keys = [hashlib.blake2b(sample.contiguous().numpy(), digest_size=16).digest() for sample in sequence]
+        for key, sample in zip(keys, sequence, strict=True):
+            if key not in self.known:
+                self.known[key] = self._encoded(sample.unsqueeze(0)).squeeze(0)
+        return torch.stack([self.known[key] for key in keys])
 
 
 def _pretrained_weights(source: str, expected: object) -> dict[str, Tensor]:

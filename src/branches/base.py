@@ -12,6 +12,7 @@ class Branch(nn.Module):
     """
 
     Options: ClassVar[type]
+    large: ClassVar[bool] = False  # whether its products are large enough to gain by bfloat16 on a CPU
 
     def forward(self, sequence: Tensor) -> Tensor:
         """(B, T, D) -> (B, C)."""

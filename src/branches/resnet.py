@@ -23,6 +23,7 @@ class ResNetBranch(Branch):
     """
 
     Options = ResNetOptions
+    large = True
 
     def __init__(self, width: int, length: int, outputs: int, options: ResNetOptions, pretrained: bool) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """Reweighting by the bias (Clark, Yatskar, Zettlemoyer, EMNLP 2019): what the branches answer already counts less."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -13,9 +14,8 @@ LEAST = 1e-6  # sum of a batch's weights below which their quotient would be rou
 def reweighted_loss(rows: Tensor, opinion: Tensor, targets: Tensor) -> Tensor:
     """CE weighted by 1 - q_i; 0 for a batch that the bias answers in whole. (R, K) x 2, (R,) -> scalar."""
     weights = not_answered(opinion, targets)
-    if weights.sum() < LEAST:
-        return 0 * rows.sum()
-    return weighted_loss(rows, weights.log(), targets)
+    enough = weights.sum() >= LEAST  # stays a tensor, so that a GPU need not be asked
+    return enough * weighted_loss(rows, torch.where(enough, weights.log(), 0.0), targets)
 
 
 @METHODS.register("reweight")

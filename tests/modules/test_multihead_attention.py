@@ -18,6 +18,18 @@ def test_attention_equals_torchs_reference_with_a_mask():
     torch.testing.assert_close(layer(query, key, value, allowed), expected.transpose(0, 1))
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_short_sequences_get_the_numbers_of_the_fused_kernel(own, monkeypatch):
+    torch.manual_seed(0)
+    layer, x = MultiheadAttention(12, 3).eval(), torch.randn(4, 20, 12)
+    allowed = torch.rand((4, 1, 20, 20) if own else (20, 20)) > 0.4
+    allowed[..., 0] = True
+    assert 20 * 20 in multihead_attention.SHORT
+    found = layer(x, x, x, allowed)
+    monkeypatch.setattr(multihead_attention, "SHORT", ())
+    torch.testing.assert_close(found, layer(x, x, x, allowed))
+
+
 def test_shared_inputs_give_what_separate_copies_give():
     torch.manual_seed(0)
     layer, x, source = MultiheadAttention(8, 2).eval(), torch.randn(2, 3, 8), torch.randn(2, 4, 8)

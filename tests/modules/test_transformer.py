@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from modules.transformer import Dropouts, TransformerEncoder, future_mask
@@ -36,3 +37,20 @@ def test_embedding_dropout_draws_keys_and_values_separately():
     encoder.layers[0].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[1]))
     encoder(torch.randn(1, 4, 8), torch.randn(1, 4, 8))
     assert not torch.equal(*seen[0])
+
+
+@pytest.mark.parametrize("mask_future", [True, False])
+@pytest.mark.parametrize("crossmodal", [True, False])
+@pytest.mark.parametrize("padded", [True, False])
+def test_the_last_frame_alone_is_the_last_of_all_frames(mask_future, crossmodal, padded):
+    torch.manual_seed(0)
+    encoder = TransformerEncoder(8, 2, 3, Dropouts(), mask_future).eval()
+    frames, source = torch.randn(2, 5, 8), torch.randn(2, 7, 8) if crossmodal else None
+    marks = {}
+    if padded:
+        marks["unpadded"] = torch.tensor([[False, True, True, True, True], [False, False, False, True, True]])
+    if padded and crossmodal:
+        marks["source_unpadded"] = torch.arange(7).expand(2, 7) > 1
+    whole, last = encoder(frames, source, **marks), encoder(frames, source, **marks, last=True)
+    assert last.shape == (2, 1, 8)
+    torch.testing.assert_close(last, whole[:, -1:])

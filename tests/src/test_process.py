@@ -124,17 +124,6 @@ def test_an_error_during_the_imports_is_one_sentence(tmp_path):
     assert done.returncode == 70 and "libcuda is gone" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_a_process_ends_with_the_pipe_of_its_parent():
-    read, write = os.pipe()
-    code = "import time\nfrom src.process import watch\nwatch()\nprint(flush=True)\ntime.sleep(60)"
-    child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, pass_fds=(read,), stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, env={**os.environ, "CAUSALMER_LIFELINE": str(read)})
-    child.stdout.readline()
-    os.close(write)
-    os.close(read)
-    assert child.communicate(timeout=30)[1] == b"\nstopped\n" and child.returncode == 143
-
-
 def test_main_needs_no_folder_on_the_path():
     done = subprocess.run([sys.executable, "main.py", "--nothing"], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "PYTHONSAFEPATH": "1"})

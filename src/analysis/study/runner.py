@@ -2,24 +2,19 @@
 
 import os
 import shlex
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from src.analysis.study.grid import Job
+from src.analysis.study.local import THREADS, Local
 from src.analysis.study.stored import finished
 from src.build import build_data
 from src.checkpoint import LAST, RESULTS, SAMPLES, run_folder
 from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
-from src.process import LIFELINE
-from src.runtime import ROOT
 from src.structures import InputError
-
-THREADS = "OMP_NUM_THREADS"  # environment variable
 
 
 def say(text: str) -> None:
@@ -49,7 +44,7 @@ class Runner:
         self.options = options
         self._sha256: dict[str, str] = {}
         self._stopping = threading.Event()
-        self._lifeline = -1  # the end of a pipe that every run inherits
+        self._executor = Local(threads(options))
 
     def sha256(self, job: Job) -> str:
         """Hash of the job's data, which is generated first if it is synthetic."""
@@ -81,21 +76,16 @@ class Runner:
         progress = Progress("run", len(missing))
         failed = []
         self._stopping.clear()
-        self._lifeline, ours = os.pipe()
-        try:
-            with ThreadPoolExecutor(self.options.jobs) as pool:
-                futures = {pool.submit(self._train, job): job for job in missing}
-                try:
-                    for future in as_completed(futures):
-                        job, message = futures[future], future.result()
-                        failed += [f"{job.title}: {message}"] if message else []
-                        progress.step(f"{job.title} {'failed' if message else 'trained'}")
-                finally:
-                    self._stopping.set()
-                    os.close(ours)  # whatever still runs stops, as it does where this process is killed
-                    pool.shutdown(wait=True, cancel_futures=True)
-        finally:
-            os.close(self._lifeline)
+        with ThreadPoolExecutor(self.options.jobs) as pool:
+            futures = {pool.submit(self._train, job): job for job in missing}
+            try:
+                for future in as_completed(futures):
+                    job, message = futures[future], future.result()
+                    failed += [f"{job.title}: {message}"] if message else []
+                    progress.step(f"{job.title} {'failed' if message else 'trained'}")
+            finally:
+                self._stopping.set()
+                pool.shutdown(wait=True, cancel_futures=True)
         if failed:
             raise InputError(f"{len(failed)} of {len(missing)} runs failed, the first with '{failed[0]}'; mend that "
                              "and give the same command, which keeps the finished runs")
@@ -131,10 +121,7 @@ class Runner:
         if kept and (folder / f"{LAST}.pt").exists() and not (folder / RESULTS).exists():
             words.append("--resume")
         say(f"python {shlex.join(words)}")
-        done = subprocess.run([sys.executable, ROOT / words[0], *words[1:]], cwd=Path.cwd(), text=True,
-                              capture_output=True, errors="replace", pass_fds=(self._lifeline,),
-                              env=os.environ | {LIFELINE: str(self._lifeline)} | threads(self.options))
-        return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return self._executor.run(words[1:], self._stopping)
 
 
 def threads(options: StudyOptions) -> dict[str, str]:

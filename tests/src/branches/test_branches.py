@@ -1,5 +1,7 @@
 """Every registered branch, and what is particular to ALBERT and ResNet-18."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -71,3 +73,40 @@ def test_weights_with_another_activation_or_dropout_name_the_flags_to_pass(tmp_p
     with pytest.raises(InputError, match="pass --albert_activation relu --albert_dropout 0.25"):
         AlbertBranch(6, 9, 5, AlbertOptions(**{**vars(SMALL), "text_init": "pretrained",
                                                "text_pretrained": str(tmp_path)}), True)
+
+
+def frozen_branch():
+    """A small frozen ALBERT in training whose encoder counts the samples that it sees."""
+    torch.manual_seed(0)
+    branch = AlbertBranch(6, 9, 5, replace(SMALL, freeze_text=True, albert_dropout=0.5), False).train()
+    seen = []
+    branch.albert.register_forward_pre_hook(lambda module, _, inputs: seen.append(len(inputs["inputs_embeds"])),
+                                            with_kwargs=True)
+    return branch, seen
+
+
+def test_a_frozen_albert_gets_no_gradient_and_has_no_dropout():
+    branch, _ = frozen_branch()
+    sequence = torch.randn(3, 9, 6)
+    first = branch(sequence)
+    first.sum().backward()
+    assert {name for name, weight in branch.named_parameters() if weight.grad is not None} == {"output.weight",
+                                                                                              "output.bias"}
+    assert torch.equal(first, branch.eval()(sequence))
+
+
+def test_a_frozen_albert_computes_a_sample_once_and_gives_its_bits_in_any_company():
+    branch, seen = frozen_branch()
+    sequence = torch.randn(4, 9, 6)
+    whole = branch(sequence)
+    assert torch.equal(branch(sequence[2:]), whole[2:]) and seen == [1, 1, 1, 1]
+    torch.testing.assert_close(whole, branch.output(branch._encoded(sequence)))
+
+
+def test_other_weights_make_a_frozen_albert_forget():
+    branch, _ = frozen_branch()
+    sequence = torch.randn(2, 9, 6)
+    before = branch(sequence)
+    branch.load_state_dict({name: weight + 0.1 for name, weight in branch.state_dict().items()})
+    torch.testing.assert_close(branch(sequence), branch.output(branch._encoded(sequence)))
+    assert not torch.allclose(branch(sequence), before)

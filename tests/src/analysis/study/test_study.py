@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from src.analysis.results import read_study
 from src.analysis.study import __main__ as study
 from src.analysis.study import measured, runner
 from src.analysis.study.grid import jobs, plans
+from src.analysis.study.local import Local
 from src.analysis.study.runner import Runner
 from src.analysis.study.stored import find_finished
 from src.config import parse_study
@@ -138,7 +140,7 @@ def test_an_existing_report_is_kept_unless_it_may_be_overwritten(finished, capsy
 
 def test_one_seed_says_so_and_finished_runs_are_found_under_any_name(finished, tmp_path, capsys, monkeypatch):
     argv = copied(finished, tmp_path)
-    monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("nothing is left to train"))
+    monkeypatch.setattr(Local, "run", lambda *a, **k: pytest.fail("nothing is left to train"))
     place = tmp_path / "checkpoint(synthetic)"
     for folder in place.iterdir():
         folder.rename(place / f"byhand_{folder.name}")
@@ -176,9 +178,9 @@ def test_an_interrupted_run_is_continued(finished, tmp_path, capsys, monkeypatch
     argv = copied(finished, tmp_path)
     cut = folders(tmp_path)[0]
     (cut / "results.json").unlink()
-    called = []
-    original = subprocess.run
-    monkeypatch.setattr(runner.subprocess, "run", lambda words, **k: called.append(words) or original(words, **k))
+    called, original = [], Local.run
+    monkeypatch.setattr(Local, "run", lambda self, words, stopping: called.append(words) or original(self, words,
+                                                                                                    stopping))
     assert study.main([*argv, "--analyses="]) == 0
     assert len(called) == 1 and called[0][-1] == "--resume" and (cut / "results.json").exists()
 
@@ -277,17 +279,24 @@ def test_an_earlier_report_stays_where_the_new_one_cannot_be_written(finished, t
     assert {path: path.read_bytes() for path in (tmp_path / "report").rglob("*.*")} == before
 
 
-def test_a_stopped_study_leaves_no_run_behind(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_study_that_ends_leaves_no_run_behind(tmp_path, number):
     words = ["--fusions=tanh", "--seeds=1,2", "--jobs=2", f"--report={tmp_path / 'report'}", *TINY,
              f"--checkpoint_path={tmp_path}", f"--data_path={tmp_path / 'data'}", "--num_epochs=100000"]
     process = subprocess.Popen([sys.executable, "-m", "src.analysis.study", *words], stderr=subprocess.PIPE, text=True,
                                stdout=subprocess.DEVNULL)
     while process.poll() is None and len(list(tmp_path.glob("checkpoint(*)/*/*/history.csv"))) < 2:
         time.sleep(0.05)
-    process.terminate()
+    process.send_signal(number)
     error = process.communicate(timeout=60)[1]
-    assert process.returncode == 143 and error.strip() == "stopped; the same command continues"
-    assert not any(busy(folder) for folder in tmp_path.glob("checkpoint(*)/*/*")) and not (tmp_path / "report").exists()
+    if number == signal.SIGTERM:
+        assert process.returncode == 143 and error.strip() == "stopped; the same command continues"
+        assert not (tmp_path / "report").exists()
+    ends = time.monotonic() + 60
+    while any(busy(folder) for folder in tmp_path.glob("checkpoint(*)/*/*")) and time.monotonic() < ends:
+        assert number == signal.SIGKILL  # whose runs find out by themselves
+        time.sleep(0.1)
+    assert not any(busy(folder) for folder in tmp_path.glob("checkpoint(*)/*/*"))
 
 
 def test_a_study_of_undefined_measures_and_constant_features_says_the_same_twice(tmp_path):

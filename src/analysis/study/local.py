@@ -1,0 +1,63 @@
+"""Runs on this machine: each a process of its own, forked from one that has imported everything before."""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from src.process import GRACE, end_with_parent, finish, watch
+from src.runtime import ROOT
+
+THREADS = "OMP_NUM_THREADS"  # environment variable
+PRELOADED = ["main", "torch._dynamo"]  # seconds of every run's start; torch's optimizers import the second
+
+
+class Local:
+    """Runs main.py commands as the shell would; what they have imported is there already."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = dict(environment)
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(PRELOADED)
+        if str(ROOT) not in sys.path:
+            sys.path.append(str(ROOT))  # where main.py is found, also by the processes that are started from here
+
+    def run(self, words: Sequence[str], stopping: threading.Event) -> str:
+        """Run `python main.py words` to its end, or stop it, then it saves what it has to. -> its error, or nothing."""
+        with tempfile.TemporaryDirectory() as folder:
+            errors = Path(folder) / "errors"
+            run = self.context.Process(target=_run, args=(list(words), errors, Path.cwd(), self.environment))
+            run.start()
+            while run.is_alive() and not stopping.is_set():
+                run.join(0.1)
+            run.terminate()
+            run.join(GRACE)
+            run.kill()
+            run.join()
+            if run.exitcode == 0:
+                return ""
+            written = errors.read_text(errors="replace") if errors.exists() else ""
+            return (written.strip().splitlines() or [f"it ended with exit code {run.exitcode}"])[-1]
+
+
+def _run(words: list[str], errors: Path, folder: Path, environment: Mapping[str, str]) -> None:
+    """What happens in the process of a run: the command, silent, with the exit code that a shell would see."""
+    for descriptor, path in ((0, os.devnull), (1, os.devnull), (2, errors)):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), descriptor)
+    os.chdir(folder)
+    os.environ.update(environment)
+    watch()
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    import torch
+
+    import main
+
+    if environment.get(THREADS):
+        torch.set_num_threads(int(environment[THREADS]))
+    code = main.main(words)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(finish(code))

@@ -1,0 +1,53 @@
+"""--precision bf16: products in bfloat16, everything that comes of them in float32."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import main
+from src.precision import lower_precision
+from src.structures import BackboneOutput
+from tests.src.test_train import folder, weights
+
+
+class Doubled(nn.Module):
+    """A backbone of one product, which notes what it is computed in."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.seen = nn.Linear(4, 3), []
+
+    def forward(self, batch):
+        logits = self.layer(batch)
+        self.seen.append(logits.dtype)
+        return BackboneOutput(logits, logits, {"own": logits}, {"text": logits})
+
+
+@pytest.mark.parametrize("large, computed", [(True, torch.bfloat16), (False, torch.float32)])
+def test_only_large_parts_compute_in_bfloat16_on_a_cpu_and_all_answer_in_float32(large, computed):
+    part = Doubled()
+    lower_precision(part, large)
+    output = part(torch.randn(2, 4))
+    found = (output.logits, output.hidden, output.aux["own"], output.states["text"])
+    assert part.seen == [computed] and {x.dtype for x in found} == {torch.float32}
+
+
+def test_a_copy_computes_with_its_own_weights():
+    part = Doubled()
+    lower_precision(part, True)
+    twin = copy.deepcopy(part)
+    nn.init.zeros_(twin.layer.weight)
+    nn.init.ones_(twin.layer.bias)
+    assert twin(torch.randn(1, 4)).logits.tolist() == [[1, 1, 1]] and not part.seen
+
+
+def test_a_run_in_bfloat16_learns_nearly_what_one_in_float32_does(tiny, tmp_path):
+    argv = [*tiny, "--audio_branch", "resnet18", "--num_epochs", "1"]
+    for precision in ("fp32", "bf16"):
+        assert main.main([*argv, "--precision", precision, "--checkpoint_path", str(tmp_path / precision)]) == 0
+    exact, near = (weights(folder(tmp_path / name)) for name in ("fp32", "bf16"))
+    assert {value.dtype for value in near.values()} == {value.dtype for value in exact.values()}
+    name = "branches.audio.output.weight"
+    assert 0 < (exact[name] - near[name]).abs().max() < 0.05

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from src.runtime import storage_device
 from src.structures import Batch, InputError
 from src.tasks import task_of
 
+tqdm.set_lock(threading.RLock())  # enough within one process; tqdm's own asks the system for semaphores
 Objective = Callable[[Output, Batch], Terms]
 Hook = Callable[[Output, Batch], None]
 WIDE, FRAMES = 512, 2**14  # samples and frames of all modalities that one step of predicting takes easily

@@ -57,7 +57,4 @@ def _run(words: list[str], errors: Path, folder: Path, environment: Mapping[str,
 
     if environment.get(THREADS):
         torch.set_num_threads(int(environment[THREADS]))
-    code = main.main(words)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(finish(code))
+    raise SystemExit(finish(main.main(words)))

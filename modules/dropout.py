@@ -41,7 +41,8 @@ class _CheapDropout(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """The gradient of the elements that were kept, scaled alike."""
-        return _scaled(gradient, *context.saved_tensors, context.scale), None
+        kept, = context.saved_tensors
+        return _scaled(gradient, kept, context.scale), None
 
 
 def _scaled(x: Tensor, kept: Tensor, scale: float) -> Tensor:

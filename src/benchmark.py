@@ -102,7 +102,7 @@ def epochs(case: Case, plain: bool, device: torch.device, batch: int | None, ste
     replay = None if plain or device.type == "cpu" else Replay(model, optimizer)
     loader = Loader(split, config.training.batch_size, device, device, torch.Generator().manual_seed(0))
     run = functools.partial(run_epoch, model, loader, lambda output, one: model.loss(output, one, task), "epoch",
-                            *((optimizer, config.training) if case.training else ()), replay=replay)
+                            optimizer if case.training else None, config.training, replay=replay)
 
     def epoch() -> None:
         if replay:

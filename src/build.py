@@ -3,7 +3,6 @@
 import contextlib
 import inspect
 import os
-import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,11 @@ from src.methods.base import Method, Parts
 from src.parts import named_class
 from src.precision import lower_precision
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
-from src.runtime import atomic_file, sweep
+from src.runtime import sweep
 from src.selection import Strengths, knowledge, strengths
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
 from src.tasks import make_task, task_of
+from src.writing import write_pickle
 
 
 def task_name(config: Config) -> str:
@@ -116,8 +116,7 @@ def build_data(config: Config, file: Path | None = None) -> Dataset:
     if spec.generate and not file:
         sweep(path.parent)
     if spec.generate and not file and not path.exists():
-        with atomic_file(path) as handle:
-            pickle.dump(spec.generate(config.dataset), handle, protocol=4)
+        write_pickle(path, spec.generate(config.dataset))
     task, names = task_name(config), class_names(config)
     return load(path, spec, task, make_task(task, names).outputs, () if file else REQUIRED, config.data.padding, names)
 

@@ -81,7 +81,10 @@ def _last_net(kind: type[BaseException], error: BaseException, where: Any) -> No
 
 def end_with_parent() -> None:
     """Stop this process as SIGTERM does once the one that asked for it has ended; to be called in a thread."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
     signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(128 + signal.SIGTERM)

@@ -75,7 +75,7 @@ class _Captured:
     def __call__(self, batch: Batch) -> Values:
         for name, x in batch.inputs.items():
             self.batch.inputs[name].copy_(x)
-        if self.batch.labels is not None:
+        if self.batch.labels is not None and batch.labels is not None:
             self.batch.labels.copy_(batch.labels)
         self.graph.replay()
         return {kind: {name: x.clone() for name, x in values.items()} for kind, values in self.values.items()}

@@ -46,7 +46,8 @@ def main() -> int:
         return 0
     found = {}
     for form in FORMS:
-        done = subprocess.run([sys.executable, "-m", "tests.benchmark_memory", *sys.argv[1:], "--form", form], text=True,
+        words = [sys.executable, "-m", "tests.benchmark_memory", *sys.argv[1:], "--form", form]
+        done = subprocess.run(words, text=True,
                               check=True, capture_output=True, cwd=Path(__file__).parent.parent,
                               env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "131072"})
         found[form] = float(done.stdout.splitlines()[-1])

@@ -8,4 +8,4 @@ while [[ -L "$here" ]]; do # by hand, since readlink -f is missing on older syst
     here="$link"
 done
 TESTING=1 source "$(dirname "$here")/../environment.sh"
-exec "$PYTHON" -m pytest tests --numprocesses auto --maxprocesses 4 "$@"
+exec "$PYTHON" -m pytest tests --numprocesses auto --maxprocesses 4 --dist loadgroup "$@"

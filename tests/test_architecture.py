@@ -17,9 +17,10 @@ FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py
 LEVELS = [
     {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"},
     {"runtime"}, {"writing"},
-    {"branches", "backbones", "datasets", "metrics"}, {"losses", "tasks"}, {"fusions", "causal_mer_model"}, {"methods"},
+    {"branches", "backbones", "datasets", "metrics", "precision", "replay"}, {"losses", "tasks"},
+    {"fusions", "causal_mer_model"}, {"methods"},
     {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
-    {"console", "published", "samples"}, {"train"}, {"analysis"},
+    {"console", "published", "samples"}, {"train"}, {"analysis", "benchmark"},
     {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

@@ -2,17 +2,20 @@
 
 import multiprocessing
 import os
+import runpy
 import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from src.process import GRACE, end_with_parent, finish, watch
+import torch
+
+from src.process import GRACE, end_with_parent, watch
 from src.runtime import ROOT
 
 THREADS = "OMP_NUM_THREADS"  # environment variable
-PRELOADED = ["main", "torch._dynamo"]  # seconds of every run's start; torch's optimizers import the second
+PRELOADED = ["src.train", "torch._dynamo"]  # seconds of every run's start; torch's optimizers import the second
 
 
 class Local:
@@ -23,7 +26,7 @@ class Local:
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(PRELOADED)
         if str(ROOT) not in sys.path:
-            sys.path.append(str(ROOT))  # where main.py is found, also by the processes that are started from here
+            sys.path.append(str(ROOT))  # of the processes that are started from here, too
 
     def run(self, words: Sequence[str], stopping: threading.Event) -> str:
         """Run `python main.py words` to its end, or stop it, then it saves what it has to. -> its error, or nothing."""
@@ -51,10 +54,7 @@ def _run(words: list[str], errors: Path, folder: Path, environment: Mapping[str,
     os.environ.update(environment)
     watch()
     threading.Thread(target=end_with_parent, daemon=True).start()
-    import torch
-
-    import main
-
     if environment.get(THREADS):
         torch.set_num_threads(int(environment[THREADS]))
-    raise SystemExit(finish(main.main(words)))
+    sys.argv = ["main.py", *words]
+    runpy.run_path(str(ROOT / "main.py"), run_name="__main__")

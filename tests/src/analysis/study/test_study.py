@@ -25,6 +25,8 @@ from src.options import InferenceOptions
 from src.structures import InputError
 from tests.conftest import TINY, sentiment_content, write
 
+pytestmark = pytest.mark.xdist_group("study")  # in one process, since the fixture takes as long as ten tests
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

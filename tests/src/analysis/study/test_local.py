@@ -1,0 +1,29 @@
+"""A run of a study is the run of its command."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from src.analysis.study.local import Local
+from src.runtime import ROOT
+from tests.src.test_train import folder, history, moved, same_bits, weights
+
+ONE = {"OMP_NUM_THREADS": "1"}
+
+
+def test_it_leaves_the_bits_that_the_command_leaves(tiny, tmp_path):
+    argv = [*tiny, "--embed_dropout", "0.2", "--num_epochs", "2"]
+    assert Local(ONE).run(moved(argv, tmp_path / "forked"), threading.Event()) == ""
+    subprocess.run([sys.executable, "main.py", *moved(argv, tmp_path / "own")], cwd=ROOT, check=True,
+                   env=os.environ | ONE, capture_output=True)
+    forked, own = (folder(tmp_path / name) for name in ("forked", "own"))
+    assert history(forked) == history(own) and same_bits(weights(forked), weights(own))
+
+
+@pytest.mark.parametrize("words, message", [(["--nothing"], "unknown argument '--nothing'"),
+                                            (["--dataset", "none.pkl"], "--task has to say")])
+def test_its_error_is_that_of_the_command(words, message):
+    assert message in Local(ONE).run(words, threading.Event())

@@ -35,7 +35,7 @@ def run(argv: Sequence[str] | None) -> None:
     dataset = build_data(configs[0])
     print(f"{dataset.info.dataset} on {device}: "
           + ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items()))
-    for text in (*dataset.notes, *warnings(configs)):
+    for text in (*dataset.notes, *warnings(configs, device)):
         print(f"note: {text}")
     tables = RuleTables(task_of(dataset.info), trivial_scores(dataset))
     for config, result in zip(configs, train(configs, dataset, device), strict=True):

@@ -16,13 +16,15 @@ from src.datasets.base import Dataset, chosen_task, data_file, dataset_spec, loa
 from src.datasets.checks import REQUIRED
 from src.methods.base import Method, Parts
 from src.parts import named_class
-from src.precision import lower_precision
+from src.precision import gains, lower_precision
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
 from src.runtime import sweep
 from src.selection import Strengths, knowledge, strengths
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
 from src.tasks import make_task, task_of
 from src.writing import write_pickle
+
+CPU = torch.device("cpu")
 
 
 def task_name(config: Config) -> str:
@@ -87,10 +89,12 @@ def run_strengths(config: Config) -> Strengths:
                      config.choice.unwanted)
 
 
-def warnings(configs: Sequence[Config]) -> list[str]:
+def warnings(configs: Sequence[Config], device: torch.device = CPU) -> list[str]:
     """What a user should know about the configurations of a command before it runs."""
     texts = [text for config in configs for text in named_class(METHODS, config.run.method).remarks(
         make_task(task_name(config)), config.method, config.training.num_epochs)]
+    if configs[0].training.precision == "bf16" and not gains(device):
+        texts.append("this processor has no AVX-512, without which bf16 is far slower, so all is computed in fp32")
     unmoved = [config.run.method for config in configs
                if config.choice.strength and not named_class(METHODS, config.run.method).strengths(config.method)]
     if unmoved:

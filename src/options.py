@@ -212,7 +212,8 @@ class TrainingOptions:
     batch_size: int = option(24, "samples per step", bounds=BATCH)
     evaluation_batch_size: int | None = option(None, "samples per step where only predictions are wanted (default: as "
                                                      "many as fit easily)", scope=PLACE, bounds=BATCH)
-    precision: str = option("fp32", "what products are computed in; bf16 on a CPU for ALBERT and ResNet-18 only",
+    precision: str = option("fp32", "what products are computed in; bf16 on a CPU with AVX-512 only, for ALBERT and "
+                                    "ResNet-18",
                             ("fp32", "bf16"))
     compile: str = option("auto", "on a GPU, replay each step as one CUDA graph: on, off, or auto (not with a class of "
                                   "your own)", ("auto", "on", "off"), scope=PLACE)

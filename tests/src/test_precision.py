@@ -25,6 +25,11 @@ class Doubled(nn.Module):
         return BackboneOutput(logits, logits, {"own": logits}, {"text": logits})
 
 
+@pytest.fixture(autouse=True)
+def capable(monkeypatch):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX512")
+
+
 @pytest.mark.parametrize("large, computed", [(True, torch.bfloat16), (False, torch.float32)])
 def test_only_large_parts_compute_in_bfloat16_on_a_cpu_and_all_answer_in_float32(large, computed):
     part = Doubled()
@@ -52,3 +57,13 @@ def test_a_run_in_bfloat16_learns_nearly_what_one_in_float32_does(tiny, tmp_path
     assert {value.dtype for value in near.values()} == {value.dtype for value in exact.values()}
     name = "branches.text.output.weight"
     assert 0 < (exact[name] - near[name]).abs().max() < 0.05
+
+
+def test_a_processor_without_the_instructions_computes_in_float32_and_says_so(tiny, monkeypatch, capsys):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX2")
+    assert main.main([*tiny, "--precision", "bf16", "--num_epochs", "1", "--device", "cpu"]) == 0
+    assert "no AVX-512" in capsys.readouterr().out
+    part = Doubled()
+    lower_precision(part, True)
+    part(torch.randn(2, 4))
+    assert part.seen == [torch.float32]

@@ -71,7 +71,8 @@ def _problem(error: Exception) -> tuple[int, str]:
     if isinstance(error, InputError):
         return 2 if isinstance(error, UsageError) else 1, str(error)
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
-        return 1, "there is too little memory; lower --batch_size and raise --accumulate by the same factor"
+        return 1, ("there is too little memory; lower --batch_size and raise --accumulate by the same factor; where "
+                   "there are predictions only, lower --evaluation_batch_size")
     if isinstance(error, OSError) and error.errno is not None:
         place = "" if error.filename is None else f"{quoted(os.fsdecode(error.filename), 200)} cannot be used: "
         return 1, f"{place}{error.strerror}; choose another path, or make this one usable"

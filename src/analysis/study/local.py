@@ -7,11 +7,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 
 import torch
 
-from src.process import GRACE, end_with_parent, watch
+from src.process import GRACE, blocked, end_with_parent, unblocked, watch
 from src.runtime import ROOT
 
 THREADS = "OMP_NUM_THREADS"  # environment variable
@@ -33,6 +34,8 @@ class Local:
         with tempfile.TemporaryDirectory() as folder:
             errors = Path(folder) / "errors"
             run = self.context.Process(target=_run, args=(list(words), errors, Path.cwd(), self.environment))
+            with blocked():
+                forkserver.ensure_running()
             run.start()
             while run.is_alive() and not stopping.is_set():
                 run.join(0.1)
@@ -53,6 +56,7 @@ def _run(words: list[str], errors: Path, folder: Path, environment: Mapping[str,
     os.chdir(folder)
     os.environ.update(environment)
     watch()
+    unblocked()
     threading.Thread(target=end_with_parent, daemon=True).start()
     if environment.get(THREADS):
         torch.set_num_threads(int(environment[THREADS]))

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,6 @@ def measure_all(places: Mapping[Path, InferenceOptions], with_samples: set[Path]
     context = multiprocessing.get_context("spawn")
     if not sys.warnoptions:
         os.environ["PYTHONWARNINGS"] = "ignore"  # also of the processes that are started here
-    resource_tracker.ensure_running()  # it would let signals through again
     with ProcessPoolExecutor(options.jobs, context, _worker, tuple(threads(options).values())) as pool:
         try:
             with blocked():  # inherited by the workers, which are started here

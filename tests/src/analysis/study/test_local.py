@@ -1,6 +1,7 @@
 """A run of a study is the run of its command."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import pytest
 
 from src.analysis.study.local import Local
 from src.runtime import ROOT
+from tests.conftest import TINY
 from tests.src.test_train import folder, history, moved, same_bits, weights
 
 ONE = {"OMP_NUM_THREADS": "1"}
@@ -27,3 +29,16 @@ def test_it_leaves_the_bits_that_the_command_leaves(tiny, tmp_path):
                                             (["--dataset", "none.pkl"], "--task has to say")])
 def test_its_error_is_that_of_the_command(words, message):
     assert message in Local(ONE).run(words, threading.Event())
+
+
+def test_ctrl_c_while_everything_is_imported_is_one_sentence(tmp_path):
+    words = ["--seeds=1", f"--report={tmp_path / 'report'}", f"--checkpoint_path={tmp_path}", *TINY,
+             f"--data_path={tmp_path / 'data'}"]
+    process = subprocess.Popen([sys.executable, "-m", "src.analysis.study", *words], cwd=ROOT, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    while not process.stdout.readline().startswith("python main.py"):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and error.strip() == "stopped; the same command continues"

@@ -164,3 +164,8 @@ def test_a_deleted_working_folder_is_one_sentence(tmp_path, monkeypatch, capsys)
     (tmp_path / "gone").rmdir()
     assert run_command(lambda: None) == 1
     assert "is gone (No such file or directory); change to another one" in capsys.readouterr().err
+
+
+def test_numbers_that_slow_a_processor_down_become_0():
+    resolve_device("cpu")
+    assert (torch.full((2,), 1e-30) * 1e-10).tolist() == [0, 0]

@@ -18,6 +18,7 @@ from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError
 BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
 MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
 NAME = re.compile(r"[\w -]{1,40}")  # of a class; decisions for several are joined by +
+EXECUTORS = ("local", "ray", "slurm")
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
 
 
@@ -138,8 +139,18 @@ class StudyOptions:
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
     measure_batch_size: int | None = option(None, "samples per step of the measurements (default: as many as "
                                                   "fit easily)", bounds=BATCH)
-    jobs: int = option(1, "runs at one time; the processor cores are shared out among them",
+    jobs: int = option(None, "runs at one time; the processor cores are shared out among them (default: per_device "
+                             "runs on each of --devices)",
                        bounds=Bounds(1, 256, "each is a process of its own, with torch and the data in its memory"))
+    executor: str = option("local", "where runs are trained: processes of this machine, a Ray cluster, or Slurm jobs",
+                           EXECUTORS)
+    devices: tuple[int, ...] = option((), "numbers of the GPUs of this machine that share the runs",
+                                      bounds=Bounds(0, 1023, "no machine has as many GPUs"))
+    per_device: int = option(1, "runs at one time on one GPU",
+                             bounds=Bounds(1, 64, "each has its model and its data in the GPU's memory"))
+    ray_address: str = option("", "host:port of a Ray cluster (default: that of RAY_ADDRESS, or one on this machine)")
+    slurm: tuple[str, ...] = option((), "parameters of each Slurm job, by submitit's names: partition=gpu,"
+                                        "timeout_min=60,gpus_per_node=1; cluster=local tries it without Slurm")
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -153,11 +164,28 @@ class StudyOptions:
             if not values or len(set(values)) < len(values):
                 raise InputError(f"--{name} needs values, each once, with commas between them, got "
                                  f"{','.join(map(str, values))!r}")
+        self._check_places()
         allowed_words = {"analyses": ("missing", "contributions"), "fills": FILLS}
         for name, allowed in allowed_words.items():
             unknown = [value for value in getattr(self, name) if value not in allowed]
             if unknown:
                 raise InputError(f"--{name} has {quoted(unknown[0])}; choose from {', '.join(allowed)}")
+
+    def _check_places(self) -> None:
+        """Fill in --jobs; InputError for flags of another executor, and for more runs than the devices take."""
+        for name, executor in (("devices", "local"), ("ray_address", "ray"), ("slurm", "slurm")):
+            if getattr(self, name) and self.executor != executor:
+                raise InputError(f"--{name} belongs to --executor {executor}, and not to {self.executor}; leave it out")
+        if self.per_device > 1 and self.executor == "slurm":
+            raise InputError("--per_device is for --devices and Ray; a Slurm job has the GPUs that --slurm asks for")
+        if len(set(self.devices)) < len(self.devices):
+            raise InputError("--devices needs every number once; --per_device puts several runs on one")
+        fitting = max(1, len(self.devices)) * self.per_device
+        if self.jobs is None:
+            object.__setattr__(self, "jobs", fitting)
+        if self.devices and self.jobs > fitting:
+            raise InputError(f"--jobs {self.jobs} is more than --devices takes with {self.per_device} on each, "
+                             f"{fitting}; raise --per_device")
 
 
 @dataclass(frozen=True)

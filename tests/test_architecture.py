@@ -116,9 +116,10 @@ def test_environments_yaml_is_the_same_list_without_builds_or_prefix():
 
 def test_users_have_ranges_the_lock_has_every_package_and_tests_add_their_own():
     user, tests, lock = map(names_of, ("requirements.txt", "tests/requirements.txt", "requirements.lock"))
+    optional = names_of("requirements-scale.txt")
     assert lock.keys() == user.keys() | tests.keys() and not user.keys() & tests.keys()
     assert all("==" in line for line in lock.values())
-    assert all(">=" in line and "==" not in line for line in (user | tests).values())
+    assert all(">=" in line and "==" not in line for line in (user | tests | optional).values())
 
 
 def test_every_package_that_is_imported_is_declared():
@@ -127,4 +128,5 @@ def test_every_package_that_is_imported_is_declared():
                 for path in FILES for node in ast.walk(ast.parse(path.read_text()))
                 if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
     own = {"src", "modules"} | set(sys.stdlib_module_names)
-    assert {named.get(name, name) for name in imported - own} <= names_of("requirements.txt").keys()
+    declared = names_of("requirements.txt") | names_of("requirements-scale.txt")
+    assert {named.get(name, name) for name in imported - own} <= declared.keys()

@@ -3,19 +3,21 @@
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
 
+from src.analysis.study.executor import LOST, THREADS, Command
 from src.process import GRACE, blocked, end_with_parent, unblocked, watch
 from src.runtime import ROOT
 
-THREADS = "OMP_NUM_THREADS"  # environment variable
 PRELOADED = ["src.train", "torch._dynamo"]  # seconds of every run's start; torch's optimizers import the second
 
 
@@ -29,24 +31,39 @@ class Local:
         if str(ROOT) not in sys.path:
             sys.path.append(str(ROOT))  # of the processes that are started from here, too
 
-    def run(self, words: Sequence[str], stopping: threading.Event) -> str:
-        """Run `python main.py words` to its end, or stop it, then it saves what it has to. -> its error, or nothing."""
+    def run(self, command: Command, stopping: threading.Event) -> str:
+        """The interface of an executor; an exception, such as a cluster's signal, stops the run, too."""
         with tempfile.TemporaryDirectory() as folder:
             errors = Path(folder) / "errors"
-            run = self.context.Process(target=_run, args=(list(words), errors, Path.cwd(), self.environment))
+            run = self.context.Process(target=_run, args=(command.now(), errors, Path.cwd(), self.environment))
             with blocked():
                 forkserver.ensure_running()
             run.start()
-            while run.is_alive() and not stopping.is_set():
-                run.join(0.1)
-            run.terminate()
-            run.join(GRACE)
-            run.kill()
-            run.join()
+            try:
+                while run.is_alive() and not stopping.is_set():
+                    run.join(0.1)
+            finally:
+                end(run)
             if run.exitcode == 0:
                 return ""
+            if run.exitcode in (-signal.SIGKILL, 128 + signal.SIGTERM):  # by the system, for memory or preemption
+                return f"{LOST}, ended by the system or by hand"
             written = errors.read_text(errors="replace") if errors.exists() else ""
             return (written.strip().splitlines() or [f"it ended with exit code {run.exitcode}"])[-1]
+
+
+def end(run: BaseProcess) -> None:
+    """Stop a process; a run then saves what it has to."""
+    run.terminate()
+    run.join(GRACE)
+    run.kill()
+    run.join()
+
+
+def attempt(command: Command, folder: Path, environment: Mapping[str, str]) -> str:
+    """What a cluster's process does: a run in a folder, as on this machine. -> its error, or nothing."""
+    os.chdir(folder)
+    return Local(environment).run(command, threading.Event())
 
 
 def _run(words: list[str], errors: Path, folder: Path, environment: Mapping[str, str]) -> None:

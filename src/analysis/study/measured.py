@@ -1,6 +1,7 @@
 """What is measured on the runs of a study, several at a time; measured once, and kept beside each checkpoint."""
 
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import torch
 
 from src.analysis.choice import choice_rows
 from src.analysis.measures import VERSION, measure, samples
-from src.analysis.study.runner import Progress, threads
+from src.analysis.study.devices import names
+from src.analysis.study.executor import threads
+from src.analysis.study.runner import Progress
 from src.analysis.trained import load_trained
 from src.options import InferenceOptions, StudyOptions
 from src.process import blocked
@@ -36,12 +40,15 @@ def measure_all(places: Mapping[Path, InferenceOptions], with_samples: set[Path]
     context = multiprocessing.get_context("spawn")
     if not sys.warnoptions:
         os.environ["PYTHONWARNINGS"] = "ignore"  # also of the processes that are started here
-    with ProcessPoolExecutor(options.jobs, context, _worker, tuple(threads(options).values())) as pool:
+    # Whatever executor trained, this machine measures.
+    count = options.jobs if options.executor == "local" else min(options.jobs, os.cpu_count() or 1)
+    with ProcessPoolExecutor(count, context, _worker, tuple(threads(options).values())) as pool:
         try:
             with blocked():  # inherited by the workers, which are started here
                 futures: dict[Future, Path] = {
-                    pool.submit(measured, folder, folder in with_samples, options, place): folder
-                    for folder, place in places.items()}
+                    pool.submit(measured, folder, folder in with_samples, replace(options, device=device),
+                                place): folder
+                    for (folder, place), device in zip(places.items(), itertools.cycle(names(options)), strict=False)}
             for future in as_completed(futures):
                 found[futures[future]] = future.result()
                 progress.step(str(futures[future]))

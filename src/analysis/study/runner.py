@@ -1,20 +1,22 @@
 """The runs of a study that have to be trained, several at a time."""
 
-import os
 import shlex
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from src.analysis.study.devices import Devices, check_devices
+from src.analysis.study.executor import LOST, Command, Executor, opened
 from src.analysis.study.grid import Job
-from src.analysis.study.local import THREADS, Local
 from src.analysis.study.stored import finished
 from src.build import build_data
-from src.checkpoint import LAST, RESULTS, SAMPLES, run_folder
+from src.checkpoint import run_folder
 from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
 from src.structures import InputError
+
+CONTINUED = 5  # times that a lost run is; one that is lost more often has a reason, such as its memory
 
 
 def say(text: str) -> None:
@@ -44,7 +46,7 @@ class Runner:
         self.options = options
         self._sha256: dict[str, str] = {}
         self._stopping = threading.Event()
-        self._executor = Local(threads(options))
+        self._devices = Devices(options)
 
     def sha256(self, job: Job) -> str:
         """Hash of the job's data, which is generated first if it is synthetic."""
@@ -53,9 +55,9 @@ class Runner:
             self._sha256[key] = build_data(job.config).info.sha256
         return self._sha256[key]
 
-    def command(self, job: Job) -> list[str]:
+    def command(self, job: Job, device: str = "") -> list[str]:
         """The words of the main.py command of a run."""
-        return ["main.py", *job.arguments, f"--device={self.options.device}", f"--name={self.name(job)}",
+        return ["main.py", *job.arguments, f"--device={device or self.options.device}", f"--name={self.name(job)}",
                 f"--checkpoint_path={self.options.checkpoint_path}", *["--log_samples"] * self.options.oracle]
 
     def name(self, job: Job) -> str:
@@ -73,11 +75,14 @@ class Runner:
 
         Raises InputError with the first message of a failed run once all others are done.
         """
+        if not missing:
+            return
+        check_devices(self.options)
         progress = Progress("run", len(missing))
         failed = []
         self._stopping.clear()
-        with ThreadPoolExecutor(self.options.jobs) as pool:
-            futures = {pool.submit(self._train, job): job for job in missing}
+        with opened(self.options) as executor, ThreadPoolExecutor(self.options.jobs) as pool:
+            futures = {pool.submit(self._train, job, executor): job for job in missing}
             try:
                 for future in as_completed(futures):
                     job, message = futures[future], future.result()
@@ -90,20 +95,22 @@ class Runner:
             raise InputError(f"{len(failed)} of {len(missing)} runs failed, the first with '{failed[0]}'; mend that "
                              "and give the same command, which keeps the finished runs")
 
-    def _train(self, job: Job) -> str:
-        """Run main.py in a process of its own. -> its error, empty if it went well.
+    def _train(self, job: Job, executor: Executor) -> str:
+        """Bring one job to a finished run. -> its error, empty if it went well.
 
         Runs of a killed study may still be stopping, and another study may train the same: such a run is waited for.
+        A run that was lost is continued.
         """
-        folder, message = self.folder(job), "stopped"
+        folder, message, left = self.folder(job), "stopped", CONTINUED
         while not self._stopping.is_set():
             if busy(folder):
                 self._stopping.wait(0.2)
                 continue
             if self._is_there(job, folder):
                 return ""
-            message = self._start(job, folder)
-            if BUSY not in message:
+            message = self._start(job, folder, executor)
+            left -= LOST in message
+            if BUSY not in message and (LOST not in message or left < 0):
                 break
         return message
 
@@ -114,16 +121,9 @@ class Runner:
         except InputError:
             return False
 
-    def _start(self, job: Job, folder: Path) -> str:
+    def _start(self, job: Job, folder: Path, executor: Executor) -> str:
         """Run main.py once. -> its error, empty if it went well."""
-        words = self.command(job)
-        kept = (folder / SAMPLES).exists() or not self.options.oracle  # a run that began without is begun again
-        if kept and (folder / f"{LAST}.pt").exists() and not (folder / RESULTS).exists():
-            words.append("--resume")
-        say(f"python {shlex.join(words)}")
-        return self._executor.run(words[1:], self._stopping)
-
-
-def threads(options: StudyOptions) -> dict[str, str]:
-    """The environment variable that shares the cores out among `--jobs` processes; none where the user has set it."""
-    return {} if os.environ.get(THREADS) else {THREADS: str(max(1, len(os.sched_getaffinity(0)) // options.jobs))}
+        with self._devices.one() as device:
+            command = Command(tuple(self.command(job, device)[1:]), folder, self.options.oracle)
+            say(f"python main.py {shlex.join(command.now())}")
+            return executor.run(command, self._stopping)

@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+from src.analysis.study.executor import Command
 from src.analysis.study.local import Local
 from src.runtime import ROOT
 from tests.conftest import TINY
@@ -18,7 +20,7 @@ ONE = {"OMP_NUM_THREADS": "1"}
 
 def test_it_leaves_the_bits_that_the_command_leaves(tiny, tmp_path):
     argv = [*tiny, "--embed_dropout", "0.2", "--num_epochs", "2"]
-    assert Local(ONE).run(moved(argv, tmp_path / "forked"), threading.Event()) == ""
+    assert Local(ONE).run(Command(moved(argv, tmp_path / "forked"), tmp_path, False), threading.Event()) == ""
     subprocess.run([sys.executable, "main.py", *moved(argv, tmp_path / "own")], cwd=ROOT, check=True,
                    env=os.environ | ONE, capture_output=True)
     forked, own = (folder(tmp_path / name) for name in ("forked", "own"))
@@ -28,7 +30,7 @@ def test_it_leaves_the_bits_that_the_command_leaves(tiny, tmp_path):
 @pytest.mark.parametrize("words, message", [(["--nothing"], "unknown argument '--nothing'"),
                                             (["--dataset", "none.pkl"], "--task has to say")])
 def test_its_error_is_that_of_the_command(words, message):
-    assert message in Local(ONE).run(words, threading.Event())
+    assert message in Local(ONE).run(Command(words, Path(), False), threading.Event())
 
 
 def test_ctrl_c_while_everything_is_imported_is_one_sentence(tmp_path):

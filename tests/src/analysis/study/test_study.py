@@ -14,7 +14,8 @@ from src.analysis.records import select
 from src.analysis.report import __main__ as report
 from src.analysis.results import read_study
 from src.analysis.study import __main__ as study
-from src.analysis.study import measured, runner
+from src.analysis.study import measured
+from src.analysis.study.executor import threads
 from src.analysis.study.grid import jobs, plans
 from src.analysis.study.local import Local
 from src.analysis.study.runner import Runner
@@ -181,8 +182,8 @@ def test_an_interrupted_run_is_continued(finished, tmp_path, capsys, monkeypatch
     cut = folders(tmp_path)[0]
     (cut / "results.json").unlink()
     called, original = [], Local.run
-    monkeypatch.setattr(Local, "run", lambda self, words, stopping: called.append(words) or original(self, words,
-                                                                                                    stopping))
+    monkeypatch.setattr(Local, "run", lambda self, command, stopping: (called.append(command.now())
+                                                                       or original(self, command, stopping)))
     assert study.main([*argv, "--analyses="]) == 0
     assert len(called) == 1 and called[0][-1] == "--resume" and (cut / "results.json").exists()
 
@@ -342,9 +343,9 @@ def test_batch_size_reaches_the_runs_and_not_the_measurements():
 def test_the_users_count_of_threads_wins(monkeypatch):
     options, _ = parse_study(["--jobs", "256"])
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert runner.threads(options) == {"OMP_NUM_THREADS": "1"}
+    assert threads(options) == {"OMP_NUM_THREADS": "1"}
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert runner.threads(options) == {}
+    assert threads(options) == {}
 
 
 def test_the_folder_of_a_run_is_that_of_its_command(finished):

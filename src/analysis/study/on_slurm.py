@@ -1,0 +1,99 @@
+"""Runs as jobs of Slurm, by submitit; without Slurm its cluster `local` does the same with processes."""
+
+import multiprocessing
+import os
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import submitit
+
+from src.analysis.study.executor import LOST, THREADS, Command, ended, thread_count
+from src.analysis.study.local import attempt, end
+from src.options import StudyOptions
+from src.structures import UsageError, quoted
+
+SHARED = ("name", "timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "stderr_to_stdout")
+DEFAULTS = {"name": "causalmer", "timeout_min": 60}  # submitit's five minutes end most runs
+TIMEOUTS = 1000  # after each, the job is queued again and its run continues
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a job does."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def __call__(self, command: Command) -> str:
+        """The run. -> its error, or nothing."""
+        return attempt(command, self.folder, self.environment)
+
+    def checkpoint(self, command: Command) -> submitit.helpers.DelayedSubmission:
+        """Called at preemption and at the end of the job's time: stop the run; the job, queued again, continues it."""
+        for run in multiprocessing.active_children():
+            end(run)
+        return submitit.helpers.DelayedSubmission(self, command)
+
+
+class Slurm:
+    """The executor; each run is one job."""
+
+    def __init__(self, options: StudyOptions) -> None:
+        given = parameters(options.slurm)
+        cluster = str(given.pop("cluster", "slurm"))
+        if cluster not in ("slurm", "local"):
+            raise UsageError(f"--slurm cluster={cluster} is none; choose slurm, or local to try it without Slurm")
+        if cluster == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
+            raise UsageError("there is no sbatch on this machine; start the study on a login node of the cluster, or "
+                             "try it with --slurm cluster=local")
+        chosen = {**DEFAULTS, "cpus_per_task": thread_count(options), **given}
+        self.environment = {THREADS: os.environ.get(THREADS) or str(chosen["cpus_per_task"])}
+        self.jobs = submitit.AutoExecutor(options.checkpoint_path / "submitit", cluster, slurm_max_num_timeout=TIMEOUTS)
+        try:
+            self.jobs.update_parameters(**chosen)
+        except (NameError, AssertionError, ValueError, TypeError) as error:
+            raise UsageError(f"--slurm: {str(error).splitlines()[0]}") from error
+        self._lock = threading.Lock()
+
+    def run(self, command: Command, stopping: threading.Event) -> str:
+        """The interface of an executor."""
+        with self._lock:
+            job = self.jobs.submit(Attempt(Path.cwd(), self.environment), command)
+        while not job.done() and not stopping.wait(0.5):
+            pass
+        if stopping.is_set():
+            job.cancel()
+            ended(command.folder)
+            return "stopped"
+        try:
+            return job.result()
+        except submitit.core.utils.FailedJobError as error:
+            return str(error).strip().splitlines()[-1]
+        except submitit.core.utils.UncompletedJobError:
+            return f"{LOST} with its job {job.job_id}, whose log is in {job.paths.stderr}"
+
+
+def parameters(words: Sequence[str]) -> dict[str, str | int | float]:
+    """name=value words by submitit's names, those of Slurm alone also without `slurm_`; UsageError for others."""
+    found: dict[str, str | int | float] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or name in ("nodes", "tasks_per_node"):
+            raise UsageError("--slurm takes name=value with commas between them, and not nodes or tasks_per_node, since a "
+                             f"run is one process, got {quoted(word)}")
+        own = name in (*SHARED, "cluster") or name.startswith("slurm_")
+        found[name if own else f"slurm_{name}"] = _number(value)
+    return found
+
+
+def _number(value: str) -> str | int | float:
+    """A number where it is one."""
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value

@@ -82,8 +82,8 @@ def parameters(words: Sequence[str]) -> dict[str, str | int | float]:
     for word in words:
         name, sign, value = word.partition("=")
         if not sign or name in ("nodes", "tasks_per_node"):
-            raise UsageError("--slurm takes name=value with commas between them, and not nodes or tasks_per_node, since a "
-                             f"run is one process, got {quoted(word)}")
+            raise UsageError("--slurm takes name=value with commas between them, and neither nodes nor tasks_per_node, "
+                             f"since a run is one process, got {quoted(word)}")
         own = name in (*SHARED, "cluster") or name.startswith("slurm_")
         found[name if own else f"slurm_{name}"] = _number(value)
     return found

@@ -43,7 +43,8 @@ class Outcome:
 
 def environment() -> dict[str, str]:
     """One thread per run, since bits depend on their number; a cluster that only this benchmark can use."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    return os.environ | {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0",
+                         "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 @contextlib.contextmanager
@@ -53,7 +54,7 @@ def ray_cluster(env: dict[str, str], folder: Path) -> Iterator[str]:
     address, nodes = f"127.0.0.1:{PORT}", []
     with (folder / "ray.log").open("w") as log, contextlib.ExitStack() as stack:
         for words in (["--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false",
-                       f"--temp-dir={folder / 'ray'}"], *[[f"--address={address}", "--num-cpus=1"]] * 2):
+                       f"--temp-dir={folder / 'nodes'}"], *[[f"--address={address}", "--num-cpus=1"]] * 2):
             nodes.append(subprocess.Popen([*start, *words], env=env, stdout=log, stderr=log))
             stack.callback(nodes[-1].wait)
             stack.callback(nodes[-1].terminate)

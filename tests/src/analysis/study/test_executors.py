@@ -1,0 +1,166 @@
+"""Where runs are executed: what is refused, which GPU is next, what becomes of lost runs, and the same results."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from src.analysis.study import __main__ as study
+from src.analysis.study import devices, executor
+from src.analysis.study.devices import Devices
+from src.analysis.study.executor import LOST, Command
+from src.analysis.study.grid import jobs, plans
+from src.analysis.study.local import Local
+from src.analysis.study.runner import CONTINUED, Runner
+from src.config import parse_study
+from src.locks import BUSY, FolderLock
+from src.structures import InputError, UsageError
+from tests import benchmark_executors
+from tests.conftest import TINY
+
+
+def refused(words, tmp_path, capsys):
+    """Exit code and last line of a study that trains nothing."""
+    argv = [*words, "--methods=plain", "--seeds=1", *TINY, f"--report={tmp_path / 'report'}",
+            f"--checkpoint_path={tmp_path}", f"--data_path={tmp_path / 'data'}"]
+    code = study.main(argv)
+    assert not list(tmp_path.glob("checkpoint(*)")) and not (tmp_path / "report").exists()
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error
+    return code, error
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--executor=nosuch"], "invalid choice: 'nosuch'"),
+    (["--devices=cpu"], "'cpu' is not a list of numbers"), (["--devices=1,1"], "--devices needs every number once"),
+    (["--devices=-1"], "--devices must be at least 0"),
+    (["--devices=0,1", "--jobs=3"], "--jobs 3 is more than --devices takes with 1 on each, 2; raise --per_device"),
+    (["--devices=0", "--executor=ray"], "--devices belongs to --executor local, and not to ray"),
+    (["--ray_address=a:1"], "--ray_address belongs to --executor ray, and not to local"),
+    (["--slurm=partition=x"], "--slurm belongs to --executor slurm"),
+    (["--executor=slurm", "--per_device=2"], "--per_device is for --devices and Ray")])
+def test_flags_that_do_not_fit_together_are_refused(tmp_path, capsys, words, message):
+    code, error = refused(words, tmp_path, capsys)
+    assert code == 2 and message in error
+
+
+@pytest.mark.parametrize("name, package", [("ray", "ray"), ("slurm", "submitit")])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, capsys, monkeypatch, name, package):
+    monkeypatch.setattr(executor.importlib.util, "find_spec", lambda _: None)
+    assert refused([f"--executor={name}"], tmp_path, capsys) == (
+        2, f"error: the package {package} is not installed; pip install -r requirements-scale.txt")
+
+
+def test_a_gpu_that_is_not_there_is_named(tmp_path, capsys):
+    code, error = refused(["--devices=0,999"], tmp_path, capsys)
+    assert code == 2 and "was asked for, but this machine offers" in error
+
+
+def test_more_processes_than_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(Path, "read_text", lambda _: "MemTotal: 9 kB\nMemAvailable: 1048576 kB\n")  # 1 GiB
+    executor.check_memory(3)
+    with pytest.raises(UsageError, match="--jobs 4 needs at least 1.2 GiB of memory, and 1.0 GiB are free; at most 3"):
+        executor.check_memory(4)
+
+
+def test_jobs_follow_the_devices():
+    assert [parse_study(words)[0].jobs for words in (
+        [], ["--devices=0,1,2"], ["--devices=0,1", "--per_device=3"], ["--per_device=2"], ["--devices=0,1", "--jobs=1"],
+    )] == [1, 3, 6, 2, 1]
+
+
+def test_a_run_takes_the_gpu_with_the_fewest_runs():
+    found = Devices(parse_study(["--devices=3,5", "--per_device=2"])[0])
+    with found.one() as first, found.one() as second:
+        with found.one() as third:
+            assert (first, second, third) == ("3", "5", "3")
+        with found.one() as fourth:
+            assert fourth == "3"
+    assert found.runs == {"3": 0, "5": 0}
+
+
+class Fake:
+    """An executor that answers in turn, and remembers what it was asked."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def run(self, command, stopping):
+        self.asked.append(command.now())
+        return self.answers.pop(0)
+
+
+def trained(tmp_path, monkeypatch, fake, *words):
+    """Train one job by a fake executor."""
+    options, extra = parse_study([*words, "--methods=plain", "--seeds=1", f"--checkpoint_path={tmp_path}", *TINY,
+                                  f"--data_path={tmp_path / 'data'}"])
+    (job,) = jobs(plans(options), extra)
+    monkeypatch.setattr(Local, "run", lambda self, command, stopping: fake.run(command, stopping))
+    trainer = Runner(options)
+    return trainer, job
+
+
+def test_each_run_gets_its_gpu_and_stays_the_same_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "resolve_device", lambda name: name)
+    fake = Fake("")
+    trainer, job = trained(tmp_path, monkeypatch, fake, "--devices=7")
+    trainer.train([job])
+    assert "--device=7" in fake.asked[0] and trainer.name(job) == trained(tmp_path, monkeypatch, fake)[0].name(job)
+
+
+def test_a_lost_run_is_continued_and_not_for_ever(tmp_path, monkeypatch):
+    fake = Fake(LOST, f"{BUSY} it", LOST, "")
+    trainer, job = trained(tmp_path, monkeypatch, fake)
+    trainer.train([job])
+    assert len(fake.asked) == 4
+    fake = Fake(*[LOST] * 20)
+    trainer, job = trained(tmp_path, monkeypatch, fake)
+    with pytest.raises(InputError, match=LOST):
+        trainer.train([job])
+    assert len(fake.asked) == CONTINUED + 1
+
+
+def test_a_run_that_another_executor_trains_is_waited_for(tmp_path, monkeypatch):
+    fake = Fake("")
+    trainer, job = trained(tmp_path, monkeypatch, fake)
+    with FolderLock(trainer.folder(job), ""):
+        waiting = threading.Thread(target=trainer.train, args=([job],))
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive() and not fake.asked
+    waiting.join(5)
+    assert len(fake.asked) == 1
+
+
+def test_a_command_continues_what_stands_on_disk_when_it_starts(tmp_path):
+    command = Command(("a",), tmp_path, False)
+    assert command.now() == ["a"]
+    (tmp_path / "last.pt").touch()
+    assert command.now() == ["a", "--resume"] and Command(("a",), tmp_path, True).now() == ["a"]
+    (tmp_path / "results.json").touch()
+    assert command.now() == ["a"]
+
+
+def test_ray_that_cannot_be_reached_is_said_at_once(tmp_path, capsys):
+    pytest.importorskip("ray")
+    for address in ("127.0.0.1:1", "nonsense", "ray://127.0.0.1:1"):
+        code, error = refused(["--executor=ray", f"--ray_address={address}"], tmp_path, capsys)
+        assert code == 2 and f"no Ray cluster can be reached at '{address}'" in error
+
+
+@pytest.mark.parametrize("words, message", [
+    ("partition=x", "no sbatch on this machine"), ("cluster=nosuch", "choose slurm, or local"),
+    ("cluster=local,nosuch=1", "Unknown argument 'nosuch'"), ("cluster=local,nodes=2", "a run is one process"),
+    ("cluster=local,timeout_min=soon", "timeout_min"), ("partition", "takes name=value")])
+def test_what_slurm_cannot_do_is_said_before_a_job(tmp_path, capsys, monkeypatch, words, message):
+    pytest.importorskip("submitit")
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    code, error = refused(["--executor=slurm", f"--slurm={words}"], tmp_path, capsys)
+    assert code == 2 and message in error
+
+
+@pytest.mark.parametrize("name, package", [("ray", "ray"), ("slurm", "submitit")])
+def test_results_stay_where_a_worker_is_killed(name, package):
+    pytest.importorskip(package)
+    found = benchmark_executors.compare(4, 1, [name])
+    assert found[name].rows == found["local"].rows and found[name].killed == 1 and found[name].started > 4

@@ -27,7 +27,7 @@ from src.runtime import ROOT
 from tests.conftest import TINY
 
 WORKERS = ("ray::attempt", "submitit.core._submit")  # in the command lines of what is killed
-PORT = 16379
+PORT = 6380
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,25 @@ class Outcome:
 def environment() -> dict[str, str]:
     """One thread per run, since bits depend on their number; a cluster that only this benchmark can use."""
     return os.environ | {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0",
-                         "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+                         "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 @contextlib.contextmanager
 def ray_cluster(env: dict[str, str], folder: Path) -> Iterator[str]:
     """A head and two workers as processes of their own. -> its address; they are ended afterwards."""
-    start = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--node-ip-address=127.0.0.1"]
-    address, nodes = f"127.0.0.1:{PORT}", []
-    with (folder / "ray.log").open("w") as log, contextlib.ExitStack() as stack:
-        for words in (["--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false",
-                       f"--temp-dir={folder / 'nodes'}"], *[[f"--address={address}", "--num-cpus=1"]] * 2):
-            nodes.append(subprocess.Popen([*start, *words], env=env, stdout=log, stderr=log))
-            stack.callback(nodes[-1].wait)
-            stack.callback(nodes[-1].terminate)
-            time.sleep(8)
+    start = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--dashboard-agent-listen-port=0"]
+    address, path = f"127.0.0.1:{PORT}", folder / "ray.log"
+    with path.open("w") as log, contextlib.ExitStack() as stack:
+        head = ["--head", f"--port={PORT}", "--num-cpus=0", "--include-dashboard=false",
+                f"--temp-dir={folder / 'nodes'}"]
+        for count, words in enumerate((head, *[[f"--address={address}", "--num-cpus=1"]] * 2), 1):
+            node = subprocess.Popen([*start, *words], env=env, stdout=log, stderr=log)
+            stack.callback(node.wait)
+            stack.callback(node.terminate)
+            while path.read_text().count("Ray runtime started") < count:
+                if node.poll() is not None:
+                    raise SystemExit(path.read_text()[-3000:])
+                time.sleep(0.2)
         yield address
 
 

@@ -39,7 +39,7 @@ def connected(options: StudyOptions) -> Iterator["Cluster"]:
     try:
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
                  runtime_env={"env_vars": {"PYTHONPATH": places}}, **resources)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise UsageError(f"Ray cannot be used at {quoted(address)} ({' '.join(str(error).split())[:200]})") from error
     finally:
         for number, handler in handlers.items():

@@ -34,7 +34,7 @@ PORT = 6380
 class Outcome:
     """What a study left."""
 
-    rows: list[dict[str, str]]
+    rows: list[dict[str, str]]  # of results.csv, without times
     killed: int
     started: int
     resumed: int
@@ -66,18 +66,18 @@ def ray_cluster(env: dict[str, str], folder: Path) -> Iterator[str]:
         yield address
 
 
-def descendants(parent: int) -> dict[int, str]:
-    """Process number -> command line of all that a process has started, directly or not."""
+def workers() -> list[int]:
+    """The processes below this one that tasks and jobs run in."""
     parents, lines = {}, {}
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
             lines[int(place.name)] = (place / "cmdline").read_text(errors="replace").replace("\0", " ")
-    found, added = {parent}, {parent}
+    found = added = {os.getpid()}
     while added:
         added = {number for number, above in parents.items() if above in added} - found
-        found |= added
-    return {number: lines.get(number, "") for number in found}
+        found = found | added
+    return [number for number in found if any(word in lines.get(number, "") for word in WORKERS)]
 
 
 class Killer(threading.Thread):
@@ -96,8 +96,7 @@ class Killer(threading.Thread):
             time.sleep(2 * self.random.random())
             victims: list[int] = []
             while not victims:
-                victims = [number for number, line in descendants(os.getpid()).items()
-                           if any(word in line for word in WORKERS)]
+                victims = workers()
                 time.sleep(0.05)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.random.choice(victims), signal.SIGKILL)
@@ -131,11 +130,9 @@ def compare(runs: int, kills: int, executors: list[str]) -> dict[str, Outcome]:
         folder = Path(name)
         found = {"local": study(["--executor=local"], folder / "local", runs, 0, env)}
         for executor in executors:
-            if executor == "ray":
-                words = [f"--ray_address={stack.enter_context(ray_cluster(env, folder))}"]
-            else:
-                words = ["--slurm=cluster=local"]
-            found[executor] = study([f"--executor={executor}", *words], folder / executor, runs, kills, env)
+            place = (f"--ray_address={stack.enter_context(ray_cluster(env, folder))}" if executor == "ray" else
+                     "--slurm=cluster=local")
+            found[executor] = study([f"--executor={executor}", place], folder / executor, runs, kills, env)
         return found
 
 
@@ -144,11 +141,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--kills", type=int, default=5)
-    options = parser.parse_args()
-    found = compare(options.runs, options.kills, ["ray", "slurm"])
+    runs, kills = vars(parser.parse_args()).values()
+    found = compare(runs, kills, ["ray", "slurm"])
     same = {name: outcome.rows == found["local"].rows for name, outcome in found.items()}
     print(align([["executor", "runs", "workers killed", "starts", "with --resume", "results.csv", "seconds"]] + [
-        [name, str(options.runs), str(outcome.killed), str(outcome.started), str(outcome.resumed),
+        [name, str(runs), str(outcome.killed), str(outcome.started), str(outcome.resumed),
          "equal" if same[name] else "differs", f"{outcome.seconds:.0f}"] for name, outcome in found.items()]))
     return int(not all(same.values()))
 

@@ -19,6 +19,8 @@ from src.process import GRACE, blocked, end_with_parent, unblocked, watch
 from src.runtime import ROOT
 
 PRELOADED = ["src.train", "torch._dynamo"]  # seconds of every run's start; torch's optimizers import the second
+# Exit codes of a run that the system ended, for memory or preemption; 255: the process it is forked from went first.
+GONE = (-signal.SIGKILL, 128 + signal.SIGTERM, 255)
 
 
 class Local:
@@ -46,7 +48,7 @@ class Local:
                 end(run)
             if run.exitcode == 0:
                 return ""
-            if run.exitcode in (-signal.SIGKILL, 128 + signal.SIGTERM):  # by the system, for memory or preemption
+            if run.exitcode in GONE:
                 return f"{LOST}, ended by the system or by hand"
             written = errors.read_text(errors="replace") if errors.exists() else ""
             return (written.strip().splitlines() or [f"it ended with exit code {run.exitcode}"])[-1]

@@ -1,6 +1,9 @@
 """Where runs are executed: what is refused, which GPU is next, what becomes of lost runs, and the same results."""
 
+import os
+import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -164,3 +167,23 @@ def test_results_stay_where_a_worker_is_killed(name, package):
     pytest.importorskip(package)
     found = benchmark_executors.compare(4, 1, [name])
     assert found[name].rows == found["local"].rows and found[name].killed == 1 and found[name].started > 4
+
+
+def test_a_preempted_job_is_queued_again_and_continues_its_run(tmp_path, capsys):
+    pytest.importorskip("submitit")
+    options, extra = parse_study([*TINY, "--num_epochs=8", "--methods=plain", "--seeds=1", "--executor=slurm",
+                                  "--slurm=cluster=local", f"--checkpoint_path={tmp_path}",
+                                  f"--data_path={tmp_path / 'data'}"])
+    (job,) = jobs(plans(options), extra)
+    trainer = Runner(options)
+    training = threading.Thread(target=trainer.train, args=([job],))
+    training.start()
+    history = trainer.folder(job) / "history.csv"
+    while not history.exists() or len(history.read_text().splitlines()) < 3:
+        time.sleep(0.05)
+    (worker,) = benchmark_executors.workers()
+    os.kill(worker, signal.SIGUSR2)  # as Slurm does
+    training.join()
+    assert capsys.readouterr().out.count("python main.py") == 1 and (history.parent / "results.json").exists()
+    assert [path.name for path in history.parent.parent.iterdir()] == ["mult-plain"]  # none was put aside
+    assert "Caught signal SIGUSR2" in next((tmp_path / "submitit").glob("*.err")).read_text()

@@ -18,6 +18,7 @@ from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError
 BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
 MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
 NAME = re.compile(r"[\w -]{1,40}")  # of a class; decisions for several are joined by +
+JOBS = 256
 EXECUTORS = ("local", "ray", "slurm")
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
 
@@ -141,7 +142,7 @@ class StudyOptions:
                                                   "fit easily)", bounds=BATCH)
     jobs: int = option(None, "runs at one time; the processor cores are shared out among them (default: per_device "
                              "runs on each of --devices)",
-                       bounds=Bounds(1, 256, "each is a process of its own, with torch and the data in its memory"))
+                       bounds=Bounds(1, JOBS, "each is a process of its own, with torch and the data in its memory"))
     executor: str = option("local", "where runs are trained: processes of this machine, a Ray cluster, or Slurm jobs",
                            EXECUTORS)
     devices: tuple[int, ...] = option((), "numbers of the GPUs of this machine that share the runs",
@@ -178,11 +179,13 @@ class StudyOptions:
                 raise InputError(f"--{name} belongs to --executor {executor}, and not to {self.executor}; leave it out")
         if self.per_device > 1 and self.executor == "slurm":
             raise InputError("--per_device is for --devices and Ray; a Slurm job has the GPUs that --slurm asks for")
+        if self.devices and self.device != "auto":
+            raise InputError("--device and --devices both say where runs are trained; leave one out")
         if len(set(self.devices)) < len(self.devices):
             raise InputError("--devices needs every number once; --per_device puts several runs on one")
         fitting = max(1, len(self.devices)) * self.per_device
         if self.jobs is None:
-            object.__setattr__(self, "jobs", fitting)
+            object.__setattr__(self, "jobs", min(fitting, JOBS))
         if self.devices and self.jobs > fitting:
             raise InputError(f"--jobs {self.jobs} is more than --devices takes with {self.per_device} on each, "
                              f"{fitting}; raise --per_device")

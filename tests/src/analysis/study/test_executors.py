@@ -24,7 +24,7 @@ from tests.conftest import TINY
 
 def refused(words, tmp_path, capsys):
     """Exit code and last line of a study that trains nothing."""
-    argv = [*words, "--methods=plain", "--seeds=1", *TINY, f"--report={tmp_path / 'report'}",
+    argv = [*words, "--methods=plain", "--seeds=1", *TINY[2:], f"--report={tmp_path / 'report'}",
             f"--checkpoint_path={tmp_path}", f"--data_path={tmp_path / 'data'}"]
     code = study.main(argv)
     assert not list(tmp_path.glob("checkpoint(*)")) and not (tmp_path / "report").exists()
@@ -39,6 +39,7 @@ def refused(words, tmp_path, capsys):
     (["--devices=-1"], "--devices must be at least 0"),
     (["--devices=0,1", "--jobs=3"], "--jobs 3 is more than --devices takes with 1 on each, 2; raise --per_device"),
     (["--devices=0", "--executor=ray"], "--devices belongs to --executor local, and not to ray"),
+    (["--devices=0", "--device=1"], "--device and --devices both say where"),
     (["--ray_address=a:1"], "--ray_address belongs to --executor ray, and not to local"),
     (["--slurm=partition=x"], "--slurm belongs to --executor slurm"),
     (["--executor=slurm", "--per_device=2"], "--per_device is for --devices and Ray")])
@@ -95,7 +96,7 @@ class Fake:
 
 def trained(tmp_path, monkeypatch, fake, *words):
     """Train one job by a fake executor."""
-    options, extra = parse_study([*words, "--methods=plain", "--seeds=1", f"--checkpoint_path={tmp_path}", *TINY,
+    options, extra = parse_study([*words, "--methods=plain", "--seeds=1", f"--checkpoint_path={tmp_path}", *TINY[2:],
                                   f"--data_path={tmp_path / 'data'}"])
     (job,) = jobs(plans(options), extra)
     monkeypatch.setattr(Local, "run", lambda self, command, stopping: fake.run(command, stopping))

@@ -16,7 +16,15 @@ from src.flags import Parser, add_group, make
 from src.flags import path as file_path
 from src.methods import PLANS
 from src.methods.base import BranchOptions, MethodOptions
-from src.options import ChoiceOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
+from src.options import (
+    ChoiceOptions,
+    DataOptions,
+    InferenceOptions,
+    RunOptions,
+    StudyOptions,
+    TrainingOptions,
+    TuneOptions,
+)
 from src.parts import chosen_part
 from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS
 from src.settings import read_settings
@@ -40,12 +48,17 @@ class Config:
     branches: Mapping[str, Any] = field(default_factory=dict)  # name of a branch in use -> its Options
     fusion: Any = NoOptions()  # the Options of the method's fusion
     unused: frozenset[str] = field(default=frozenset(), compare=False)  # flags given that have no part in this run
+    given: frozenset[str] = field(default=frozenset(), compare=False)  # flags that the command or its file names
+
+    @property
+    def groups(self) -> tuple[Any, ...]:
+        """The Options of everything that this run has."""
+        return (self.run, self.data, self.training, self.choice, self.method, self.dataset, self.backbone,
+                *self.branches.values(), self.fusion)
 
     def flat(self) -> dict[str, Any]:
         """Every option by its flag, as plain data."""
-        groups = (self.run, self.data, self.training, self.choice, self.method, self.dataset, self.backbone,
-                  *self.branches.values(), self.fusion)
-        return {f.name: _plain(getattr(group, f.name)) for group in groups for f in fields(group)}
+        return {f.name: _plain(getattr(group, f.name)) for group in self.groups for f in fields(group)}
 
     def branch_name(self, modality: str) -> str:
         """The branch in use for a modality; empty where the method has no branches."""
@@ -89,11 +102,21 @@ def parse_inference(argv: Sequence[str] | None) -> InferenceOptions:
 
 def parse_study(argv: Sequence[str] | None) -> tuple[StudyOptions, list[str]]:
     """The options of a command line of the study, and the words that are left for main.py."""
-    parser = Parser(prog="python -m src.analysis.study", description="Train, evaluate and report a grid of runs.",
-                     epilog="All other flags are those of main.py and reach every run.", allow_abbrev=False)
-    add_group(parser, StudyOptions)
+    return _parse_plan("study", "Train, evaluate and report a grid of runs.", StudyOptions, argv)
+
+
+def parse_tune(argv: Sequence[str] | None) -> tuple[TuneOptions, list[str]]:
+    """The options of a command line of the search for settings, and the words that are left for main.py."""
+    return _parse_plan("tune", "Choose the settings of methods on validation.", TuneOptions, argv)
+
+
+def _parse_plan(name: str, purpose: str, options: type, argv: Sequence[str] | None) -> tuple[Any, list[str]]:
+    """The options of a command of `src.analysis` that trains many runs, and the words that are left for main.py."""
+    parser = Parser(prog=f"python -m src.analysis.{name}", description=purpose,
+                    epilog="All other flags are those of main.py and reach every run.", allow_abbrev=False)
+    add_group(parser, options)
     values, rest = parser.parse_known_args(argv)
-    return make(StudyOptions, values), rest
+    return make(options, values), rest
 
 
 def config_from(flat: Mapping[str, Any], own: Collection[str] = ()) -> Config:
@@ -146,7 +169,14 @@ def _resolve(argv: Sequence[str], given: Mapping[str, Any], own: Collection[str]
     made = {key: make(options, values) for key, options in parts.items()}
     made["choice"] = replace(made["choice"], strength=made["choice"].strength or method.strength(made["method"]))
     return Config(**made, branches={name: make(branch.Options, values) for name, branch in branches.items()},
-                  unused=frozenset(vars(unused)))
+                  unused=frozenset(vars(unused)), given=_named(words, parser))
+
+
+def _named(words: Sequence[str], parser: Parser) -> frozenset[str]:
+    """The flags among the words of a command line, each by its own name."""
+    actions = parser.by_word()
+    spelled = (word.removeprefix("--").partition("=")[0] for word in words if word.startswith("--"))
+    return frozenset(actions[word].dest for word in spelled if word in actions)
 
 
 def _parser(groups: Iterable[type], backbone: str) -> Parser:

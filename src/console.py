@@ -42,7 +42,7 @@ class RuleTables:
         wanted = dict.fromkeys([(splits[0], self.task.headline[0]), *metrics])
         return "\n".join([self._head(checkpoint), align([
             ["", *(f"{split} {metric}" for split, metric in wanted)],
-            *([run, *(_cell(metric, scored[split][metric]) for split, metric in wanted)]
+            *([run, *(cell(metric, scored[split][metric]) for split, metric in wanted)]
               for run, scored in columns.items())])])
 
     def _head(self, checkpoint: str) -> str:
@@ -57,7 +57,7 @@ class RuleTables:
         columns = self._columns(checkpoint)
         wanted = [(split, metric) for split, metrics in next(iter(columns.values())).items()
                   for metric in sorted(metrics, key=lambda name: name not in self.task.headline)]
-        return align([["", *columns], *([f"{split} {metric}", *(_cell(metric, scored[split][metric])
+        return align([["", *columns], *([f"{split} {metric}", *(cell(metric, scored[split][metric])
                                                                 for scored in columns.values())]
                                         for split, metric in wanted)])
 
@@ -96,7 +96,7 @@ def _pivot(rows: Iterable[Mapping[str, Any]], corner: str, line: Callable[[Mappi
     """Measured rows as a text table, lines and columns in the order in which they appear."""
     lines: dict[str, dict[str, str]] = {}
     for row in rows:
-        lines.setdefault(line(row), {})[column(row)] = _cell(row["measure"], row["value"])
+        lines.setdefault(line(row), {})[column(row)] = cell(row["measure"], row["value"])
     columns = list(dict.fromkeys(name for cells in lines.values() for name in cells))
     return align([[corner, *columns], *([name, *(cells.get(head, "") for head in columns)]
                                         for name, cells in lines.items())])
@@ -111,7 +111,7 @@ def _setting(setting: str) -> str:
     return "without " + " and ".join(LETTER[letter] for letter in setting) if setting else "all present"
 
 
-def _cell(metric: str, value: float) -> str:
+def cell(metric: str, value: float) -> str:
     """A number as it is printed, `-` for one that is undefined."""
     if not math.isfinite(value):
         return "-"

@@ -24,6 +24,7 @@ from src.tasks import task_of
 
 tqdm.set_lock(threading.RLock())  # enough within one process; tqdm's own asks the system for semaphores
 Objective = Callable[[Output, Batch], Terms]
+DIVERGED = "is not finite"  # a search for settings recognises the message of such a run by these words
 Hook = Callable[[Output, Batch], None]
 WIDE, FRAMES = 512, 2**14  # samples and frames of all modalities that one step of predicting takes easily
 Scores = dict[str, Metrics]  # test split -> its metrics
@@ -131,7 +132,7 @@ def _mean_terms(terms: list[dict[str, Tensor]], sizes: list[int], title: str) ->
     broken = (~columns["loss"].isfinite()).nonzero().flatten().tolist()
     if broken:
         shown = ", ".join(f"{name} {column[broken[0]].item():g}" for name, column in columns.items())
-        raise InputError(f"{title}: the loss of batch {broken[0] + 1} of {len(sizes)} is not finite ({shown}); lower "
+        raise InputError(f"{title}: the loss of batch {broken[0] + 1} of {len(sizes)} {DIVERGED} ({shown}); lower "
                          "the learning rates or --clip, and check the data for extreme values; the last finished "
                          "epoch is kept")
     return {name: (column @ weights).item() for name, column in columns.items()}

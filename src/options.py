@@ -1,7 +1,7 @@
 """The groups of options that do not belong to a dataset, a backbone or a branch; one field is one flag."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import src.backbones
@@ -16,6 +16,7 @@ from src.selection import ATTAINABLE, CHECKPOINTS, PUBLISHED, VALID, checkpoint
 from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError, option, quoted
 
 BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
+TRIALS = Bounds(0, 1000, "each is a run")
 MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
 NAME = re.compile(r"[\w -]{1,40}")  # of a class; decisions for several are joined by +
 JOBS = 256
@@ -109,14 +110,9 @@ class InferenceOptions(PlaceOptions):
 
 
 @dataclass(frozen=True)
-class StudyOptions:
-    """What a study compares; flags of main.py that stand beside these reach every run."""
+class PlanOptions:
+    """Which runs are wanted, and where; flags of main.py that stand beside these reach every run."""
 
-    grid: str = option("", "a prepared study, instead of the lists below: quick (minutes), methods_quick (every "
-                           "method, small), baselines and branches (on --datasets), shift (MulT and PMR), dmd, "
-                           "strength, benchmark (these three)",
-                           ("", "quick", "methods_quick", "baselines", "branches", "shift", "dmd", "strength",
-                            "benchmark"))
     datasets: tuple[str, ...] = option(("synthetic",), "data sets, or own files, with commas between them")
     conditions: tuple[str, ...] = option(("",), "forms of the data, flags of main.py with + between them: "
                                                 "shortcut_t=0.8+shortcut_a=0.2,shortcut_t=0")
@@ -128,18 +124,9 @@ class StudyOptions:
     report: Path = option(Path("report"), "folder of results.csv, tables, figures and report.html")
     overwrite: bool = option(False, "replace the files of an existing report folder")
     checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)")
-    analyses: tuple[str, ...] = option(("missing", "contributions"), "what is measured besides scores: missing, "
-                                                                     "contributions, both or, with =, nothing")
-    fills: tuple[str, ...] = option(FILLS, f"what stands in for missing modalities: {', '.join(FILLS)}; zero, as "
-                                           "published, is always among them")
-    oracle: bool = option(False, "also what the test labels would choose, epoch and strengths, which nobody can attain")
-    tune: int = option(0, "settings of each method, from the ranges beside its options, that are tried with the first "
-                          "seed and chosen by validation; 0 for its defaults", bounds=Bounds(0, 1000, "each is a run"))
-    selection: str = option("valid_score", "the rule whose checkpoints tables and figures show",
+    selection: str = option("valid_score", "the rule whose checkpoints count and are shown",
                             (*ATTAINABLE, *CHECKPOINTS))
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
-    measure_batch_size: int | None = option(None, "samples per step of the measurements (default: as many as "
-                                                  "fit easily)", bounds=BATCH)
     jobs: int = option(None, "runs at one time; the processor cores are shared out among them (default: per_device "
                              "runs on each of --devices)",
                        bounds=Bounds(1, JOBS, "each is a process of its own, with torch and the data in its memory"))
@@ -166,11 +153,6 @@ class StudyOptions:
                 raise InputError(f"--{name} needs values, each once, with commas between them, got "
                                  f"{','.join(map(str, values))!r}")
         self._check_places()
-        allowed_words = {"analyses": ("missing", "contributions"), "fills": FILLS}
-        for name, allowed in allowed_words.items():
-            unknown = [value for value in getattr(self, name) if value not in allowed]
-            if unknown:
-                raise InputError(f"--{name} has {quoted(unknown[0])}; choose from {', '.join(allowed)}")
 
     def _check_places(self) -> None:
         """Fill in --jobs; InputError for flags of another executor, and for more runs than the devices take."""
@@ -189,6 +171,59 @@ class StudyOptions:
         if self.devices and self.jobs > fitting:
             raise InputError(f"--jobs {self.jobs} is more than --devices takes with {self.per_device} on each, "
                              f"{fitting}; raise --per_device")
+
+
+@dataclass(frozen=True)
+class StudyOptions(PlanOptions):
+    """What a study compares and measures."""
+
+    grid: str = option("", "a prepared study, instead of the lists above: quick (minutes), methods_quick (every "
+                           "method, small), baselines and branches (on --datasets), shift (MulT and PMR), dmd, "
+                           "strength, benchmark (these three)",
+                           ("", "quick", "methods_quick", "baselines", "branches", "shift", "dmd", "strength",
+                            "benchmark"))
+    analyses: tuple[str, ...] = option(("missing", "contributions"), "what is measured besides scores: missing, "
+                                                                     "contributions, both or, with =, nothing")
+    fills: tuple[str, ...] = option(FILLS, f"what stands in for missing modalities: {', '.join(FILLS)}; zero, as "
+                                           "published, is always among them")
+    oracle: bool = option(False, "also what the test labels would choose, epoch and strengths, which nobody can attain")
+    tune: int = option(0, "settings of each method, from the ranges beside its options, that are tried with the first "
+                          "seed and chosen by validation; 0 for its defaults", bounds=TRIALS)
+    measure_batch_size: int | None = option(None, "samples per step of the measurements (default: as many as "
+                                                  "fit easily)", bounds=BATCH)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        allowed_words = {"analyses": ("missing", "contributions"), "fills": FILLS}
+        for name, allowed in allowed_words.items():
+            unknown = [value for value in getattr(self, name) if value not in allowed]
+            if unknown:
+                raise InputError(f"--{name} has {quoted(unknown[0])}; choose from {', '.join(allowed)}")
+
+
+@dataclass(frozen=True)
+class TuneOptions(PlanOptions):
+    """How settings are searched for."""
+
+    seeds: tuple[int, ...] = option((1111,), "the one seed that every trial has; scores are reported on others")
+    report: Path = option(Path("tuned"), "folder of trials.csv, the best settings as YAML, and figures")
+    trials: int = option(20, "settings that every method may try, the plain backbone included; the first is its "
+                             "default", bounds=replace(TRIALS, least=1))
+    sampler: str = option("random", "random: the same draws whenever asked; optuna: those that look best after the "
+                                    "earlier ones (TPE), shared by all processes that use --checkpoint_path",
+                          ("random", "optuna"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("datasets", "conditions", "seeds"):
+            if len(getattr(self, name)) > 1:
+                raise InputError(f"--{name} takes one value here, since all trials of a search are compared, got "
+                                 f"{quoted(','.join(map(str, getattr(self, name))))}")
+
+    @property
+    def study(self) -> StudyOptions:
+        """The same runs as those of a study."""
+        return StudyOptions(**{item.name: getattr(self, item.name) for item in fields(PlanOptions)})
 
 
 @dataclass(frozen=True)
@@ -221,7 +256,7 @@ class ChoiceOptions:
 
     strength: str = option("", f"strengths of the paths of a prediction: {PUBLISHED}, {VALID} (chosen on validation), "
                                "or values such as m=1,t=0,a=0.5,v=1 (default: published; valid for pool and the fusion "
-                               "evidence)")
+                               "evidence)", search=(PUBLISHED, VALID))
     unwanted: tuple[str, ...] = option((), "modalities whose direct effect is unwanted: text,audio,vision or some of "
                                            "them; each method says which strengths follow")
     unbiased: int = option(0, "samples of the split valid_shifted by which one more checkpoint is chosen",

@@ -183,13 +183,36 @@ def check_bounds(options: Any) -> None:
 PLACE = "place"
 
 
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high` that a search draws from, evenly or evenly over their logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+    relative: bool = False  # both ends are factors of what the run has by default, which data and parts decide
+
+    def ends(self, usual: float) -> tuple[float, float]:
+        """The least and the largest value for a run that has `usual` by default."""
+        return (self.low * usual, self.high * usual) if self.relative else (self.low, self.high)
+
+    def at(self, share: float, usual: float) -> float:
+        """The value at a share of the way from one end to the other."""
+        low, high = self.ends(usual)
+        return low * (high / low)**share if self.log else low + share * (high - low)
+
+
+RATES = Range(0.1, 10.0, log=True, relative=True)  # of learning; relative, since pretrained parts need far smaller ones
+DROPOUTS = Range(0.0, 0.5)
+DEPTHS = (1, 2, 3, 4, 5)
+
 def option(default: Any, help: str, choices: tuple[str, ...] | None = None, names: tuple[str, ...] = (),
-           bounds: Bounds | None = None, scope: str = "", search: tuple = ()) -> Any:
+           bounds: Bounds | None = None, scope: str = "", search: tuple | Range = ()) -> Any:
     """A dataclass field that becomes one command-line flag; `names` are further spellings of the flag.
 
     `bounds` are those of a number, or of every number of a list; without them it is one that the machine can hold.
     `scope` PLACE marks what says where a run is kept or computed, but not what it is. `search` are the values among
-    which a study that tunes its methods chooses.
+    which a search for good settings chooses.
     """
     return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "names": names,
                                                         "bounds": bounds, "scope": scope, "search": search})

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from src.runtime import atomic_file
-from src.structures import InputError
+from src.structures import InputError, printable
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # what a spreadsheet computes
 BLANKS = " \n\0\ufeff"  # what some spreadsheets skip in front of it
@@ -25,9 +25,10 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
-def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a mapping as YAML, readable by --config."""
-    write_text(path, yaml.safe_dump(dict(content), sort_keys=False))
+def write_yaml(path: Path, content: Mapping[str, Any], remark: str = "") -> None:
+    """Write a mapping as YAML, readable by --config, below a remark of one line."""
+    head = f"# {printable(remark)}\n" if remark else ""
+    write_text(path, head + yaml.safe_dump(dict(content), sort_keys=False))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

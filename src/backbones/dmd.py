@@ -24,8 +24,10 @@ from modules.dropout import dropout
 from src.backbones.base import ONE_FRAME, Crossmodal, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import (
+    DEPTHS,
     DIM,
     DROPOUT,
+    DROPOUTS,
     KERNEL,
     LAYERS,
     MODALITIES,
@@ -55,19 +57,19 @@ class DmdOptions:
     kernel_a: int = option(1, "frames the audio projection sees at once", bounds=KERNEL)
     kernel_v: int = option(3, "frames the vision projection sees at once", bounds=KERNEL)
     nlevels: int = option(4, "layers of every encoder; those that follow the crossmodal ones have at least 3",
-                          bounds=LAYERS)
+                          bounds=LAYERS, search=DEPTHS)
     num_heads: int = option(6, "attention heads; must divide --dim", bounds=WIDTH)
     attn_mask: bool = option(True, "hide future frames from attention")
     mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
     attn_dropout: float = option(0.4, "attention dropout where the source is text, and after the crossmodal encoders",
-                                 bounds=DROPOUT)
+                                 bounds=DROPOUT, search=DROPOUTS)
     attn_dropout_a: float = option(0.0, "attention dropout where the source is audio", bounds=DROPOUT)
     attn_dropout_v: float = option(0.0, "attention dropout where the source is vision", bounds=DROPOUT)
     relu_dropout: float = option(0.0, "dropout inside the feed-forward layers", bounds=DROPOUT)
     embed_dropout: float = option(0.0, "dropout on embedded frames", bounds=DROPOUT)
     res_dropout: float = option(0.0, "dropout on every residual branch", bounds=DROPOUT)
-    text_dropout: float = option(0.3, "dropout on the text input", bounds=DROPOUT)
-    out_dropout: float = option(0.5, "dropout inside the eight output blocks", bounds=DROPOUT)
+    text_dropout: float = option(0.3, "dropout on the text input", bounds=DROPOUT, search=DROPOUTS)
+    out_dropout: float = option(0.5, "dropout inside the eight output blocks", bounds=DROPOUT, search=DROPOUTS)
     homogeneous_size: int = option(64, "hidden width of the homogeneous distillation graph", bounds=WIDTH)
     heterogeneous_size: int = option(32, "hidden width of the heterogeneous distillation graph", bounds=WIDTH)
     homogeneous_weight: float = option(0.05, "weight of the homogeneous distillation", bounds=WEIGHT)

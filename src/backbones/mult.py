@@ -10,8 +10,10 @@ from modules.dropout import dropout
 from src.backbones.base import ONE_FRAME, Crossmodal, check_options, parameters_of
 from src.registry import BACKBONES
 from src.structures import (
+    DEPTHS,
     DIM,
     DROPOUT,
+    DROPOUTS,
     KERNEL,
     LAYERS,
     MODALITIES,
@@ -33,7 +35,7 @@ class MultOptions:
     kernel_a: int = option(3, "frames the audio projection sees at once", bounds=KERNEL)
     kernel_v: int = option(3, "frames the vision projection sees at once", bounds=KERNEL)
     nlevels: int = option(5, "layers of each crossmodal encoder; self-attention encoders have at least 3",
-                          bounds=LAYERS)
+                          bounds=LAYERS, search=DEPTHS)
     num_heads: int = option(10, "attention heads; must divide --dim", bounds=WIDTH)
     attn_mask: bool = option(True, "hide future frames from attention")
     mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
@@ -42,9 +44,10 @@ class MultOptions:
     attn_dropout_a: float = option(0.0, "attention dropout where the source is audio", bounds=DROPOUT)
     attn_dropout_v: float = option(0.0, "attention dropout where the source is vision", bounds=DROPOUT)
     relu_dropout: float = option(0.1, "dropout inside the feed-forward layers", bounds=DROPOUT)
-    embed_dropout: float = option(0.25, "dropout on the text input and on embedded frames", bounds=DROPOUT)
-    res_dropout: float = option(0.1, "dropout on every residual branch", bounds=DROPOUT)
-    out_dropout: float = option(0.0, "dropout inside the output block", bounds=DROPOUT)
+    embed_dropout: float = option(0.25, "dropout on the text input and on embedded frames", bounds=DROPOUT,
+                                  search=DROPOUTS)
+    res_dropout: float = option(0.1, "dropout on every residual branch", bounds=DROPOUT, search=DROPOUTS)
+    out_dropout: float = option(0.0, "dropout inside the output block", bounds=DROPOUT, search=DROPOUTS)
     lonly: bool = option(False, "text (language) as the only target modality")
     aonly: bool = option(False, "audio as the only target modality")
     vonly: bool = option(False, "vision as the only target modality")

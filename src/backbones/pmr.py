@@ -33,7 +33,20 @@ from modules.position_embedding import SinusoidalPositions
 from modules.transformer import Dropouts, TransformerEncoder, xavier_linear
 from src.backbones.base import ONE_FRAME, Projected, check_options, parameters_of
 from src.registry import BACKBONES
-from src.structures import DIM, DROPOUT, KERNEL, LAYERS, MODALITIES, WIDTH, BackboneOutput, Batch, DataInfo, option
+from src.structures import (
+    DEPTHS,
+    DIM,
+    DROPOUT,
+    DROPOUTS,
+    KERNEL,
+    LAYERS,
+    MODALITIES,
+    WIDTH,
+    BackboneOutput,
+    Batch,
+    DataInfo,
+    option,
+)
 
 MESSAGE = "message"
 
@@ -46,15 +59,16 @@ class PmrOptions:
     kernel_t: int = option(1, "frames the text projection sees at once", bounds=KERNEL)
     kernel_a: int = option(3, "frames the audio projection sees at once", bounds=KERNEL)
     kernel_v: int = option(3, "frames the vision projection sees at once", bounds=KERNEL)
-    nlevels: int = option(4, "layers of reinforcement", bounds=LAYERS)
+    nlevels: int = option(4, "layers of reinforcement", bounds=LAYERS, search=DEPTHS)
     final_levels: int = option(3, "layers of the encoder that reads message and modalities at the end", bounds=LAYERS)
     num_heads: int = option(8, "attention heads; must divide --dim", bounds=WIDTH)
     mask_padding: bool = option(False, "hide leading zero frames from attention, so that padding changes nothing")
     attn_dropout: float = option(0.0, "attention dropout; slower on a CPU where it is above 0", bounds=DROPOUT)
     relu_dropout: float = option(0.1, "dropout inside the feed-forward layers", bounds=DROPOUT)
-    embed_dropout: float = option(0.25, "dropout on the text input and on embedded frames", bounds=DROPOUT)
-    res_dropout: float = option(0.1, "dropout on every residual branch", bounds=DROPOUT)
-    out_dropout: float = option(0.0, "dropout inside the output block", bounds=DROPOUT)
+    embed_dropout: float = option(0.25, "dropout on the text input and on embedded frames", bounds=DROPOUT,
+                                  search=DROPOUTS)
+    res_dropout: float = option(0.1, "dropout on every residual branch", bounds=DROPOUT, search=DROPOUTS)
+    out_dropout: float = option(0.0, "dropout inside the output block", bounds=DROPOUT, search=DROPOUTS)
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -12,7 +12,7 @@ import src.branches  # noqa: F401  (fills the registry)
 from src.datasets.base import Split
 from src.losses import Terms
 from src.registry import BRANCHES
-from src.structures import MODALITIES, RATE, BackboneOutput, Batch, Bounds, DataInfo, option
+from src.structures import MODALITIES, RATE, RATES, BackboneOutput, Batch, Bounds, DataInfo, option
 from src.tasks import Task
 
 
@@ -20,7 +20,7 @@ from src.tasks import Task
 class MethodOptions:
     """Settings that every method has."""
 
-    m_lr: float = option(1e-3, "learning rate of the backbone", bounds=RATE)
+    m_lr: float = option(1e-3, "learning rate of the backbone", bounds=RATE, search=RATES)
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ class BranchOptions(MethodOptions):
     vision_branch: str = option("resnet18", "vision branch", tuple(BRANCHES))
     branch_epochs: int = option(0, "epochs that the branches are trained for before those of --num_epochs begin",
                                 bounds=Bounds(0, 10**6, "they stand in the history of all epochs"))
-    t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with pretrained ALBERT)", bounds=RATE)
-    a_lr: float = option(1e-3, "learning rate of the audio branch", bounds=RATE)
-    v_lr: float = option(1e-3, "learning rate of the vision branch", bounds=RATE)
+    t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with pretrained ALBERT)", bounds=RATE,
+                         search=RATES)
+    a_lr: float = option(1e-3, "learning rate of the audio branch", bounds=RATE, search=RATES)
+    v_lr: float = option(1e-3, "learning rate of the vision branch", bounds=RATE, search=RATES)
 
 
 @dataclass(frozen=True)

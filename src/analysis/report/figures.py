@@ -46,7 +46,7 @@ def figures(study: Study) -> Iterator[tuple[str, Drawing]]:
     with matplotlib.rc_context(STYLE):
         charts = (charts_headline, charts_scores, charts_modalities, charts_models)
         for number, drawing in enumerate(chain(*(kind.drawings(study, looks) for kind in charts)), 1):
-            yield f"{number:03}-{_plain(drawing.section, drawing.title)}", drawing
+            yield f"{number:03}-{file_name(drawing.section, drawing.title)}", drawing
 
 
 def save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
@@ -75,6 +75,6 @@ def _settle(figure: "Figure") -> None:
         axes.set_position([round(edge, 6) for edge in axes.get_position().bounds])
 
 
-def _plain(*words: str) -> str:
+def file_name(*words: str) -> str:
     """Words as part of a file name."""
     return re.sub(r"[^a-z0-9.]+", "-", " ".join(words).lower()).strip("-")

@@ -17,18 +17,14 @@ from src.analysis.report.page import write_report
 from src.analysis.report.tables import score_tables
 from src.analysis.results import write_results
 from src.analysis.study.collect import collect
-from src.analysis.study.grid import Job, jobs, plans
+from src.analysis.study.grid import Job, check_rule, jobs, plans
 from src.analysis.study.runner import Runner
-from src.analysis.study.stored import find_finished
 from src.analysis.study.tuning import tuned
 from src.config import parse_study
 from src.console import align
-from src.datasets.synthetic import VALID_SHIFTED
 from src.options import StudyOptions
 from src.process import finish
 from src.runtime import run_command
-from src.selection import rule
-from src.structures import UsageError
 
 RESULTS, PAGE = "results.csv", "report.html"
 FILES = {RESULTS, *TABLES, FIGURES, PAGE}
@@ -48,27 +44,11 @@ def _study(options: StudyOptions, extra: list[str]) -> None:
     """Plan, train, measure, report."""
     chosen = plans(options)
     runner = Runner(options)
-    bring = functools.partial(_bring, options, runner)
     wanted = jobs(chosen, extra)
-    if rule(options.selection).split == VALID_SHIFTED and not all(job.config.choice.unbiased for job in wanted):
-        raise UsageError("--selection valid_shifted needs --unbiased N, the number of samples of valid_shifted that "
-                         "every run may look at")
+    check_rule(options.selection, wanted)
     if options.tune:
-        wanted = jobs(tuned(chosen, extra, options, bring), extra)
-    write(options, bring(wanted), {job: "python " + shlex.join(runner.command(job)) for job in wanted})
-
-
-def _bring(options: StudyOptions, runner: Runner, wanted: list[Job]) -> dict[Job, Path]:
-    """Train what is missing of the wanted runs. -> the folder of each."""
-    found, notes = find_finished(options.checkpoint_path, options.own, options.oracle)
-    keys = {job: job.fingerprint(runner.sha256(job)) for job in wanted}
-    missing = list({keys[job]: job for job in wanted if keys[job] not in found}.values())
-    for text in notes:
-        print(f"note: {text}")
-    print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
-    runner.train(missing)
-    found, _ = find_finished(options.checkpoint_path, options.own, options.oracle)
-    return {job: found[key] for job, key in keys.items()}
+        wanted = jobs(tuned(chosen, extra, options, runner.bring), extra)
+    write(options, runner.bring(wanted), {job: "python " + shlex.join(runner.command(job)) for job in wanted})
 
 
 def write(options: StudyOptions, folders: Mapping[Job, Path], commands: Mapping[Job, str]) -> None:

@@ -14,6 +14,7 @@ from src.methods import BASELINE
 from src.options import StudyOptions
 from src.parts import named_class
 from src.registry import METHODS
+from src.selection import SHIFTED, rule
 from src.structures import MODALITIES, UsageError
 
 MOST = 2000  # runs of a study
@@ -169,3 +170,10 @@ def jobs(chosen: Sequence[Plan], extra: Sequence[str]) -> list[Job]:
             check(config)
             found.append(Job(condition, backbone, variant, seed, arguments, config))
     return sorted(found, key=lambda job: job.seed)
+
+
+def check_rule(selection: str, wanted: Sequence[Job]) -> None:
+    """Raise UsageError where a run would not keep the checkpoint of the rule that is asked for."""
+    if rule(selection).split == SHIFTED and not all(job.config.choice.unbiased for job in wanted):
+        raise UsageError("--selection valid_shifted needs --unbiased N, the number of samples of valid_shifted that "
+                         "every run may look at")

@@ -3,13 +3,14 @@
 import shlex
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from src.analysis.study.devices import Devices, check_devices
 from src.analysis.study.executor import LOST, Command, Executor, opened
 from src.analysis.study.grid import Job
-from src.analysis.study.stored import finished
+from src.analysis.study.stored import find_finished, finished
 from src.build import build_data
 from src.checkpoint import run_folder
 from src.locks import BUSY, busy
@@ -70,10 +71,23 @@ class Runner:
                                  checkpoint_path=self.options.checkpoint_path)
         return run_folder(place, job.backbone, job.config.run.method)
 
-    def train(self, missing: list[Job]) -> None:
+    def bring(self, wanted: Sequence[Job], excused: str = "") -> dict[Job, Path]:
+        """Train what is missing of the wanted runs. -> the folder of each, but of those whose failure is `excused`."""
+        options, keys = self.options, {job: job.fingerprint(self.sha256(job)) for job in wanted}
+        found, notes = find_finished(options.checkpoint_path, options.own, options.oracle)
+        missing = list({keys[job]: job for job in wanted if keys[job] not in found}.values())
+        for text in notes:
+            print(f"note: {text}")
+        print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
+        self.train(missing, excused)
+        found, _ = find_finished(options.checkpoint_path, options.own, options.oracle)
+        return {job: found[key] for job, key in keys.items() if key in found or not excused}
+
+    def train(self, missing: list[Job], excused: str = "") -> None:
         """Train all jobs, `--jobs` at a time; a run that was cut off continues. No run outlives this process.
 
-        Raises InputError with the first message of a failed run once all others are done.
+        Raises InputError with the first message of a failed run once all others are done; not for a message with the
+        words `excused`.
         """
         if not missing:
             return
@@ -86,7 +100,8 @@ class Runner:
             try:
                 for future in as_completed(futures):
                     job, message = futures[future], future.result()
-                    failed += [f"{job.title}: {message}"] if message else []
+                    fatal = message and not (excused and excused in message)
+                    failed += [f"{job.title}: {message}"] if fatal else []
                     progress.step(f"{job.title} {'failed' if message else 'trained'}")
             finally:
                 self._stopping.set()

@@ -1,56 +1,77 @@
 """Hyperparameters of each method, chosen on validation from the ranges that stand beside its options."""
 
-import random
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from src.analysis.study.grid import Job, Plan, Variant, jobs
+from src.analysis.study.drawing import Setting, draw, words
+from src.analysis.study.grid import Job, Plan, jobs
 from src.analysis.study.stored import read_results
 from src.build import task_name
 from src.config import Config
+from src.engine import DIVERGED
 from src.options import StudyOptions
+from src.selection import rule
 from src.tasks import make_task
 
-Bring = Callable[[list[Job]], Mapping[Job, Path]]  # trains what is missing; -> the folder of every job
+Bring = Callable[[Sequence[Job], str], Mapping[Job, Path]]  # trains what is missing; -> the folder of every job
 
 
-def settings(config: Config, count: int) -> list[tuple[str, ...]]:
-    """At most `count` settings of a run's method and branches as flags: its own first, then others of its ranges.
+@dataclass(frozen=True, eq=False)
+class Search:
+    """One method on one backbone and one form of the data, whose settings are tried with the first seed."""
 
-    Those are drawn in an order that depends on the ranges alone, so every seed and every form of the data is offered
-    the same.
-    """
-    found = [(item, getattr(part, item.name)) for part in (config.method, *config.branches.values())
-             for item in fields(part) if item.metadata["search"]]
-    ranges = {item.name: item.metadata["search"] for item, _ in found}
-    points = list(product(*ranges.values()))
-    random.Random(0).shuffle(points)
-    own = tuple(value for _, value in found)
-    chosen = list(dict.fromkeys([own, *points]))[:count] if ranges else []
-    return [tuple(f"--{name}={value}" for name, value in zip(ranges, point, strict=True)) for point in chosen]
+    plan: Plan  # with one condition, one backbone and one variant
+    extra: tuple[str, ...]
+    usual: Job  # without any setting
+
+    def job(self, setting: Setting) -> Job:
+        """The run of a setting."""
+        (variant,) = self.plan.variants
+        tried = replace(variant, flags=(*variant.flags, *words(setting)))
+        return jobs([replace(self.plan, variants=(tried,), seeds=self.plan.seeds[:1])], self.extra)[0]
+
+    def draws(self, count: int) -> list[Job]:
+        """The runs of the first draws."""
+        return [self.job(draw(self.usual, number)) for number in range(count)]
+
+
+def searches(plans: Sequence[Plan], extra: Sequence[str]) -> list[Search]:
+    """Everything that plans compare, one by one."""
+    return [Search(one, tuple(extra), jobs([replace(one, seeds=one.seeds[:1])], extra)[0]) for one in (
+        Plan((condition,), (backbone,), (variant,), plan.seeds) for plan in plans
+        for condition, backbone, variant in product(plan.conditions, plan.backbones, plan.variants))]
 
 
 def tuned(plans: Sequence[Plan], extra: Sequence[str], options: StudyOptions, bring: Bring) -> tuple[Plan, ...]:
     """Plans whose variants have the settings that were best on validation with the first seed, one plan each."""
-    single = [Plan((condition,), (backbone,), (variant,), plan.seeds) for plan in plans
-              for condition, backbone, variant in product(plan.conditions, plan.backbones, plan.variants)]
-    tried: list[list[tuple[Variant, Job]]] = []
-    for plan in single:
-        (variant,), first = plan.variants, plan.seeds[:1]
-        (usual,) = jobs([replace(plan, seeds=first)], extra)
-        offered = [replace(variant, flags=(*variant.flags, *setting))
-                   for setting in settings(usual.config, options.tune) or [()]]
-        tried.append([(one, jobs([replace(plan, variants=(one,), seeds=first)], extra)[0]) for one in offered])
-    folders = bring([job for offered in tried for _, job in offered])
-    best = [max(offered, key=lambda one: _valid_score(one[1], folders[one[1]], options.selection))[0]
-            for offered in tried]
-    return tuple(replace(plan, variants=(variant,)) for plan, variant in zip(single, best, strict=True))
+    tried = {search: search.draws(options.tune) for search in searches(plans, extra)}
+    folders = bring([job for offered in tried.values() for job in offered], DIVERGED)
+    best = {search: max(offered, key=lambda job: merit(job.config, valid_score(job, folders, options.selection)))
+            for search, offered in tried.items()}
+    return tuple(replace(search.plan, variants=(job.variant,)) for search, job in best.items())
 
 
-def _valid_score(job: Job, folder: Path, selection: str) -> float:
-    """The validation score of the epoch that a rule chose, the higher the better; nothing else is looked at."""
-    task = make_task(task_name(job.config))
-    score = read_results(folder)["selections"][selection]["valid"][f"valid_{task.selection}"]
-    return -score if task.lower_is_better else score
+def score_name(config: Config) -> str:
+    """The metric by which settings are chosen."""
+    return make_task(task_name(config)).selection
+
+
+def valid_score(job: Job, folders: Mapping[Job, Path], selection: str) -> float:
+    """The score, on the samples by which a rule chose its epoch, of that epoch; NaN for a run that diverged.
+
+    Nothing else of a run is looked at. With a rule that goes by the loss it is the score, too, since the loss of one
+    setting says nothing beside that of another whose weights differ.
+    """
+    if job not in folders:
+        return math.nan
+    return read_results(folders[job])["selections"][selection]["valid"][
+        f"{rule(selection).split}_{score_name(job.config)}"]
+
+
+def merit(config: Config, score: float) -> float:
+    """A score such that higher is better; an undefined one is below all."""
+    lower = make_task(task_name(config)).lower_is_better
+    return -math.inf if math.isnan(score) else -score if lower else score

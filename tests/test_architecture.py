@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from src.options import ChoiceOptions, DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
+from src.options import (
+    ChoiceOptions,
+    DataOptions,
+    InferenceOptions,
+    RunOptions,
+    StudyOptions,
+    TrainingOptions,
+    TuneOptions,
+)
 from src.registry import BACKBONES, BRANCHES, DATASETS, METHODS
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +77,7 @@ def names_read() -> tuple[set[str], list[re.Pattern]]:
 
 def test_every_option_is_read():
     groups = [RunOptions, DataOptions, TrainingOptions, ChoiceOptions, InferenceOptions, StudyOptions,
+              TuneOptions,
               *(DATASETS[n].Options for n in DATASETS), *(BACKBONES[n].Options for n in BACKBONES),
               *(BRANCHES[n].Options for n in BRANCHES), *(METHODS[n].Options for n in METHODS)]
     names, patterns = names_read()
@@ -123,10 +132,10 @@ def test_users_have_ranges_the_lock_has_every_package_and_tests_add_their_own():
 
 
 def test_every_package_that_is_imported_is_declared():
+    declared = names_of("requirements.txt").keys() | names_of("requirements-scale.txt").keys()
     named = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "matplotlib", "huggingface_hub": "transformers"}
     imported = {(alias.name if isinstance(node, ast.Import) else node.module).split(".")[0]
                 for path in FILES for node in ast.walk(ast.parse(path.read_text()))
                 if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
     own = {"src", "modules"} | set(sys.stdlib_module_names)
-    declared = names_of("requirements.txt") | names_of("requirements-scale.txt")
-    assert {named.get(name, name) for name in imported - own} <= declared.keys()
+    assert {named.get(name, name) for name in imported - own} <= declared

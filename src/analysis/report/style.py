@@ -32,7 +32,7 @@ NEUTRAL = "#444444"  # of what stands for every variant
 SPREAD = "error bars: standard deviation over seeds; small points: single seeds"
 BARS = "error bars: standard deviation over seeds"
 TRIVIAL_LINE = {"color": "#7F7F7F", "linestyle": (0, (2, 2)), "linewidth": 1.2, "zorder": 1}
-STYLE = {
+STYLE: Any = {  # matplotlib wants its own names as keys
     "font.size": 7, "axes.titlesize": 7, "axes.titleweight": "bold", "axes.labelsize": 7, "legend.fontsize": 7,
     "axes.linewidth": 0.6, "grid.linewidth": 0.5, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
     "xtick.major.size": 2.5, "ytick.major.size": 2.5, "axes.titlepad": 4,

@@ -14,6 +14,7 @@ from src.config import PLACES, parse_config
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
 from src.options import InferenceOptions, StudyOptions
+from src.selection import CHECKPOINTS
 
 Line = tuple[dict[str, Any], list[dict[str, Any]]]  # what is known of a run, and its scores as rows
 
@@ -57,7 +58,8 @@ def _line(options: StudyOptions, job: Job, name: str, results: Mapping[str, Any]
     """What is known of a run besides its scores."""
     method, versions, sha256 = job.config.run.method, results["versions"], results["data"]["sha256"]
     title = options.grid or ", ".join(dataset_spec(dataset).name for dataset in options.datasets)
-    return {"study": f"CausalMER study: {title}", "baseline": BASELINE, "fingerprint": job.fingerprint(sha256),
+    chosen = f", settings chosen from {options.tune} trials by {CHECKPOINTS[options.selection]}" if options.tune else ""
+    return {"study": f"CausalMER study: {title}{chosen}", "baseline": BASELINE, "fingerprint": job.fingerprint(sha256),
             "task": results["data"]["task"], "dataset": name, "condition": job.condition.label,
             "backbone": job.backbone, "variant": job.variant.label, "method": method,
             "fusion": job.config.fusion_name, "seed": job.seed,

@@ -8,9 +8,8 @@ from random import Random
 from typing import Any
 
 from src.analysis.study.grid import Job
+from src.build import run_strengths
 from src.datasets.base import dataset_spec
-from src.parts import named_class
-from src.registry import METHODS
 from src.structures import Range
 
 Setting = Mapping[str, Any]  # flag -> value
@@ -20,7 +19,7 @@ def ranges(job: Job) -> dict[str, tuple | Range]:
     """What may be drawn for a run, flag by flag: its options that have a range and that its command leaves open."""
     config = job.config
     found = {item.name: item.metadata.get("search") for part in config.groups for item in fields(part)}
-    if config.choice.unwanted or not named_class(METHODS, config.run.method).strengths(config.method):
+    if config.choice.unwanted or not run_strengths(config).start:
         del found["strength"]  # it follows from what is unwanted, or there is none
     return {name: space for name, space in found.items() if space and name not in config.given}
 

@@ -9,7 +9,7 @@ from src.analysis.records import Score
 from src.analysis.report import style
 from src.analysis.report.fitting import folded_names
 from src.analysis.report.style import Drawing, Mark
-from src.analysis.tune.trials import Searched
+from src.analysis.tune.trials import Searched, Trial
 
 HISTORY, IMPORTANCE = "history", "importance"
 FEWEST = 3  # trials below which no rank correlation is shown
@@ -32,24 +32,31 @@ def _of(done: Sequence[Searched], backbone: str) -> list[tuple[int, Searched]]:
 
 def _history(done: Sequence[Searched], looks: dict[str, Mark], backbones: list[str], note: str) -> Drawing:
     """Score of every trial, and of the best one so far."""
+    from matplotlib.ticker import MaxNLocator
+
     score = Score(done[0].measure)
     factor = 100 if score.share else 1
     figure, grid = style.panels([""], backbones, 2.9)
     for (_, backbone), axes in grid.items():
         for _, one in _of(done, backbone):
             mark, numbers = looks[one.search.usual.variant.label], [trial.number + 1 for trial in one.trials]
-            best = accumulate(one.trials, lambda a, b: b if b.merit > a.merit else a)
+            best = accumulate(one.trials, _better)
             axes.plot(numbers, [factor * trial.score for trial in one.trials], linestyle="", marker=mark.marker,
                       markersize=3, color=mark.colour, alpha=0.4)
             axes.step(numbers, [factor * trial.score for trial in best], where="post", color=mark.colour,
                       linestyle=mark.line, linewidth=1.1)
         axes.set_xlabel("trial")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid["", backbones[0]].set_ylabel(f"validation {score.label}")
     handles = [style.line_handle(name, color=mark.colour, linestyle=mark.line, marker=mark.marker, markersize=3)
                for name, mark in looks.items()]
     title = "Search for settings: the best so far"
     style.finish(figure, title, f"{note}; line: best so far; points: single trials", handles)
     return Drawing(HISTORY, "", title, figure)
+
+
+def _better(one: Trial, other: Trial) -> Trial:
+    return other if other.merit > one.merit else one
 
 
 def correlations(one: Searched) -> dict[str, float]:

@@ -44,6 +44,8 @@ def optuna_jobs(search: Search, options: TuneOptions, runner: Runner) -> list[Jo
     distributions = _distributions(search)
 
     def run(trials: "Sequence[Trial | FrozenTrial]") -> None:
+        if not trials:
+            return
         tried = {trial.number: search.job(_setting(trial)) for trial in trials}
         folders = runner.bring(list(tried.values()), DIVERGED)
         for number, job in tried.items():

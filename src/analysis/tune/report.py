@@ -70,7 +70,7 @@ def _rows(one: Searched, options: TuneOptions, runner: Runner) -> list[dict[str,
              "measure": one.measure}
     return [place | {"trial": trial.number + 1, "valid_score": trial.score, "best": trial is one.best,
                      "fingerprint": trial.job.fingerprint(runner.sha256(trial.job)), "folder": trial.folder or "",
-                     "command": _command(trial, runner)} | trial.setting for trial in one.trials]
+                     "command": _command(trial, runner)} | dict(trial.setting) for trial in one.trials]
 
 
 def _command(trial: Trial, runner: Runner) -> str:

@@ -39,11 +39,10 @@ class Means(torch.nn.Module):
         return BackboneOutput(self.output(hidden), hidden, states=states)
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A data file, and one with noise in the place of all test splits."""
+def with_noise(folder):
+    """A data file, and one of the same name with noise in the place of all test splits."""
     content = generate(SyntheticOptions(synthetic_sizes=(48, 24, 24), shortcut_t=0.5))
-    folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    random = np.random.default_rng(0)
     write(folder / "true" / "data.pkl", content)
     for name in [name for name in content if name.startswith("test")]:
         split = content[name]
@@ -51,6 +50,11 @@ def files(tmp_path_factory):
         content[name]["labels"] = np.repeat(split["labels"][:1], len(split["labels"]), axis=0)  # other shares, too
     write(folder / "noise" / "data.pkl", content)
     return folder / "true" / "data.pkl", folder / "noise" / "data.pkl"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return with_noise(tmp_path_factory.mktemp("data"))
 
 
 def chosen(file, method, place):

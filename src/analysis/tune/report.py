@@ -18,7 +18,7 @@ from src.options import TuneOptions
 from src.selection import CHECKPOINTS
 from src.writing import write_csv, write_yaml
 
-TRIALS = "trials.csv"
+TRIALS, BEST = "trials.csv", "best-"
 ELSEWHERE = ("name", "checkpoint_path", "device", "resume")  # what a file of settings leaves to its command
 
 
@@ -30,7 +30,7 @@ def files(found: Sequence[Search]) -> set[str]:
 def yaml_name(search: Search) -> str:
     """The file of the best setting of a search."""
     usual = search.usual
-    return f"best-{file_name(usual.variant.label, usual.backbone, usual.condition.label)}.yaml"
+    return f"{BEST}{file_name(usual.variant.label, usual.backbone, usual.condition.label)}.yaml"
 
 
 def rule_words(options: TuneOptions) -> str:
@@ -52,6 +52,9 @@ def write(done: Sequence[Searched], options: TuneOptions, runner: Runner) -> Non
         rows = [row for one in done for row in _rows(one, options, runner)]
         columns = dict.fromkeys(name for row in rows for name in row)
         write_csv(new / TRIALS, [{name: row.get(name, "") for name in columns} for row in rows])
+    for path in options.report.glob(f"{BEST}*.yaml"):
+        if path.name not in files([one.search for one in done]):
+            path.unlink()  # of an earlier search, whose trials have just been replaced
 
 
 def remark(one: Searched, options: TuneOptions) -> str:

@@ -1,0 +1,58 @@
+"""Searches by Optuna, which share a journal."""
+
+import pytest
+
+from src.analysis.study.local import Local
+from src.analysis.tune import __main__ as tune
+from tests.src.analysis.test_tune import arguments, called, rows  # noqa: F401
+from tests.src.test_honest import with_noise
+
+optuna = pytest.importorskip("optuna")
+pytestmark = pytest.mark.xdist_group("tune")
+
+
+def trials(folder):
+    """The one study of a folder's journal."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    storage = JournalStorage(JournalFileBackend(str(folder / "optuna.journal")))
+    (name,) = optuna.get_all_study_names(storage)
+    assert name.startswith("plain own:Class synthetic ")
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def test_a_search_is_continued_with_the_trials_of_all_processes(called, tmp_path):  # noqa: F811
+    argv = arguments(tmp_path, "--methods=plain", "--sampler=optuna")
+    assert tune.main(argv) == 0 and len(called) == 3
+    before = (tmp_path / "report" / "trials.csv").read_bytes()
+    assert tune.main([*argv, "--overwrite"]) == 0 and len(called) == 3
+    assert (tmp_path / "report" / "trials.csv").read_bytes() == before
+    assert tune.main([*argv, "--overwrite", "--trials=5", "--jobs=2"]) == 0 and len(called) == 5
+    assert [row["m_lr"] for row in rows(tmp_path)][0] == "0.002" and len(rows(tmp_path)) == 5
+    assert [float(row["valid_score"]) for row in rows(tmp_path)] == [one.value for one in trials(tmp_path).trials]
+
+
+def test_a_trial_that_a_stopped_process_left_is_finished_first(called, monkeypatch, tmp_path):  # noqa: F811
+    train, argv = Local.run, arguments(tmp_path, "--methods=plain", "--sampler=optuna")
+
+    def cut(self, words, stopping):
+        if len(called) == 1:
+            raise KeyboardInterrupt
+        return train(self, words, stopping)
+    monkeypatch.setattr(Local, "run", cut)
+    assert tune.main(argv) == 130
+    assert [one.state.name for one in trials(tmp_path).trials] == ["COMPLETE", "RUNNING"]
+    monkeypatch.setattr(Local, "run", train)
+    assert tune.main(argv) == 0 and len(called) == 3
+    assert [one.state.name for one in trials(tmp_path).trials] == ["COMPLETE"] * 3
+
+
+def test_no_test_split_has_a_part_in_what_optuna_asks_for(called, tmp_path):  # noqa: F811
+    found = []  # the first ten trials of TPE are random, so the last one is what it learnt
+    for file in with_noise(tmp_path):
+        argv = arguments(file.parent, f"--datasets={file}", "--task=emotion4", "--methods=plain", "--sampler=optuna",
+                         "--trials=11")
+        assert tune.main(argv) == 0
+        found.append([(row["m_lr"], row["valid_score"], row["best"]) for row in rows(file.parent)])
+    assert found[0] == found[1]

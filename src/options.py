@@ -206,7 +206,7 @@ class TuneOptions(PlanOptions):
     """How settings are searched for."""
 
     seeds: tuple[int, ...] = option((1111,), "the one seed that every trial has; scores are reported on others")
-    report: Path = option(Path("tuned"), "folder of trials.csv, the best settings as YAML, and figures")
+    report: Path = option(Path("report_tune"), "folder of trials.csv, the best settings as YAML, and figures")
     trials: int = option(20, "settings that every method may try, the plain backbone included; the first is its "
                              "default", bounds=replace(TRIALS, least=1))
     sampler: str = option("random", "random: the same draws whenever asked; optuna: those that look best after the "

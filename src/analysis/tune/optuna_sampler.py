@@ -17,7 +17,7 @@ from src.analysis.tune.trials import count
 from src.datasets.base import dataset_spec
 from src.engine import DIVERGED
 from src.options import TuneOptions
-from src.structures import InputError, Range
+from src.structures import InputError, Range, reason
 
 if TYPE_CHECKING:  # an optional package
     from optuna import Study, Trial
@@ -68,13 +68,17 @@ def _study(search: Search, options: TuneOptions, runner: Runner) -> "Study":
     from optuna.storages.journal import JournalFileBackend
 
     usual = search.usual
-    scored = f"{usual.fingerprint(runner.sha256(usual))} {options.selection}"
+    scored = f"{usual.fingerprint(runner.sha256(usual))} {options.selection} {ranges(usual)}"
     name = (usual.variant.label, usual.backbone, dataset_spec(usual.condition.dataset).name, usual.condition.label,
             hashlib.sha256(scored.encode()).hexdigest()[:8])
-    options.checkpoint_path.mkdir(parents=True, exist_ok=True)
-    backend = JournalFileBackend(str(options.checkpoint_path / JOURNAL))
-    return create_study(storage=JournalStorage(backend), study_name=" ".join(filter(None, name)), direction="maximize",
-                        load_if_exists=True)
+    path = options.checkpoint_path / JOURNAL
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return create_study(storage=JournalStorage(JournalFileBackend(str(path))), direction="maximize",
+                            study_name=" ".join(filter(None, name)), load_if_exists=True)
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is no journal of Optuna ({reason(error)}); move it away, finished runs are kept and "
+                         "found") from error
 
 
 def _distributions(search: Search) -> dict[str, Any]:

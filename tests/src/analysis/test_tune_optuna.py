@@ -56,3 +56,11 @@ def test_no_test_split_has_a_part_in_what_optuna_asks_for(called, tmp_path):  # 
         assert tune.main(argv) == 0
         found.append([(row["m_lr"], row["valid_score"], row["best"]) for row in rows(file.parent)])
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("content", ["no journal", "5\n", "{}\n", '{"op_code": 0}\n', "[]\n"])
+def test_a_journal_that_is_none_is_named(called, tmp_path, capsys, content):  # noqa: F811
+    (tmp_path / "optuna.journal").write_text(content + "\n")
+    assert tune.main(arguments(tmp_path, "--sampler=optuna")) == 1
+    error = capsys.readouterr().err
+    assert "optuna.journal is no journal of Optuna" in error and error.count("\n") == 1 and called == []

@@ -85,6 +85,7 @@ def test_there_is_one_row_per_run_and_one_for_the_trivial_predictor(finished):
         ("plain", "1"), ("tanh", "1"), ("plain", "2"), ("tanh", "2"), ("trivial", "")]
     assert len({row["fingerprint"] for row in found}) == 5 and not found[0]["test/fused/accuracy_mean"]
     assert "num_epochs=1" in found[0]["settings"].split("; ")
+    assert found[0]["study"] == "CausalMER study: synthetic, settings chosen from 1 trials by valid_score"
 
 
 def test_results_tell_no_place_of_a_machine(finished):

@@ -20,6 +20,7 @@ from src.analysis.tune.charts import correlations
 from src.analysis.tune.trials import Searched, Trial
 from src.config import parse_config, parse_tune
 from src.engine import DIVERGED
+from src.registry import BACKBONES, METHODS
 from src.structures import DROPOUTS, RATES, InputError
 from src.writing import write_text
 from tests.conftest import install
@@ -267,3 +268,10 @@ def test_importance_is_the_rank_correlation_with_the_score():
              for i, (rate, score) in enumerate([(1e-4, 0.1), (1e-3, 0.2), (1e-2, 0.9), (1e-1, 0.5)])]
     assert correlations(Searched(None, found)) == {"rate": pytest.approx(0.8)}  # 1 - 6 * 2 / (4 * 15)
     assert correlations(Searched(None, found[:2])) == {}
+
+
+def test_main_py_takes_every_draw_of_every_method():
+    for backbone in BACKBONES:
+        found = searches(plans(parse_tune(["--methods", ",".join(METHODS), f"--backbones={backbone}"])[0].study), [])
+        assert len(found) == len(list(METHODS)) + 1  # causal has two fusions
+        assert all(len({job.config.method.m_lr for job in one.draws(3)}) == 3 for one in found)

@@ -34,10 +34,10 @@ FLAGS = [*LIGHT, "--light_width=4", "--num_epochs=1", "--batch_size=16", "--devi
 
 def in_this_process(called):
     """In the place of `Local.run`: the command without a process of its own."""
-    def run(self, words, stopping):
-        called.append(words)
+    def run(self, command, stopping):
+        called.append(command.now())
         try:
-            main.run(words)
+            main.run(called[-1])
         except InputError as error:
             return str(error)
         return ""
@@ -137,10 +137,10 @@ def test_finished_trials_are_not_trained_again_and_more_trials_are_the_same_and_
 def test_a_search_that_was_cut_off_continues_with_the_same_command(called, monkeypatch, tmp_path, capsys):
     train = Local.run
 
-    def cut(self, words, stopping):
+    def cut(self, command, stopping):
         if len(called) == 2:
             raise KeyboardInterrupt
-        return train(self, words, stopping)
+        return train(self, command, stopping)
     monkeypatch.setattr(Local, "run", cut)
     assert tune.main(arguments(tmp_path)) == 130
     assert "stopped; the same command continues" in capsys.readouterr().err and not (tmp_path / "report").exists()
@@ -201,9 +201,9 @@ def test_what_the_command_or_its_file_gives_stays_and_strengths_that_are_declare
 def test_a_setting_that_diverges_counts_as_a_trial_and_is_never_the_best(called, monkeypatch, tmp_path):
     train = Local.run
 
-    def run(self, words, stopping):
-        return f"the loss of batch 1 {DIVERGED}" if not any("lr=" in word for word in words) else train(self, words,
-                                                                                                      stopping)
+    def run(self, command, stopping):
+        usual = not any("lr=" in word for word in command.words)
+        return f"the loss of batch 1 {DIVERGED}" if usual else train(self, command, stopping)
     monkeypatch.setattr(Local, "run", run)
     assert tune.main(arguments(tmp_path, "--methods=plain")) == 0
     assert [row["valid_score"] == "" for row in rows(tmp_path)] == [True, False, False]
@@ -211,13 +211,13 @@ def test_a_setting_that_diverges_counts_as_a_trial_and_is_never_the_best(called,
 
 
 def test_where_every_setting_diverges_nothing_is_chosen(called, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(Local, "run", lambda self, words, stopping: DIVERGED)
+    monkeypatch.setattr(Local, "run", lambda self, command, stopping: DIVERGED)
     assert tune.main(arguments(tmp_path)) == 1
     assert "no trial of synthetic own:Class plain" in capsys.readouterr().err and not (tmp_path / "report").exists()
 
 
 def test_another_failure_ends_the_search_and_is_named(called, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(Local, "run", lambda self, words, stopping: "no space")
+    monkeypatch.setattr(Local, "run", lambda self, command, stopping: "no space")
     assert tune.main(arguments(tmp_path)) == 1 and "6 of 6 runs failed" in capsys.readouterr().err
 
 

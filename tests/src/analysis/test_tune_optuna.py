@@ -36,10 +36,10 @@ def test_a_search_is_continued_with_the_trials_of_all_processes(called, tmp_path
 def test_a_trial_that_a_stopped_process_left_is_finished_first(called, monkeypatch, tmp_path):  # noqa: F811
     train, argv = Local.run, arguments(tmp_path, "--methods=plain", "--sampler=optuna")
 
-    def cut(self, words, stopping):
+    def cut(self, command, stopping):
         if len(called) == 1:
             raise KeyboardInterrupt
-        return train(self, words, stopping)
+        return train(self, command, stopping)
     monkeypatch.setattr(Local, "run", cut)
     assert tune.main(argv) == 130
     assert [one.state.name for one in trials(tmp_path).trials] == ["COMPLETE", "RUNNING"]

@@ -74,8 +74,7 @@ def workers() -> list[int]:
             parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
             lines[int(place.name)] = (place / "cmdline").read_text(errors="replace").replace("\0", " ")
     found = added = {os.getpid()}
-    while added:
-        added = {number for number, above in parents.items() if above in added} - found
+    while added := {number for number, above in parents.items() if above in added} - found:
         found = found | added
     return [number for number in found if any(word in lines.get(number, "") for word in WORKERS)]
 
@@ -94,9 +93,7 @@ class Killer(threading.Thread):
             while len(list(self.folder.glob("checkpoint(*)/*/*/results.json"))) < moment:
                 time.sleep(0.1)
             time.sleep(2 * self.random.random())
-            victims: list[int] = []
-            while not victims:
-                victims = workers()
+            while not (victims := workers()):
                 time.sleep(0.05)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.random.choice(victims), signal.SIGKILL)

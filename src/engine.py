@@ -53,7 +53,8 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     training = optimizer is not None
     model.train(training)
 
-    def step(batch: Batch, share: float, first: bool, last: bool) -> dict[str, dict[str, Tensor]]:
+    def step(batch: Batch, place: tuple[float, bool, bool]) -> dict[str, dict[str, Tensor]]:
+        share, first, last = place
         output = model(batch)
         losses = {} if batch.labels is None else objective(output, batch)
         if training:
@@ -72,8 +73,8 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     with torch.set_grad_enabled(training):
         for number, batch in enumerate(tqdm(loader, desc=title, leave=False, disable=not sys.stderr.isatty())):
             place = _place(number, loader.sizes, options.accumulate) if training else (1.0, True, True)
-            whole = functools.partial(step, share=place[0], first=place[1], last=place[2])
-            done.append(replay((objective, *place), batch, whole) if replay else whole(batch))
+            done.append(replay((objective, place), batch, functools.partial(step, place=place)) if replay
+                        else step(batch, place))
             labels.append(batch.labels)
     return EpochResult(_mean_terms([one["terms"] for one in done], loader.sizes, title),
                        {name: torch.cat([one["values"][name] for one in done]) for name in done[0]["values"]},

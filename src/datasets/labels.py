@@ -126,8 +126,7 @@ def check_scores(labels: np.ndarray, limit: int) -> Iterator[Finding]:
         return
     inside = (labels >= -limit - ROUNDING) & (labels <= limit + ROUNDING)  # False for NaN
     if not inside.all():
-        yield Finding("FAIL", "labels", f"labels hold {labels[~inside].flat[0].item()}; expected scores in "
-                                        f"[-{limit}, {limit}] ({_share(~inside)})")
+        yield Finding("FAIL", "labels", _misfit(labels, inside, f"scores in [-{limit}, {limit}]"))
     else:
         yield Finding("PASS", "labels", f"labels are scores in [-{limit}, {limit}]")
 
@@ -154,8 +153,7 @@ def check_classes(labels: np.ndarray, count: int) -> Iterator[Finding]:
         return
     known = np.isin(labels, np.arange(count))
     if not known.all():
-        yield Finding("FAIL", "labels", f"labels hold {labels[~known].flat[0].item()}; expected whole numbers from 0 "
-                                        f"to {count - 1} ({_share(~known)})")
+        yield Finding("FAIL", "labels", _misfit(labels, known, f"whole numbers from 0 to {count - 1}"))
     else:
         yield Finding("PASS", "labels", f"labels are classes from 0 to {count - 1}")
 
@@ -183,8 +181,8 @@ def check_sets(labels: np.ndarray, count: int) -> Iterator[Finding]:
         return
     known = np.isin(labels, (0, 1))
     if not known.all():
-        yield Finding("FAIL", "labels", f"labels hold {labels[~known].flat[0].item()}; expected 1 for a label that a "
-                                        f"sample has and 0 for others ({_share(~known)}): set a threshold first")
+        wanted = "1 for a label that a sample has and 0 for others"
+        yield Finding("FAIL", "labels", f"{_misfit(labels, known, wanted)}: set a threshold first")
         return
     several, none = int((labels.sum(1) > 1).sum()), int((labels.sum(1) == 0).sum())
     yield Finding("PASS", "labels", f"labels are sets over {count}, several in {several} samples and none in {none}")
@@ -204,8 +202,7 @@ def check_numbers(labels: np.ndarray, count: int) -> Iterator[Finding]:
         return
     fine = np.abs(labels.astype(np.float64)) <= LARGEST  # False for NaN
     if not fine.all():
-        yield Finding("FAIL", "labels", f"labels hold {labels[~fine].flat[0].item()}; expected numbers of at most "
-                                        f"{LARGEST:g} ({_share(~fine)})")
+        yield Finding("FAIL", "labels", _misfit(labels, fine, f"numbers of at most {LARGEST:g}"))
     else:
         yield Finding("PASS", "labels", f"labels are {count} number{'s' * (count > 1)} per sample")
 
@@ -220,9 +217,10 @@ def count_numbers(labels: np.ndarray) -> dict[str, int]:
     return found
 
 
-def _share(wrong: np.ndarray) -> str:
-    """How many labels are wrong, in words."""
-    return f"{int(wrong.sum())} of {wrong.size} do not fit"
+def _misfit(labels: np.ndarray, fine: np.ndarray, wanted: str) -> str:
+    """The first label that is not fine, what was expected, and how many do not fit, in words."""
+    return (f"labels hold {labels[~fine].flat[0].item()}; expected {wanted} ({int((~fine).sum())} of {fine.size} do "
+            "not fit)")
 
 
 def count_classes(labels: np.ndarray) -> dict[str, int]:

@@ -79,8 +79,9 @@ class Runner:
         for text in notes:
             print(f"note: {text}")
         print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
-        self.train(missing, excused)
-        found, _ = find_finished(options.checkpoint_path, options.own, options.oracle)
+        if missing:
+            self.train(missing, excused)
+            found, _ = find_finished(options.checkpoint_path, options.own, options.oracle)
         return {job: found[key] for job, key in keys.items() if key in found or not excused}
 
     def train(self, missing: list[Job], excused: str = "") -> None:
@@ -89,8 +90,6 @@ class Runner:
         Raises InputError with the first message of a failed run once all others are done; not for a message with the
         words `excused`.
         """
-        if not missing:
-            return
         check_devices(self.options)
         progress = Progress("run", len(missing))
         failed = []

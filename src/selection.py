@@ -16,7 +16,7 @@ from src.registry import Registry
 from src.structures import UsageError, quoted
 
 PUBLISHED, VALID = "published", "valid"  # what --strength may say besides values
-Merit = Callable[[Tensor, Tensor], float]  # logits (N, C), labels -> the higher the better
+Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), the lower the better
 
 
 @dataclass(frozen=True)
@@ -87,25 +87,34 @@ class Strengths:
     start: Mapping[str, float]
     free: Mapping[str, tuple[float, ...]]  # name -> grid
 
-    def chosen(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
-               merit: Merit) -> dict[str, float]:
-        """The strengths whose predictions have the highest merit; among equals, those nearest to the start.
+    def chosen(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor, losses: Losses,
+               errors: float = 1.0) -> dict[str, float]:
+        """The fewest paths whose mean loss is within so many standard errors of the least; of those, the least loss.
 
-        values: as `per_sample` gives them, (N, C). merit: of logits (N, C) and labels; `Task.fit` to choose, a
-        score of the test split for the most that could be reached.
+        A path that validation samples do not clearly ask for is left out (the rule of one standard error, Breiman et
+        al. 1984, of paired losses here); among equals, the strengths nearest to the start. values: as `per_sample`
+        gives them, (N, C). losses: of logits (N, C) and labels; `Task.misfit` to choose, errors on the test split for
+        the most that could be reached.
         """
-        best, found = (-math.inf, -math.inf), dict(self.start)
-        if not self.free:
-            return found
-        for point in product(*self.free.values()):
+        found: list[tuple[dict[str, float], Tensor]] = []
+        for point in product(*self.free.values()) if self.free else ():
             strength = {**self.start, **dict(zip(self.free, point, strict=True))}
             logits = method.combined(values, strength)
             if len(logits) > 1 and (logits == logits[:1]).all():
                 continue  # no path is left, all samples look alike
-            rank = (merit(logits, labels), -sum(abs(value - self.start[name]) for name, value in strength.items()))
-            if rank > best:
-                best, found = rank, strength
-        return found
+            lost = losses(logits, labels).double()
+            if lost.isfinite().all():
+                found.append((strength, lost))
+        if not found:
+            return dict(self.start)
+        every = torch.stack([lost for _, lost in found])
+        mean = every.mean(1)
+        above = every - every[mean.argmin()]
+        near = (above.mean(1) <= errors * above.std(1, correction=0) / len(labels) ** 0.5).tolist()
+        ranks = [(sum(map(bool, strength.values())), loss,
+                  sum(abs(value - self.start[name]) for name, value in strength.items()))
+                 for (strength, _), loss in zip(found, mean.tolist(), strict=True)]
+        return found[min((place for place, one in enumerate(near) if one), key=ranks.__getitem__)][0]
 
 
 def strengths(method: type[Method], options: Any, asked: str, unwanted: Collection[str]) -> Strengths:

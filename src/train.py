@@ -149,7 +149,7 @@ class Trainer:
         checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid", replay=self.replay)}
         checked |= {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
                     for name, split in self.checked.items() if name != "valid"}
-        chosen = {name: self.strengths.chosen(type(self.model), result.values, result.labels, self.task.fit)
+        chosen = {name: self.strengths.chosen(type(self.model), result.values, result.labels, self.task.misfit)
                   for name, result in checked.items()}
         row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}
         for split, result in (("train", trained), *checked.items()):
@@ -157,7 +157,7 @@ class Trainer:
             metrics = self.task.metrics(logits, result.labels)
             row |= {f"{split}_{name}": value for name, value in (result.terms | metrics).items()}
             if split in chosen and self.strengths.free:
-                row[f"{split}_fit"] = self.task.fit(logits, result.labels)
+                row[f"{split}_fit"] = -self.task.misfit(logits, result.labels).mean().item()
         row |= {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
                 for name, value in strength.items()}
         if not ahead:

@@ -15,7 +15,7 @@ from src.methods.base import Look, Method
 from src.parts import named_class
 from src.registry import METHODS
 from src.samples import has_samples, read_samples
-from src.selection import PUBLISHED, VALID, Merit, Strengths, strengths
+from src.selection import PUBLISHED, VALID, Losses, Strengths, strengths
 from src.structures import InputError
 from src.tasks import Task
 
@@ -45,9 +45,10 @@ def _unfit(folder: Path) -> InputError:
 def selected(record: Record, method: type[Method], among: Strengths, task: Task,
              split: str = "valid") -> tuple[int, dict[str, float]]:
     """The first epoch with the best score on a split, and the strengths chosen there; on test, the best of all."""
-    judge: Merit = task.score if split == "valid" else task.share
-    merit: Merit = task.fit if split == "valid" else judge
-    chosen = {epoch: among.chosen(method, looks[split].values, looks[split].labels, merit)
+    choosing = split == "valid"
+    judge = task.score if choosing else task.share
+    losses, errors = (task.misfit, 1.0) if choosing else (_wrong(task), 0.0)
+    chosen = {epoch: among.chosen(method, looks[split].values, looks[split].labels, losses, errors)
               for epoch, looks in record.items()}
     scores = {epoch: judge(method.combined(looks[split].values, chosen[epoch]), looks[split].labels)
               for epoch, looks in record.items()}
@@ -55,13 +56,18 @@ def selected(record: Record, method: type[Method], among: Strengths, task: Task,
     return best, chosen[best]
 
 
+def _wrong(task: Task) -> Losses:
+    """1 where a sample is decided wrongly, 0 elsewhere."""
+    return lambda logits, labels: (~task.correct(logits, labels)).double()
+
+
 def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, Any]]:
     """The main score of every test split by each choice, and which samples are right.
 
-    Published: the epoch of the best validation score with published strengths. Valid: the likeliest strengths of each
-    epoch, but for those that `--unwanted` declares, and the epoch whose score with them is best on validation. Oracle:
-    epoch and strengths of the best score on that same test split, which nobody can attain. Raises InputError where the
-    samples were not kept or are damaged.
+    Published: the epoch of the best validation score with published strengths. Valid: the strengths that validation
+    chooses in each epoch, but for those that `--unwanted` declares, and the epoch whose score with them is best there.
+    Oracle: epoch and strengths of the best score on that same test split, which nobody can attain. Raises InputError
+    where the samples were not kept or are damaged.
     """
     method: type[Method] = named_class(METHODS, config.run.method)
     record = read_record(folder, config)

@@ -28,8 +28,8 @@ class Task(ABC):
         """Labels of the file -> targets of the loss."""
 
     @abstractmethod
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Mean loss. logits (B, C) -> scalar."""
+    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        """Mean loss. logits (B, C) -> scalar; with the reduction "none" the terms of its mean, sample by sample."""
 
     @abstractmethod
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
@@ -43,18 +43,21 @@ class Task(ABC):
         """The metric `exact`: how many of the samples are right. logits (N, C), labels as in the file -> [0, 1]."""
         return self.correct(logits, labels).double().mean().item()
 
-    def fit(self, logits: Tensor, labels: Tensor) -> float:
-        """Minus the loss of a prediction at the best size of its logits, the higher the better.
+    def misfit(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of every sample at the size of the logits that is best for all of them. -> (N,).
 
-        logits (N, C), labels as in the file. Where samples are few it tells more than `score`, and as there the size
-        of the logits does not count. Numbers stay as they are.
+        logits (N, C), labels as in the file. Where samples are few its mean tells more than `score`, and as there the
+        size of the logits does not count. Numbers stay as they are.
         """
         targets, scales = self.targets(labels), (1.0,)
         if self.has_classes:
             rows = self.rows(logits)
             size = (rows - rows.mean(1, keepdim=True)).square().mean().sqrt()
             logits, scales = logits / size if size else logits, SCALES
-        return max(-self.loss(scale * logits, targets).item() for scale in scales)
+        tried = torch.cat([scale * logits for scale in scales])
+        terms = self.loss(tried, torch.cat([targets] * len(scales)), "none")
+        every = terms.reshape(len(scales), len(logits), -1).mean(2)
+        return every[every.mean(1).argmin()]
 
     @abstractmethod
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ class Classes(Task):
     def targets(self, labels: Tensor) -> Tensor:
         return labels.argmax(1) if labels.ndim == 2 and labels.size(1) > 1 else labels.flatten().long()
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(logits, targets)
+    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        return F.cross_entropy(logits, targets, reduction=reduction)
 
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         return class_metrics(logits.argmax(1).cpu().numpy(), self.targets(labels).cpu().numpy(), self.names)

@@ -25,8 +25,8 @@ class Pairs(Task):
     def rows(self, logits: Tensor) -> Tensor:
         return logits.reshape(-1, 2)
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(self.rows(logits), targets)
+    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        return F.cross_entropy(self.rows(logits), targets, reduction=reduction)
 
     def decide(self, logits: Tensor) -> list[str]:
         return self._words(logits.unflatten(1, (-1, 2)).argmax(-1))

@@ -22,8 +22,8 @@ class SentimentClasses(Task):
     def targets(self, labels: Tensor) -> Tensor:
         return labels.flatten().round().long() + 3
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(logits, targets)
+    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        return F.cross_entropy(logits, targets, reduction=reduction)
 
     def scores(self, logits: Tensor) -> Tensor:
         """Sentiment of the predicted class. (N, 7) -> (N,)."""
@@ -59,8 +59,8 @@ class Sentiment(SentimentClasses):
     def targets(self, labels: Tensor) -> Tensor:
         return labels.flatten()
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return F.l1_loss(logits.squeeze(1), targets)
+    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        return F.l1_loss(logits.squeeze(1), targets, reduction=reduction)
 
     def score(self, logits: Tensor, labels: Tensor) -> float:
         return -(self.scores(logits).double() - labels.flatten().double()).abs().mean().item()
@@ -121,8 +121,8 @@ class Regression(Task):
     def targets(self, labels: Tensor) -> Tensor:
         return labels.reshape(len(labels), self.outputs)
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return F.l1_loss(logits, targets)
+    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        return F.l1_loss(logits, targets, reduction=reduction)
 
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         return number_metrics(*(values.double().cpu().numpy() for values in (logits, self.targets(labels))))

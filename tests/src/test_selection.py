@@ -39,29 +39,50 @@ def pool(**start):
 
 
 def test_the_path_that_misleads_is_switched_off():
-    found = pool().chosen(Pool, values(-2 * RIGHT, text=RIGHT), LABELS, TASK.fit)
+    found = pool().chosen(Pool, values(-2 * RIGHT, text=RIGHT), LABELS, TASK.misfit)
     assert found == {"m": 0.0, "t": 1.0, "a": 1.0, "v": 1.0}
 
 
 def test_of_two_paths_with_equal_scores_the_likelier_one_is_taken():
     bad, mild = (RIGHT * torch.tensor([[1.0], [1.0], [1.0], [last]]) for last in (-5.0, -0.1))  # three of four right
     plan = Strengths({**pool().start, "t": 0.0}, pool().free)
-    assert plan.chosen(Pool, values(bad, text=mild), LABELS, TASK.score) == plan.start
-    assert plan.chosen(Pool, values(bad, text=mild), LABELS, TASK.fit) == {**plan.start, "m": 0.0, "t": 1.0}
+    wrong = (1 - TASK.correct(one, LABELS).double() for one in (bad, mild))
+    assert [one.tolist() for one in wrong] == [[0, 0, 0, 1]] * 2
+    assert plan.chosen(Pool, values(bad, text=mild), LABELS, TASK.misfit) == {**plan.start, "m": 0.0, "t": 1.0}
 
 
-def test_the_fit_of_a_prediction_does_not_depend_on_its_scale():
+@pytest.mark.parametrize("errors, text", [(1.0, 0.0), (0.0, 1.0)])
+def test_a_path_that_gains_less_than_its_standard_error_is_left_out(errors, text):
+    # The loss here is the square of the first logit. Both paths: (0, 1/2, 0, 0), mean 1/8; z_m alone: (1, 0, 0, 0),
+    # 1/8 more, with a standard error of sqrt((1 + 1/4) / 4 - 1/64) / 2 = 0.27; text alone: 1/4 more, error 0.22.
+    joint, words = (torch.tensor([[first, 0], [second, 0], [0, 0], [0, 0]])
+                    for first, second in ((1.0, 0.0), (-1.0, 0.5 ** 0.5)))
+    found = pool().chosen(Pool, values(joint, text=words), LABELS, lambda logits, _: logits[:, 0].square(), errors)
+    assert found == pool().start | {"t": text}
+
+
+def test_the_misfit_of_a_prediction_does_not_depend_on_its_scale():
     # centred, the logits are 1/2 and -1/2; at size 1 they differ by 2, at the largest size by 32
-    assert TASK.fit(RIGHT - 0.5, LABELS) == TASK.fit(0.25 * RIGHT, LABELS) == pytest.approx(-math.log1p(math.exp(-32)))
+    lost = [TASK.misfit(scaled, LABELS).tolist() for scaled in (RIGHT - 0.5, 0.25 * RIGHT)]
+    assert lost == [[pytest.approx(math.log1p(math.exp(-32)))] * 4] * 2
 
 
-def test_ties_go_to_the_start():
-    assert pool().chosen(Pool, values(RIGHT, text=RIGHT), LABELS, TASK.fit) == pool().start
-    assert pool(m=0.0).chosen(Pool, values(RIGHT, text=RIGHT), LABELS, TASK.fit) == pool(m=0.0).start
+def test_the_misfit_of_a_sample_with_several_labels_is_the_mean_of_its_pairs():
+    # present - absent is 8 for both labels of sample 0 and -8 for those of sample 1
+    logits, labels = torch.tensor([[0.0, 8, 0, 8], [0, -8, 0, -8]]), torch.tensor([[1.0, 0], [0, 0]])
+    # three of four are right: a margin of log 3 would be best, 1 is the nearest of those tried (2, 1, 1/2, ...)
+    right, wrong = math.log1p(math.exp(-1)), math.log1p(math.exp(1))
+    assert make_task("labels:2").misfit(logits, labels).tolist() == pytest.approx([(right + wrong) / 2, right])
+
+
+@pytest.mark.parametrize("off", ["m", "t"])
+def test_ties_go_to_the_start(off):
+    plan = pool(**{off: 0.0})
+    assert plan.chosen(Pool, values(RIGHT, text=RIGHT), LABELS, TASK.misfit) == plan.start
 
 
 def test_no_path_at_all_is_no_choice():
-    found = pool().chosen(Pool, values(-RIGHT, text=-RIGHT), 0 * LABELS, TASK.fit)
+    found = pool().chosen(Pool, values(-RIGHT, text=-RIGHT), 0 * LABELS, TASK.misfit)
     assert found["m"] or found["t"]
 
 

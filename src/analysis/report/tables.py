@@ -134,7 +134,7 @@ def _choices(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table
                           *(difference_cell(compared(one, other), math.nan, exact, len(one))
                             for one, other in ((valid, published), (oracle, valid)))])
     return caption, (f"{INTERVALS}. Published: the epoch of the best validation score at published strengths; valid: "
-                     "that at the strengths that are likeliest on validation; oracle: epoch and strengths of the best "
+                     "that at the strengths that validation chooses; oracle: epoch and strengths of the best "
                      "score on that very test split, as published comparisons choose them."), lines
 
 

@@ -84,8 +84,8 @@ def missing_table(rows: Iterable[Mapping[str, Any]], fill: str) -> str:
                   lambda row: _setting(row["setting"]), lambda row: row["measure"])
 
 
-def contribution_table(rows: Iterable[Mapping[str, Any]], corner: str) -> str:
-    """What each modality contributes: a line per measure and modality, a column per predictor."""
+def measure_table(rows: Iterable[Mapping[str, Any]], corner: str) -> str:
+    """Contributions, or an audit: a line per measure and modality, a column per predictor."""
     return _pivot(rows, corner, lambda row: ", ".join(filter(None, (
         f"perceptual score {row['measure']}" if row["analysis"] == "perceptual" else row["measure"], row["setting"]))),
         lambda row: row["predictor"])

@@ -39,8 +39,8 @@ Metrics = dict[str, float]
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric lies in 0 to 1, and is shown in percent; errors and correlations are not."""
-    return not metric.startswith(("mae", "pearson", "ccc"))
+    """Whether a metric lies in 0 to 1, and is shown in percent; errors, correlations and divergences are not."""
+    return not metric.startswith(("mae", "pearson", "ccc", "kl_"))
 
 
 def emotion_metrics(logits: np.ndarray, present: np.ndarray) -> Metrics:

@@ -84,6 +84,8 @@ class InferenceOptions(PlaceOptions):
                                "same modality of another sample", FILLS)
     missing: bool = option(False, "all seven settings of missing modalities, and random ones at rates 0.1 to 0.9")
     contributions: bool = option(False, "what each modality contributes: Shapley values and perceptual scores")
+    audit: bool = option(False, "calibration; for synthetic data also how far effects and predictions are from the "
+                                "truth")
     predictions: Path | None = option(None, "write every sample's logits, prediction, label and effects to this CSV")
     data_path: Path | None = option(None, "folder of the data files (default: that of the training)")
     data_file: Path | None = option(None, "evaluate this file instead of the one trained on; labels may be missing")
@@ -100,8 +102,9 @@ class InferenceOptions(PlaceOptions):
         object.__setattr__(self, "selection", checkpoint(self.selection))
         if self.predictions and self.selection == "both":
             raise InputError("--predictions needs one checkpoint; add --selection valid_loss or valid_score")
-        if self.remove and (self.missing or self.contributions):
-            raise InputError("--missing and --contributions go through all removals by themselves; leave out --remove")
+        if self.remove and (self.missing or self.contributions or self.audit):
+            raise InputError("--missing and --contributions go through all removals by themselves, and --audit judges "
+                             "whole inputs; leave out --remove")
 
     @property
     def removed(self) -> frozenset[str]:
@@ -183,7 +186,7 @@ class StudyOptions(PlanOptions):
                            ("", "quick", "methods_quick", "baselines", "branches", "shift", "dmd", "strength",
                             "benchmark"))
     analyses: tuple[str, ...] = option(("missing", "contributions"), "what is measured besides scores: missing, "
-                                                                     "contributions, both or, with =, nothing")
+                                                                     "contributions, audit or, with =, nothing")
     fills: tuple[str, ...] = option(FILLS, f"what stands in for missing modalities: {', '.join(FILLS)}; zero, as "
                                            "published, is always among them")
     oracle: bool = option(False, "also what the test labels would choose, epoch and strengths, which nobody can attain")
@@ -194,7 +197,7 @@ class StudyOptions(PlanOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        allowed_words = {"analyses": ("missing", "contributions"), "fills": FILLS}
+        allowed_words = {"analyses": ("missing", "contributions", "audit"), "fills": FILLS}
         for name, allowed in allowed_words.items():
             unknown = [value for value in getattr(self, name) if value not in allowed]
             if unknown:

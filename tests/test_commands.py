@@ -18,7 +18,7 @@ import torch
 import inference
 import main
 from src.registry import BACKBONES
-from src.structures import LETTER
+from src.structures import LETTER, MODALITIES
 from tests.conftest import sentiment_content, write
 
 ROOT = Path(__file__).parent.parent
@@ -176,6 +176,16 @@ def test_the_tables_of_missing_modalities_and_contributions(trained, tmp_path, c
     assert sum(values) == pytest.approx(3 * float(whole) / 100, abs=2e-4)  # v(all) = 3 where the decision is right
     assert evaluated(tmp_path, *ONE, "--missing", "--fill", "shuffle") == 0
     assert "missing, fill shuffle" in capsys.readouterr().out
+
+
+def test_the_audit_judges_every_predictor_and_the_direct_effects(trained, tmp_path, capsys):
+    assert evaluated(tmp_path, *ONE, "--audit") == 0
+    out = capsys.readouterr().out
+    audit = next(part for part in out.split("\n\n") if part.startswith("mult-causal valid_loss, test\naudit"))
+    assert [(len(line.replace(", ", "-").split()), line.split()[0]) for line in audit.splitlines()[1:5]] == [
+        (4, "audit"), (4, "ece"), (4, "kl_rule"), (4, "decides_by_rule")]
+    assert [line.rsplit(None, 1)[0].strip() for line in audit.splitlines()[5:]] == [
+        f"{measure}, {name}" for name in MODALITIES for measure in ("kl_effect", "kl_no_effect")]
 
 
 def test_missing_and_contributions_refuse_what_they_cannot_use(trained, tmp_path, capsys):

@@ -1,17 +1,19 @@
 """From checkpoints on disk to scores: every selected checkpoint of every run of a name."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
+from src.analysis.audit import audit_rows
 from src.analysis.measures import contribution_rows, missing_rows
 from src.analysis.missing import removals
 from src.analysis.trained import Trained, load_trained
 from src.build import known, title
 from src.checkpoint import find_runs
-from src.console import RuleTables, contribution_table, missing_table, prediction_rows
+from src.console import RuleTables, measure_table, missing_table, prediction_rows
 from src.datasets.base import Dataset
-from src.engine import scores, trivial_scores
+from src.engine import EpochResult, scores, trivial_scores
 from src.options import InferenceOptions
 from src.selection import CHECKPOINTS, not_published
 from src.structures import InputError
@@ -38,7 +40,7 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
                 table.add(name, title(trained.config), scored, known(trained.config, name))
             if strengths := not_published(trained.model):
                 print(f"{folder.name} {CHECKPOINTS[name]} predicts by the strengths {strengths}")
-            details += _details(options, trained, f"{folder.name} {CHECKPOINTS[name]}")
+            details += _details(options, trained, results, f"{folder.name} {CHECKPOINTS[name]}")
         if options.predictions:
             write_csv(options.predictions, prediction_rows(datasets[key], results, trained.model.current_effects()))
             print(f"predictions written to {options.predictions}")
@@ -57,12 +59,13 @@ def _selections(options: InferenceOptions, folder: Path) -> list[str]:
     return [name for name in CHECKPOINTS if (folder / f"{name}.pt").exists()]
 
 
-def _details(options: InferenceOptions, trained: Trained, label: str) -> list[str]:
-    """The tables of missing modalities and of contributions, for every test split with labels."""
+def _details(options: InferenceOptions, trained: Trained, results: Mapping[str, EpochResult],
+             label: str) -> list[str]:
+    """The tables of missing modalities, of contributions and of the audit, for every test split with labels."""
     names = [name for name in trained.dataset.test_splits if trained.dataset.splits[name].labels is not None]
-    if (options.missing or options.contributions) and not names:
-        raise InputError("--missing and --contributions need labels, and the file has none; leave them out, or give "
-                         "--predictions")
+    if (options.missing or options.contributions or options.audit) and not names:
+        raise InputError("--missing, --contributions and --audit need labels, and the file has none; leave them out, "
+                         "or give --predictions")
     details = []
     for name in names:
         passes = removals(trained, name, options.fill) if options.missing or options.contributions else {}
@@ -72,7 +75,10 @@ def _details(options: InferenceOptions, trained: Trained, label: str) -> list[st
         if options.contributions:
             rows = contribution_rows(trained, name, options.fill, passes)
             corner = f"contributions to {trained.task.exact}, fill {options.fill}"
-            details.append(f"{label}, {name}\n{contribution_table(rows, corner)}")
+            details.append(f"{label}, {name}\n{measure_table(rows, corner)}")
+        if options.audit:
+            rows = audit_rows(trained, name, results[name])
+            details.append(f"{label}, {name}\n{measure_table(rows, 'audit')}")
     return details
 
 

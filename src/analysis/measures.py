@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from src.analysis.audit import audit_rows
 from src.analysis.contributions import (
     PERMUTATIONS,
     accuracy,
@@ -32,17 +33,19 @@ Passes = Mapping[str, EpochResult]  # letters of what is missing -> one pass ove
 
 
 def measure(trained: Trained, analyses: Collection[str], fills: Collection[str] = FILLS) -> list[Measured]:
-    """Scores on every test split, and `missing` and `contributions` on the first one, which is in distribution."""
+    """Scores on every test split, and of `audit`; `missing` and `contributions` on the first, in distribution."""
     names = [name for name in trained.dataset.test_splits if trained.dataset.splits[name].labels is not None]
     if not names:
         return []
     whole = {name: trained.removal(name, (), "zero") for name in names}
     rows = [row for name, result in whole.items() for row in score_rows(trained, name, result)]
     first = names[0]
-    passes = {fill: {"": whole[first]} | removals(trained, first, fill, settings=SETTINGS[1:])
-              for fill in FILLS if fill == "zero" and analyses or fill in fills and "missing" in analyses}
+    passes = {fill: {"": whole[first]} | removals(trained, first, fill, settings=SETTINGS[1:]) for fill in FILLS
+              if fill == "zero" and set(analyses) - {"audit"} or fill in fills and "missing" in analyses}
     if "contributions" in analyses:
         rows += contribution_rows(trained, first, "zero", passes["zero"])
+    if "audit" in analyses:
+        rows += [row for name, result in whole.items() for row in audit_rows(trained, name, result)]
     if "missing" in analyses:
         for fill, results in passes.items():
             rows += missing_rows(trained, first, fill, results, RATES if fill == "zero" else ())

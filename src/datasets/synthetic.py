@@ -79,9 +79,9 @@ def synthetic_stem(options: SyntheticOptions) -> str:
 
 def generate(options: SyntheticOptions) -> dict[str, dict[str, np.ndarray]]:
     """The content of a synthetic file, in MulT's layout."""
-    sizes, lengths, widths, frequencies = options.shape
+    sizes, lengths, _, frequencies = options.shape
     random = np.random.default_rng(options.synthetic_seed)
-    patterns = [_patterns(random, width) for width in widths]
+    directions = patterns(options, random)
     # valid_shifted comes last, so that the other splits are what they were before there was one.
     plan = dict(zip(("train", "valid", "test", *SHIFTS, VALID_SHIFTED), (*sizes, *sizes[2:] * len(SHIFTS), sizes[1]),
                     strict=True))
@@ -100,16 +100,22 @@ def generate(options: SyntheticOptions) -> dict[str, dict[str, np.ndarray]]:
             if split == "test_reversed" and strengths[i]:
                 wrong = (emotions + random.integers(1, CLASSES, size=count)) % CLASSES
                 shortcut = np.where(shown, wrong, shortcut)
-            content[split][modality] = _features(random, digits[i], shortcut, patterns[i], lengths[i], options)
+            content[split][modality] = _features(random, digits[i], shortcut, directions[i], lengths[i], options)
     return content
 
 
-def _patterns(random: np.random.Generator, width: int) -> np.ndarray:
-    """Directions of length 1 for the four digits and the four shortcut values. -> (8, width)."""
-    directions = random.standard_normal((2 * CLASSES, width))
-    if width >= 2 * CLASSES:
-        directions = np.linalg.qr(directions.T)[0].T  # orthogonal where there is room
-    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+def patterns(options: SyntheticOptions, random: np.random.Generator) -> list[np.ndarray]:
+    """Directions of length 1 for the four digits and the four shortcut values of every modality. -> (8, D) each.
+
+    They are the first that a generator with the seed of the options draws.
+    """
+    found = []
+    for width in options.shape[2]:
+        directions = random.standard_normal((2 * CLASSES, width))
+        if width >= 2 * CLASSES:
+            directions = np.linalg.qr(directions.T)[0].T  # orthogonal where there is room
+        found.append(directions / np.linalg.norm(directions, axis=1, keepdims=True))
+    return found
 
 
 def _features(random: np.random.Generator, digits: np.ndarray, shortcut: np.ndarray | None, patterns: np.ndarray,

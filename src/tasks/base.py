@@ -21,6 +21,7 @@ class Task(ABC):
     exact: str  # the metric that is the share of `correct` samples
     classes: tuple[str, ...]  # names of what `class_values` gives a value for
     ordered = False  # whether labels are numbers whose differences mean something
+    exclusive = True  # whether a sample has exactly one of the classes
     has_classes = True  # whether logits are scores of classes; else every output is a number of its own
 
     @abstractmethod

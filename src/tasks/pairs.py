@@ -83,6 +83,7 @@ class Labels(Pairs):
     precision can be high where every decision is none.
     """
 
+    exclusive = False
     selection = "f1_macro"
     headline = ("f1_macro", "f1_micro", "map", "exact_match")
     exact = "exact_match"

@@ -53,7 +53,7 @@ class Sentiment(SentimentClasses):
     outputs = 1
     selection = "mae"  # Acc-7 of a small split is coarse, and selects worse on every other metric
     lower_is_better = True
-    has_classes = False
+    has_classes = exclusive = False
     classes = ("score",)
 
     def targets(self, labels: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class Regression(Task):
     headline = ("ccc_mean", "mae", "acc_rounded")
     exact = "acc_rounded"
     ordered = True
-    has_classes = False
+    has_classes = exclusive = False
 
     def __init__(self, count: int) -> None:
         self.outputs = count

@@ -16,7 +16,9 @@ FILLS = {"missing_zero": "zeros", "missing_mean": "the training mean", "missing_
 SETTINGS = {"": "none", "t": "T", "a": "A", "v": "V", "ta": "T+A", "tv": "T+V", "av": "A+V"}
 SHARES_OF = {"prediction": "prediction", "backbone": "backbone alone"}
 MISSING, RANDOM, CONTRIBUTION = "Removed modalities", "Randomly missing inputs", "Contributions of the modalities"
+AUDIT = "Do effects mean what they claim?"
 REALISED = "realised_rate"
+EFFECT, NO_EFFECT = "kl_effect", "kl_no_effect"
 
 
 def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
@@ -33,6 +35,8 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
     for name, rows, _ in _splits(study, analysis="contribution", measure="share", predictor=tuple(SHARES_OF),
                                  setting=MODALITIES):
         yield contributions(rows, name, study.baseline)
+    for name, rows, _ in _splits(study, analysis="audit", measure=(EFFECT, NO_EFFECT), setting=MODALITIES):
+        yield effects(rows, looks, name)
 
 
 def _splits(study: Study, **wanted: object) -> Iterator[tuple[str, "DataFrame", Score]]:
@@ -116,6 +120,24 @@ def contributions(rows: "DataFrame", name: str, baseline: str) -> Drawing:
                    "Shapley values, of the prediction and of the backbone inside the same network; a model that is its "
                    "backbone alone stands in both rows. Dashed: equal shares. Mark: mean over "
                    f"{seeds}.{left_out if undefined else ''}", figure)
+
+
+def effects(rows: "DataFrame", looks: dict[str, Mark], name: str) -> Drawing:
+    """Distance of every variant's direct effects to what each modality truly says, one panel per backbone."""
+    told, score = select(rows, measure=EFFECT).dropna(subset="value"), Score(EFFECT)
+    shown = {variant: looks[variant] for variant in ordered(told, "variant")}
+    figure, grid = style.panels(ordered(told, "backbone"), [""], 1.75, share_x=True)
+    for (backbone, _), axes in grid.items():
+        for i, modality in enumerate(MODALITIES):
+            beside(axes, i, select(told, backbone=backbone, setting=modality), "variant", shown, score)
+            silent = select(rows, backbone=backbone, setting=modality, measure=NO_EFFECT)["value"].mean()
+            axes.plot([i - 0.45, i + 0.45], [silent, silent], **TRIVIAL_LINE)
+        style.categories(axes, list(MODALITIES))
+        axes.set_ylabel(f"{backbone}\nKL (nats)")
+    handles = [*style.mark_handles(shown), style.line_handle("an effect that says nothing", **TRIVIAL_LINE)]
+    style.finish(figure, f"{name}: direct effects against the truth", behind(model_seeds(told)), handles)
+    return Drawing(AUDIT, name, "Kullback-Leibler divergence from what each modality truly says alone, as the training "
+                                "data was drawn, to its direct effect; methods without effects: to its branch.", figure)
 
 
 def _split(rows: "DataFrame") -> str:

@@ -47,7 +47,8 @@ def study_tables(study: Study) -> list[Table]:
                 _predictors(study, f"{name}: predictors of the same networks ({exact})", rows, exact),
                 _columns(study, f"{name}: missing modalities, zero fill, test ({exact})", rows,
                          _missing_columns(rows, exact)),
-                _columns(study, f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS)]
+                _columns(study, f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS),
+                _columns(study, f"{name}: audit of effects and predictions", rows, _audit_columns(rows))]
         if dataset == "synthetic":
             made.append(_distances(study, f"{name}: distance to the known right answer, test", rows, exact))
         found += [(f"{caption} ({study.choice(dataset, condition)})", note, lines) for caption, note, lines in made]
@@ -80,6 +81,17 @@ def _missing_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
     return settings | {
         "std of drops, single": spread | {"setting": "single"}, "std of drops, all six": spread | {"setting": "all"},
         area: place | {"analysis": "random_missing", "setting": "area", "measure": exact, COMPARED: True}}
+
+
+def _audit_columns(rows: "DataFrame") -> dict[str, Column]:
+    """Calibration and distance to the rule on every test split, and the distances of effects on the first."""
+    audit, splits = {"analysis": "audit"}, ordered(select(rows, analysis="audit"), "split")
+    whole: dict[str, Column] = {
+        f"{word} {split}": audit | {"split": split, "setting": "", "measure": measure, COMPARED: True}
+        for measure, word in (("kl_rule", "KL to the rule"), ("ece", "ECE")) for split in splits}
+    return whole | {f"{word} {name}": audit | {"split": splits[0], "setting": name, "measure": measure}
+                    for name in MODALITIES for measure, word in (("kl_effect", "KL of the effect"),
+                                                                 ("kl_no_effect", "of none")) if splits}
 
 
 CONTRIBUTIONS = {

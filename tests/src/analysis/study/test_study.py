@@ -35,7 +35,8 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     argv = ["--fusions", "tanh", "--seeds", "1,2", "--jobs", "2", "--measure_batch_size", "64", "--report",
             str(folder / "report"), "--checkpoint_path", str(folder), "--data_path", str(folder / "data"), *TINY,
-            "--num_epochs", "1", "--oracle", "--tune", "1"]
+            "--num_epochs", "1", "--oracle", "--tune", "1",
+            "--analyses", "missing,contributions,audit"]
     assert study.main(argv) == 0
     return folder, argv
 
@@ -88,6 +89,14 @@ def test_there_is_one_row_per_run_and_one_for_the_trivial_predictor(finished):
     assert found[0]["study"] == "CausalMER study: synthetic, settings chosen from 1 trials by valid_score"
 
 
+def test_a_placebo_modality_has_no_effect_and_only_methods_with_effects_have_a_distance(finished):
+    found = rows(finished[0] / "report")[:2]  # plain and tanh; vision is a placebo in what it says alone
+    assert [float(row["test/prediction/audit/vision/kl_no_effect"] or -1) for row in found] == [-1, pytest.approx(0)]
+    assert float(found[1]["test/prediction/audit/text/kl_effect"]) > 0
+    assert "KL of the effect text" in (finished[0] / "report" / "tables.md").read_text()
+    assert any("do-effects" in path.name for path in (finished[0] / "report" / "figures").iterdir())
+
+
 def test_results_tell_no_place_of_a_machine(finished):
     assert str(finished[0]) not in (finished[0] / "report" / "results.csv").read_text()
 
@@ -104,7 +113,7 @@ def test_tables_and_figures_of_scores_are_made_again_byte_for_byte(finished, tmp
     shutil.copy(folder / "results.csv", tmp_path / "mine.csv")
     assert report.main([str(tmp_path / "mine.csv")]) == 0
     made = sorted(path for path in (tmp_path / "mine").rglob("*.*"))
-    assert {path.name for path in made} >= {"tables.md", "tables.tex"} and len(made) == 2 + 3 * 9
+    assert {path.name for path in made} >= {"tables.md", "tables.tex"} and len(made) == 2 + 3 * 12
     for path in made:
         assert path.read_bytes() == (folder / path.relative_to(tmp_path / "mine")).read_bytes(), path.name
 
@@ -114,7 +123,8 @@ def test_every_analysis_has_its_rows(finished):
     assert set(zip(found["analysis"], found["predictor"], strict=True)) == {("valid", "prediction"), (
         "choice", "prediction")} | {
         (analysis, predictor) for predictor in ("prediction", "fused", "backbone") for analysis in (
-            "test", "missing_zero", "missing_mean", "missing_shuffle", "random_missing", "contribution", "perceptual")}
+            "test", "missing_zero", "missing_mean", "missing_shuffle", "random_missing", "contribution", "perceptual",
+            "audit")}
 
 
 def test_what_the_test_labels_would_choose_is_told_and_called_not_attainable(finished):

@@ -20,6 +20,7 @@ TRIALS = Bounds(0, 1000, "each is a run")
 MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
 NAME = re.compile(r"[\w -]{1,40}")  # of a class; decisions for several are joined by +
 JOBS = 256
+ANALYSES = ("missing", "contributions", "audit", "knowledge")
 EXECUTORS = ("local", "ray", "slurm")
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
 
@@ -181,12 +182,13 @@ class StudyOptions(PlanOptions):
     """What a study compares and measures."""
 
     grid: str = option("", "a prepared study, instead of the lists above: quick (minutes), methods_quick (every "
-                           "method, small), baselines and branches (on --datasets), shift (MulT and PMR), dmd, "
-                           "strength, benchmark (these three)",
-                           ("", "quick", "methods_quick", "baselines", "branches", "shift", "dmd", "strength",
-                            "benchmark"))
+                           "method, small), baselines and branches (on --datasets), knowledge (synthetic, or on "
+                           "--datasets), shift (MulT and PMR), dmd, strength, benchmark (these three)",
+                           ("", "quick", "methods_quick", "baselines", "branches", "knowledge", "shift", "dmd",
+                            "strength", "benchmark"))
     analyses: tuple[str, ...] = option(("missing", "contributions"), "what is measured besides scores: missing, "
-                                                                     "contributions, audit or, with =, nothing")
+                                                                     "contributions, audit, knowledge (of unbiased "
+                                                                     "samples) or, with =, nothing")
     fills: tuple[str, ...] = option(FILLS, f"what stands in for missing modalities: {', '.join(FILLS)}; zero, as "
                                            "published, is always among them")
     oracle: bool = option(False, "also what the test labels would choose, epoch and strengths, which nobody can attain")
@@ -195,9 +197,14 @@ class StudyOptions(PlanOptions):
     measure_batch_size: int | None = option(None, "samples per step of the measurements (default: as many as "
                                                   "fit easily)", bounds=BATCH)
 
+    @property
+    def sampled(self) -> bool:
+        """Whether every run has to keep what it says of all samples."""
+        return self.oracle or "knowledge" in self.analyses
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        allowed_words = {"analyses": ("missing", "contributions", "audit"), "fills": FILLS}
+        allowed_words = {"analyses": ANALYSES, "fills": FILLS}
         for name, allowed in allowed_words.items():
             unknown = [value for value in getattr(self, name) if value not in allowed]
             if unknown:

@@ -69,7 +69,12 @@ def unbiased_samples(dataset: Dataset, count: int) -> Split:
                          f"{', '.join(dataset.splits)}; leave --unbiased out")
     if count > len(split):
         raise UsageError(f"--unbiased {count} asks for more samples than the {len(split)} of {SHIFTED}")
-    return split.taken(torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:count])
+    return split.taken(unbiased_order(len(split))[:count])
+
+
+def unbiased_order(count: int) -> Tensor:
+    """The order in which samples of `valid_shifted` are granted, so that more of them hold the fewer."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
 
 def knowledge(unwanted: Collection[str], unbiased: int, checkpoint: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from src.analysis.statistics import CORRECT, packed
 from src.checkpoint import SAMPLES
 from src.config import Config
@@ -15,13 +17,16 @@ from src.methods.base import Look, Method
 from src.parts import named_class
 from src.registry import METHODS
 from src.samples import has_samples, read_samples
-from src.selection import PUBLISHED, VALID, Losses, Strengths, strengths
+from src.selection import PUBLISHED, SHIFTED, VALID, Losses, Strengths, strengths, unbiased_order
 from src.structures import InputError
 from src.tasks import Task
 
 ORACLE = "oracle"
 CHOICES = (PUBLISHED, VALID, ORACLE)  # what may be chosen, from the least to the most
+DECLARED = "declared"
+KNOWN = (10, 25, 50, 100, 200, 400)  # unbiased validation samples that a choice may see
 Record = Mapping[int, Mapping[str, Look]]  # epoch -> split -> what every path says of every sample
+Choices = Mapping[str, Mapping[str, tuple[int, dict[str, float]]]]  # test split -> setting -> epoch and strengths
 
 
 def read_record(folder: Path, config: Config) -> Record:
@@ -45,7 +50,7 @@ def _unfit(folder: Path) -> InputError:
 def selected(record: Record, method: type[Method], among: Strengths, task: Task,
              split: str = "valid") -> tuple[int, dict[str, float]]:
     """The first epoch with the best score on a split, and the strengths chosen there; on test, the best of all."""
-    choosing = split == "valid"
+    choosing = not split.startswith("test")
     judge = task.score if choosing else task.share
     losses, errors = (task.misfit, 1.0) if choosing else (_wrong(task), 0.0)
     chosen = {epoch: among.chosen(method, looks[split].values, looks[split].labels, losses, errors)
@@ -61,32 +66,61 @@ def _wrong(task: Task) -> Losses:
     return lambda logits, labels: (~task.correct(logits, labels)).double()
 
 
-def choice_rows(folder: Path, config: Config, task: Task) -> Iterator[dict[str, Any]]:
-    """The main score of every test split by each choice, and which samples are right.
-
-    Published: the epoch of the best validation score with published strengths. Valid: the strengths that validation
+def _choices(record: Record, method: type[Method], config: Config, task: Task) -> Choices:
+    """Published: the epoch of the best validation score with published strengths. Valid: the strengths that validation
     chooses in each epoch, but for those that `--unwanted` declares, and the epoch whose score with them is best there.
-    Oracle: epoch and strengths of the best score on that same test split, which nobody can attain. Raises InputError
-    where the samples were not kept or are damaged.
+    Oracle: epoch and strengths of the best score on that same test split, which nobody can attain.
     """
-    method: type[Method] = named_class(METHODS, config.run.method)
-    record = read_record(folder, config)
-    try:
-        yield from _rows(record, method, config, task)
-    except (KeyError, IndexError, RuntimeError, ValueError) as error:
-        raise _unfit(folder) from error
-
-
-def _rows(record: Record, method: type[Method], config: Config, task: Task) -> Iterator[dict[str, Any]]:
     own = method.strengths(config.method)
     few = Strengths({name: one.published for name, one in own.items()}, {})
     some = strengths(method, config.method, VALID, config.choice.unwanted)
     many = Strengths(few.start, {name: one.grid for name, one in own.items()})
     found = {PUBLISHED: selected(record, method, few, task), VALID: selected(record, method, some, task)}
-    for split in (name for name in next(iter(record.values())) if name.startswith("test")):
-        for name, (epoch, strength) in (found | {ORACLE: selected(record, method, many, task, split)}).items():
-            look = record[epoch][split]
-            right = task.correct(method.combined(look.values, strength), look.labels)
-            row = {"predictor": "prediction", "split": split, "analysis": "choice", "setting": name}
-            yield row | {"measure": task.exact, "value": right.double().mean().item()}
-            yield row | {"measure": CORRECT, "value": math.nan, "bits": packed(right.tolist())}
+    return {split: found | {ORACLE: selected(record, method, many, task, split)} for split in _tests(record)}
+
+
+def _known(record: Record, method: type[Method], config: Config, task: Task) -> Choices:
+    """A number: so many unbiased validation samples choose, and nothing else; 0: validation as train chooses.
+
+    Declared: validation as train chooses all but what follows from `--unwanted`.
+    """
+    free, declared = (strengths(method, config.method, VALID, names) for names in ((), config.choice.unwanted))
+    found = {"0": selected(record, method, free, task)}
+    order = unbiased_order(len(next(iter(record.values()))[SHIFTED].labels))
+    for count in (count for count in KNOWN if count <= len(order)):
+        granted = {epoch: {"granted": _taken(looks[SHIFTED], order[:count])} for epoch, looks in record.items()}
+        found[str(count)] = selected(granted, method, free, task, "granted")
+    if config.choice.unwanted:
+        found[DECLARED] = selected(record, method, declared, task)
+    return dict.fromkeys(_tests(record), found)
+
+
+def _tests(record: Record) -> list[str]:
+    return [name for name in next(iter(record.values())) if name.startswith("test")]
+
+
+def _taken(look: Look, places: Tensor) -> Look:
+    return Look({name: values[places] for name, values in look.values.items()}, look.labels[places])
+
+
+CHOSEN = {"choice": _choices, "knowledge": _known}
+
+
+def choice_rows(folder: Path, config: Config, task: Task, analysis: str = "choice") -> Iterator[dict[str, Any]]:
+    """The main score of every test split by each choice of epoch and strengths, and which samples are right.
+
+    analysis: `choice`, by whose labels it is made, or `knowledge`, by how many unbiased samples. Raises InputError
+    where the samples were not kept or are damaged.
+    """
+    method: type[Method] = named_class(METHODS, config.run.method)
+    record = read_record(folder, config)
+    try:
+        for split, settings in CHOSEN[analysis](record, method, config, task).items():
+            for setting, (epoch, strength) in settings.items():
+                look = record[epoch][split]
+                right = task.correct(method.combined(look.values, strength), look.labels)
+                row = {"predictor": "prediction", "split": split, "analysis": analysis, "setting": setting}
+                yield row | {"measure": task.exact, "value": right.double().mean().item()}
+                yield row | {"measure": CORRECT, "value": math.nan, "bits": packed(right.tolist())}
+    except (KeyError, IndexError, RuntimeError, ValueError) as error:
+        raise _unfit(folder) from error

@@ -40,8 +40,9 @@ def measure(trained: Trained, analyses: Collection[str], fills: Collection[str] 
     whole = {name: trained.removal(name, (), "zero") for name in names}
     rows = [row for name, result in whole.items() for row in score_rows(trained, name, result)]
     first = names[0]
-    passes = {fill: {"": whole[first]} | removals(trained, first, fill, settings=SETTINGS[1:]) for fill in FILLS
-              if fill == "zero" and set(analyses) - {"audit"} or fill in fills and "missing" in analyses}
+    removing = {"missing", "contributions"} & set(analyses)
+    passes = {fill: {"": whole[first]} | removals(trained, first, fill, settings=SETTINGS[1:])
+              for fill in FILLS if fill == "zero" and removing or fill in fills and "missing" in removing}
     if "contributions" in analyses:
         rows += contribution_rows(trained, first, "zero", passes["zero"])
     if "audit" in analyses:

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import main
-from src.analysis.choice import choice_rows, read_record, selected
+from src.analysis.choice import CHOSEN, choice_rows, read_record, selected
 from src.build import known, run_strengths, warnings
 from src.config import parse_config
 from src.datasets.base import Dataset, Split
+from src.methods.base import Look
 from src.methods.causal_mer import Causal
 from src.methods.pool import Pool
 from src.registry import METHODS
@@ -49,6 +50,19 @@ def test_of_two_paths_with_equal_scores_the_likelier_one_is_taken():
     wrong = (1 - TASK.correct(one, LABELS).double() for one in (bad, mild))
     assert [one.tolist() for one in wrong] == [[0, 0, 0, 1]] * 2
     assert plan.chosen(Pool, values(bad, text=mild), LABELS, TASK.misfit) == {**plan.start, "m": 0.0, "t": 1.0}
+
+
+def test_ten_unbiased_samples_choose_the_path_that_a_biased_validation_does_not():
+    def look(joint, text):
+        found = values(joint * RIGHT, text=text * RIGHT)
+        return Look({name: paths.repeat(3, 1) for name, paths in found.items()}, LABELS.repeat(3))  # 12 samples
+
+    record = {1: {"valid": look(1, -1), "valid_shifted": look(-1, 1), "test": look(1, -1), "test_shifted": look(-1, 1)}}
+    found = CHOSEN["knowledge"](record, Pool, parsed("--method=pool", "--unwanted=text"), TASK)
+    assert list(found["test"]) == ["0", "10", "declared"] and found["test"] == found["test_shifted"]
+    paths = {setting: {name for name, weight in strength.items() if weight}
+             for setting, (_, strength) in found["test"].items()}
+    assert paths["0"] == {"m"} and paths["10"] == {"t"} and not paths["declared"] & {"m", "t"}
 
 
 @pytest.mark.parametrize("errors, text", [(1.0, 0.0), (0.0, 1.0)])

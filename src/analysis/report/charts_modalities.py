@@ -88,10 +88,8 @@ def random_missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name
             style.curve(axes, list(points), list(points.values()), mark, mark.line)
         axes.set_xlabel("share of modalities missing")
     grid["", backbones[0]].set_ylabel(score.label)
-    handles = [style.line_handle(variant, color=mark.colour, marker=mark.marker, markersize=4, linestyle=mark.line)
-               for variant, mark in shown.items()]
     seeds = behind(model_seeds(rows), BARS)
-    style.finish(figure, f"{name}: {score.measure} with randomly missing inputs", seeds, handles)
+    style.finish(figure, f"{name}: {score.measure} with randomly missing inputs", seeds, style.line_handles(shown))
     return Drawing(RANDOM, name, f"{score.label} on the {_split(rows)} split against the share of modalities that is "
                    f"missing at random; since every sample keeps one, the highest rate asked for, "
                    f"{max(rows['setting'])}, leaves out {rows['rate'].max():.3f}. Means over {seeds}.", figure)

@@ -147,6 +147,12 @@ def mark_handles(looks: dict[str, Mark], **changes: Any) -> list:
     return [Line2D([], [], color=mark.colour, marker=mark.marker, label=name, **style) for name, mark in looks.items()]
 
 
+def line_handles(looks: dict[str, Mark]) -> list:
+    """Handles of the lines of `curve`."""
+    return [line_handle(name, color=mark.colour, marker=mark.marker, markersize=4, linestyle=mark.line)
+            for name, mark in looks.items()]
+
+
 def line_handle(label: str, **style: Any) -> Any:
     """Entry of a legend for a line."""
     from matplotlib.lines import Line2D

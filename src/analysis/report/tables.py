@@ -52,6 +52,8 @@ def study_tables(study: Study) -> list[Table]:
         if dataset == "synthetic":
             made.append(_distances(study, f"{name}: distance to the known right answer, test", rows, exact))
         found += [(f"{caption} ({study.choice(dataset, condition)})", note, lines) for caption, note, lines in made]
+        found.append(_columns(study, f"{name}: {exact} by the number of unbiased validation samples that choose "
+                                     "(valid_score)", rows, _knowledge_columns(rows, exact)))
         found.append(_choices(study, f"{name}: {exact} by what is chosen on which labels (valid_score; known of a "
                                      "shift: what --unwanted declares, if anything)", rows, exact))
     return [table for table in found if len(table[2]) > 1]
@@ -81,6 +83,13 @@ def _missing_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
     return settings | {
         "std of drops, single": spread | {"setting": "single"}, "std of drops, all six": spread | {"setting": "all"},
         area: place | {"analysis": "random_missing", "setting": "area", "measure": exact, COMPARED: True}}
+
+
+def _knowledge_columns(rows: "DataFrame", exact: str) -> dict[str, Column]:
+    """The main score on every test split by what the choice knows."""
+    known = select(rows, analysis="knowledge")
+    return {f"{split}, {setting}": {"analysis": "knowledge", "split": split, "setting": setting, "measure": exact}
+            for split in ordered(known, "split") for setting in ordered(known, "setting")}
 
 
 def _audit_columns(rows: "DataFrame") -> dict[str, Column]:

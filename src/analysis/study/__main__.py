@@ -45,7 +45,7 @@ def _study(options: StudyOptions, extra: list[str]) -> None:
     chosen = plans(options)
     runner = Runner(options)
     wanted = jobs(chosen, extra)
-    check_rule(options.selection, wanted)
+    check_rule(options.selection, wanted, options.analyses)
     if options.tune:
         wanted = jobs(tuned(chosen, extra, options, runner.bring), extra)
     write(options, runner.bring(wanted), {job: "python " + shlex.join(runner.command(job)) for job in wanted})

@@ -11,7 +11,7 @@ from src.build import check
 from src.config import PLACES, Config, parse_config
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
-from src.options import StudyOptions
+from src.options import PlanOptions, StudyOptions
 from src.parts import named_class
 from src.registry import METHODS
 from src.selection import SHIFTED, rule
@@ -124,14 +124,18 @@ BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 l
 BRANCHES = (ALONE, *(causal(fusion, *flags, "--strength=published", label=f"{fusion}, {form}")
                      for form, flags in BRANCH_FORMS.items() for fusion in ("tanh", "evidence")))
 METHODS_QUICK = (Plan((SMALL,), ("mult",), (*REFERENCES, *PUBLISHED, *EVIDENCE, *OTHERS, RELEARN), SEEDS[:3]),)
+COMPARED = (*BASELINES, PUBLISHED[0], *(one for one in OTHERS if one.label in ("poe", "ogm_ge", "cf_vqa")))
+GRANTED = "--unbiased=400"
+KNOWLEDGE = (Plan((replace(NOISY, flags=(*NOISY.flags, GRANTED, "--unwanted=text")),
+                   replace(ALL, flags=(*ALL.flags, GRANTED, "--num_epochs=12"))), ("mult",), COMPARED, SEEDS),)
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
-         "benchmark": SHIFT + DMD + STRENGTH}
-ON_DATASETS = {"baselines": BASELINES, "branches": BRANCHES}
+         "benchmark": SHIFT + DMD + STRENGTH, "knowledge": KNOWLEDGE}
+ON_DATASETS = {"baselines": BASELINES, "branches": BRANCHES, "knowledge": COMPARED}
 
 
 def plans(options: StudyOptions) -> tuple[Plan, ...]:
     """The prepared grid, or the lists of the command line as one plan; some grids are of the data sets given."""
-    if options.grid in GRIDS:
+    if options.grid in GRIDS and (options.grid not in ON_DATASETS or options.datasets == PlanOptions.datasets):
         return GRIDS[options.grid]
     conditions = tuple(
         Condition(dataset, label.replace("=", " ").replace("+", ", "),
@@ -172,8 +176,11 @@ def jobs(chosen: Sequence[Plan], extra: Sequence[str]) -> list[Job]:
     return sorted(found, key=lambda job: job.seed)
 
 
-def check_rule(selection: str, wanted: Sequence[Job]) -> None:
-    """Raise UsageError where a run would not keep the checkpoint of the rule that is asked for."""
+def check_rule(selection: str, wanted: Sequence[Job], analyses: Sequence[str] = ()) -> None:
+    """Raise UsageError where a run would not keep the checkpoint, or the samples, of what is asked for."""
     if rule(selection).split == SHIFTED and not all(job.config.choice.unbiased for job in wanted):
         raise UsageError("--selection valid_shifted needs --unbiased N, the number of samples of valid_shifted that "
                          "every run may look at")
+    if "knowledge" in analyses and not all(job.config.choice.unbiased for job in wanted):
+        raise UsageError("--analyses knowledge needs --unbiased N, the most samples of valid_shifted that a choice may "
+                         "look at")

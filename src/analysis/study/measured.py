@@ -87,8 +87,8 @@ def measured(folder: Path, with_samples: bool, options: StudyOptions, place: Inf
         return content
     _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
     rows = measure(trained, options.analyses, options.fills)
-    if options.oracle:
-        rows += choice_rows(folder, trained.config, trained.task)
+    for analysis in ("choice",) * options.oracle + ("knowledge",) * ("knowledge" in options.analyses):
+        rows += choice_rows(folder, trained.config, trained.task, analysis)
     content = {"key": key, "analyses": options.analyses, "fills": options.fills, "oracle": options.oracle, "rows": rows,
                "samples": samples(trained) if with_samples else []}
     write_json(stored, content | {"sha256": _digest(content)})

@@ -59,7 +59,7 @@ class Runner:
     def command(self, job: Job, device: str = "") -> list[str]:
         """The words of the main.py command of a run."""
         return ["main.py", *job.arguments, f"--device={device or self.options.device}", f"--name={self.name(job)}",
-                f"--checkpoint_path={self.options.checkpoint_path}", *["--log_samples"] * self.options.oracle]
+                f"--checkpoint_path={self.options.checkpoint_path}", *["--log_samples"] * self.options.sampled]
 
     def name(self, job: Job) -> str:
         """A name that tells the settings and the data of a run apart."""
@@ -74,14 +74,14 @@ class Runner:
     def bring(self, wanted: Sequence[Job], excused: str = "") -> dict[Job, Path]:
         """Train what is missing of the wanted runs. -> the folder of each, but of those whose failure is `excused`."""
         options, keys = self.options, {job: job.fingerprint(self.sha256(job)) for job in wanted}
-        found, notes = find_finished(options.checkpoint_path, options.own, options.oracle)
+        found, notes = find_finished(options.checkpoint_path, options.own, options.sampled)
         missing = list({keys[job]: job for job in wanted if keys[job] not in found}.values())
         for text in notes:
             print(f"note: {text}")
         print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
         if missing:
             self.train(missing, excused)
-            found, _ = find_finished(options.checkpoint_path, options.own, options.oracle)
+            found, _ = find_finished(options.checkpoint_path, options.own, options.sampled)
         return {job: found[key] for job, key in keys.items() if key in found or not excused}
 
     def train(self, missing: list[Job], excused: str = "") -> None:
@@ -131,13 +131,13 @@ class Runner:
     def _is_there(self, job: Job, folder: Path) -> bool:
         """Whether the run was finished since this study looked, by another one."""
         try:
-            return finished(folder, self.options.own, self.options.oracle) == (job.fingerprint(self.sha256(job)), True)
+            return finished(folder, self.options.own, self.options.sampled) == (job.fingerprint(self.sha256(job)), True)
         except InputError:
             return False
 
     def _start(self, job: Job, folder: Path, executor: Executor) -> str:
         """Run main.py once. -> its error, empty if it went well."""
         with self._devices.one() as device:
-            command = Command(tuple(self.command(job, device)[1:]), folder, self.options.oracle)
+            command = Command(tuple(self.command(job, device)[1:]), folder, self.options.sampled)
             say(f"python main.py {shlex.join(command.now())}")
             return executor.run(command, self._stopping)

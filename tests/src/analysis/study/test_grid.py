@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.analysis.study.grid import GRIDS, fingerprint, jobs, plans
+from src.analysis.study.grid import GRIDS, check_rule, fingerprint, jobs, plans
 from src.config import parse_config, parse_study
 from src.structures import UsageError
 
@@ -34,6 +34,18 @@ def test_conditions_are_flags_of_main_py():
         ("shortcut_t 0.5, shortcut_v 0.1", 0.5, 0.1), ("shortcut_t 0", 0, 0)]
 
 
+def test_a_study_of_knowledge_is_of_synthetic_data_or_of_the_data_sets_given():
+    found = planned("--grid", "knowledge")
+    assert len(found) == 2 * 13 * 5 and {job.config.choice.unbiased for job in found} == {400}
+    own = planned("--grid", "knowledge", "--datasets", "mosi", "--seeds", "1")
+    assert len(own) == 13 and {job.config.run.dataset for job in own} == {"mosi"}
+
+
+def test_a_study_of_knowledge_needs_unbiased_samples():
+    with pytest.raises(UsageError, match="--analyses knowledge needs --unbiased N"):
+        check_rule("best_valid_acc", planned(), ("knowledge",))
+
+
 @pytest.mark.parametrize("argv, message", [
     (("--backbones", "mult,nosuch"), "unknown backbone 'nosuch'"), (("--fusions", "mask,nosuch"), "invalid choice"),
     (("--datasets", "nosuch"), "unknown dataset 'nosuch'"), (("--nosuch", "1"), "unknown argument '--nosuch'"),
@@ -62,4 +74,4 @@ def test_the_strength_curve_meets_its_two_zeros_in_one_run():
 
 def test_every_grid_can_be_planned():
     assert {name: len(planned("--grid", name)) for name in GRIDS} == {
-        "quick": 6, "methods_quick": 81, "shift": 120, "dmd": 60, "strength": 72, "benchmark": 252}
+        "quick": 6, "methods_quick": 81, "shift": 120, "dmd": 60, "strength": 72, "benchmark": 252, "knowledge": 130}

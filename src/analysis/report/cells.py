@@ -37,8 +37,13 @@ def difference_cell(found: Difference | None, adjusted: float, measure: str, see
     words += [f"{name} [{_number(low, measure, '+')}, {_number(high, measure, '+')}]"
               for name, (low, high) in found.intervals.items()]
     if not math.isnan(adjusted):
-        words.append(f"p {adjusted:.3f}" if adjusted >= 0.001 else "p < 0.001")
+        words.append(p_words(adjusted))
     return " ".join(words)
+
+
+def p_words(value: float) -> str:
+    """The p of a test."""
+    return f"p {value:.3f}" if value >= 0.001 else "p < 0.001"
 
 
 def _number(value: float, measure: str, sign: str = "") -> str:

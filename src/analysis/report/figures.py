@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.analysis.records import Study, ordered
-from src.analysis.report import charts_headline, charts_knowledge, charts_modalities, charts_models, charts_scores
+from src.analysis.report import (
+    across,
+    charts_headline,
+    charts_knowledge,
+    charts_modalities,
+    charts_models,
+    charts_scores,
+)
 from src.analysis.report.style import STYLE, Drawing, marks
 from src.runtime import atomic_file
 
@@ -44,7 +51,7 @@ def figures(study: Study) -> Iterator[tuple[str, Drawing]]:
     variants = [*ordered(study.rows, "variant"), *(run.variant for run in study.runs)]
     looks = marks(list(dict.fromkeys(variants)))  # the same in every figure
     with matplotlib.rc_context(STYLE):
-        charts = (charts_headline, charts_scores, charts_knowledge, charts_modalities, charts_models)
+        charts = (charts_headline, charts_scores, charts_knowledge, charts_modalities, charts_models, across)
         for number, drawing in enumerate(chain(*(kind.drawings(study, looks) for kind in charts)), 1):
             yield f"{number:03}-{file_name(drawing.section, drawing.title)}", drawing
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from src.analysis.choice import CHOICES
 from src.analysis.missing import SETTINGS
 from src.analysis.records import TRIVIAL, Study, models, ordered, place_name, select
+from src.analysis.report.across import across_tables
 from src.analysis.report.cells import INTERVALS, defined_seeds, difference_cell, mean_cell
 from src.analysis.report.headline import headlines
 from src.analysis.statistics import compared, holm
@@ -56,7 +57,7 @@ def study_tables(study: Study) -> list[Table]:
                                      "(valid_score)", rows, _knowledge_columns(rows, exact)))
         found.append(_choices(study, f"{name}: {exact} by what is chosen on which labels (valid_score; known of a "
                                      "shift: what --unwanted declares, if anything)", rows, exact))
-    return [table for table in found if len(table[2]) > 1]
+    return [table for table in (*across_tables(study), *found) if len(table[2]) > 1]
 
 
 def score_tables(study: Study) -> list[Table]:

@@ -1,0 +1,112 @@
+"""What holds across forms of the data and backbones: probability of improvement and performance profiles.
+
+Both follow Agarwal et al. 2021 (Deep Reinforcement Learning at the Edge of the Statistical Precipice, section 4).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.analysis.records import Score, Study, by_seed, model_seeds, models, ordered, select
+from src.analysis.report import style
+from src.analysis.report.cells import p_words
+from src.analysis.report.charts_scores import SPLIT_NAMES
+from src.analysis.report.style import Drawing, Mark, behind
+from src.analysis.statistics import FEWEST_SEEDS, Difference, holm, paired_difference
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+ACROSS = "Across conditions"
+NOTE = ("P: the probability that a run of the variant scores higher than one of the baseline, ties counting half, in "
+        "each form of the data and backbone; its mean over them with the 95 % t-interval over them (from "
+        f"{FEWEST_SEEDS} on); then p of the t-test against 1/2, adjusted by Holm within its column.")
+
+
+def improvement(own: Sequence[float], baseline: Sequence[float]) -> float:
+    """P(X > Y) + P(X = Y) / 2 over all pairs of runs, the Mann-Whitney U divided by their number."""
+    pairs = np.subtract.outer(np.asarray(own, dtype=float), np.asarray(baseline, dtype=float))
+    return float((np.sign(pairs) / 2 + 0.5).mean()) if pairs.size else math.nan
+
+
+def across_tables(study: Study) -> list[tuple[str, str, list[list[str]]]]:
+    """One table where the baseline stands in at least two forms of the data or backbones; else nothing."""
+    found = _by_variant(study)
+    if study.baseline not in found or len(_cells(found[study.baseline])) < 2:
+        return []
+    splits = [split for split in SPLIT_NAMES if (found[study.baseline]["split"] == split).any()]
+    chances = {variant: {split: _chances(rows, found[study.baseline], split) for split in splits}
+               for variant, rows in found.items() if variant != study.baseline}
+    head = ["variant", "n", *(f"P on {SPLIT_NAMES[split]}" for split in splits)]
+    lines = {variant: [variant, str(max(map(len, of.values())))] for variant, of in chances.items()}
+    for split in splits:
+        tests = {variant: paired_difference([one - 0.5 for one in of[split]]) for variant, of in chances.items()}
+        adjusted = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
+        for variant, test in tests.items():
+            lines[variant].append(_chance_cell(test, adjusted[variant]))
+    caption = f"{ACROSS}: probability of improvement over {study.baseline} (n forms of the data and backbones)"
+    return [(caption, NOTE, [head, *lines.values()])]
+
+
+def _chance_cell(test: Difference, adjusted: float) -> str:
+    """A probability, from its difference to 1/2."""
+    if not test.n:
+        return "-"
+    words = [f"{test.mean + 0.5:.2f}"]
+    if not math.isnan(test.low):
+        words.append(f"[{max(test.low + 0.5, 0):.2f}, {min(test.high + 0.5, 1):.2f}]")
+    return " ".join([*words, *[p_words(adjusted)] * (not math.isnan(adjusted))])
+
+
+def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
+    """Share of runs above every score, one panel per test split, where there are several forms of data or backbones."""
+    found = _by_variant(study)
+    rows = {variant: own.dropna(subset="value") for variant, own in found.items() if len(_cells(own)) > 1}
+    rows = {variant: own for variant, own in rows.items() if len(own)}
+    if len(rows) < 2 or len(set(study.measure.values())) > 1:
+        return
+    score = Score(next(iter(study.measure.values())))
+    splits = [split for split in SPLIT_NAMES if any((own["split"] == split).any() for own in rows.values())]
+    figure, grid = style.panels([""], [SPLIT_NAMES[split] for split in splits], 2.9, share_y="all")
+    for split in splits:
+        axes = grid["", SPLIT_NAMES[split]]
+        for variant, own in rows.items():
+            values = np.sort(own[own["split"] == split]["value"].to_numpy(dtype=float)) * (100 if score.share else 1)
+            if len(values):
+                axes.step([values[0], *values], np.linspace(1, 0, len(values) + 1), where="post",
+                          color=looks[variant].colour, linestyle=looks[variant].line, linewidth=1.1)
+        axes.set_xlabel(score.label)
+    grid["", SPLIT_NAMES[splits[0]]].set_ylabel("share of runs above")
+    shown = {variant: looks[variant] for variant in rows}
+    handles = [style.line_handle(variant, color=mark.colour, linestyle=mark.line) for variant, mark in shown.items()]
+    seeds = [pair for own in rows.values() for pair in model_seeds(own)]
+    style.finish(figure, "Performance profiles", behind(seeds, "every run counts once"), handles)
+    yield Drawing(ACROSS, "", f"Share of the runs of all conditions and backbones whose {score.label} is above a "
+                              "value.", figure)
+
+
+def _by_variant(study: Study) -> dict[str, "DataFrame"]:
+    """Variant -> the main scores of its predictions on every test split, the higher the better."""
+    import pandas as pd
+
+    parts = []
+    for (dataset, _), rows in study.places(analysis="test", predictor="prediction").items():
+        own = models(select(rows, measure=study.measure[dataset], setting=""))
+        parts.append(own.assign(value=own["value"] * (-1 if study.measure[dataset] == "mae" else 1)))
+    if not parts:
+        return {}
+    rows = pd.concat(parts)
+    return {variant: rows[rows["variant"] == variant] for variant in ordered(rows, "variant")}
+
+
+def _cells(rows: "DataFrame") -> dict[tuple[str, str, str], "DataFrame"]:
+    """(dataset, condition, backbone) -> rows."""
+    return dict(iter(rows.groupby(["dataset", "condition", "backbone"], sort=False, observed=True)))
+
+
+def _chances(own: "DataFrame", baseline: "DataFrame", split: str) -> list[float]:
+    """Probability of improvement in every cell that both stand in."""
+    mine, other = (_cells(rows[rows["split"] == split].dropna(subset="value")) for rows in (own, baseline))
+    return [improvement(by_seed(mine[key]), by_seed(other[key])) for key in mine if key in other]

@@ -1,0 +1,35 @@
+"""Probabilities of improvement are those of hand-counted pairs, and stand only where there are several conditions."""
+
+import pytest
+
+from src.analysis.records import Study
+from src.analysis.report.across import across_tables, drawings, improvement
+from src.analysis.report.style import marks
+
+
+def study(scores):
+    """Accuracies: condition -> variant -> one per seed."""
+    rows = [{"dataset": "synthetic", "condition": condition, "backbone": "mult", "variant": variant, "method": variant,
+             "fusion": "", "seed": seed, "selection": "best_valid_acc", "predictor": "prediction", "split": "test",
+             "analysis": "test", "setting": "", "measure": "accuracy", "value": value}
+            for condition, variants in scores.items() for variant, values in variants.items()
+            for seed, value in enumerate(values)]
+    return Study("", rows, [], [], [], [], {"synthetic": "accuracy"})
+
+
+def test_ties_count_half():
+    assert improvement([3, 1], [2, 1]) == pytest.approx((1 + 1 + 0 + 0.5) / 4)
+
+
+def test_the_mean_is_over_conditions_and_a_t_interval_needs_three():
+    scores = {"a": {"plain": [0.1, 0.2], "pool": [0.3, 0.4]}, "b": {"plain": [0.1, 0.3], "pool": [0.2, 0.3]},
+              "c": {"plain": [0.5, 0.5], "pool": [0.5, 0.5]}}
+    (_, _, (head, line)), = across_tables(study(scores))  # 1, 5/8 and 1/2: mean 17/24, deviation 0.2602, t 4.303
+    assert head == ["variant", "n", "P on test"] and line == ["pool", "3", "0.71 [0.06, 1.00] p 0.300"]
+    (_, _, (_, line)), = across_tables(study({name: scores[name] for name in "ab"}))
+    assert line == ["pool", "2", "0.81"]
+
+
+def test_one_condition_has_nothing_across():
+    one = study({"a": {"plain": [0.1, 0.2], "pool": [0.3, 0.4]}})
+    assert across_tables(one) == [] and list(drawings(one, marks(["plain", "pool"]))) == []

@@ -1,5 +1,6 @@
-"""Folders with one .npy per clip, (T, D) or (D,)."""
+"""Folders with one .npy per clip, (T, D) or (D,), or one folder of .npy files per clip, one per frame."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,15 +40,28 @@ class NpyFolders:
 
 
 def _listed(folder: Path, modality: str) -> set[str]:
-    """The clips that a folder has files of."""
+    """The clips that a folder has files of, or a folder with files of their frames."""
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder} with the features of {modality}; expected one .npy per clip in "
                          f"it, --{modality} names another")
-    return {path.name.removesuffix(".npy") for path in folder.iterdir() if path.name.endswith(".npy")}
+    return {path.name.removesuffix(".npy") for path in folder.iterdir()
+            if path.name.endswith(".npy") or path.is_dir() and any(path.glob("*.npy"))}
 
 
 def _loader(folder: Path, ids: Sequence[str]) -> Callable[[int], np.ndarray]:
-    return lambda number: read_npy(folder / f"{ids[number]}.npy")
+    """Number of a clip -> its frames; a file goes before a folder of the same name, as in MERBench."""
+    def frames(number: int) -> np.ndarray:
+        file = folder / f"{ids[number]}.npy"
+        if file.is_file():
+            return read_npy(file)
+        return np.concatenate([read_npy(one) for one in sorted((folder / ids[number]).glob("*.npy"), key=_order)])
+
+    return frames
+
+
+def _order(path: Path) -> list[str | int]:
+    """What frames are sorted by: as words, but frame_10 after frame_9 also where numbers have no zeros in front."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split("([0-9]+)", path.stem))]
 
 
 def read_npy(path: Path) -> np.ndarray:

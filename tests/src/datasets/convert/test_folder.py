@@ -50,6 +50,32 @@ def test_a_vector_is_one_frame_and_a_leading_axis_of_one_is_none(tmp_path, sourc
     assert found[0].tolist() == [[0, 0, 0], [0, 0, 0], [1, 2, 3]] and (found[1, 1:] == 4).all()
 
 
+def frames_of(tmp_path, clip, **frames):
+    """A folder of frame files in the place of a clip's file of vision; two features each."""
+    (tmp_path / "vision" / f"{clip}.npy").unlink(missing_ok=True)
+    (tmp_path / "vision" / clip).mkdir()
+    for name, values in frames.items():
+        np.save(tmp_path / "vision" / clip / f"{name}.npy", np.array(values, float))
+
+
+def test_a_folder_of_frames_is_a_clip_in_the_order_of_their_numbers(tmp_path, source):
+    frames_of(tmp_path, "a", frame_10=[10, 1], frame_9=[[9, 1]], frame_1=[1, 1])
+    (tmp_path / "vision" / "a" / "notes.txt").write_text("no frame")
+    assert converted(tmp_path, "folder", source)["train"]["vision"][0].tolist() == [[1, 1], [9, 1], [10, 1]]
+
+
+def test_a_file_goes_before_a_folder_of_frames_and_an_empty_folder_is_no_clip(tmp_path, source, capsys):
+    (tmp_path / "vision" / "a").mkdir()
+    converted(tmp_path, "folder", source)
+    frames_of(tmp_path, "b")
+    assert "vision has no features of 1 of 6 clips, the first is 'b'" in refused(tmp_path, capsys, "folder", source)
+
+
+def test_frames_of_different_widths_are_refused(tmp_path, source, capsys):
+    frames_of(tmp_path, "a", frame_1=[1, 1], frame_2=[1, 1, 1])
+    assert "vision of clip 'a' cannot be read as an array" in refused(tmp_path, capsys, "folder", source)
+
+
 def test_several_columns_are_several_labels(tmp_path, source):
     table(source, [{"id": row["id"], "split": row["split"], "label_0": row["label"], "label_1": 1 - row["label"]}
                    for row in rows()])

@@ -21,8 +21,6 @@ from src.structures import MODALITIES, DataInfo, InputError, UsageError, printab
 LIGHT = {f"{name}_branch": "light" for name in MODALITIES}  # for presets of files that need no large branches
 MOST_SPLITS = 100  # each is a column of every table
 LONGEST_NAME = 100  # characters of the name of a split
-# What stands before the number of an utterance: video$_$3, video[3], video_3, Ses01F_impro01_F003.
-GROUP = r"^(.+?)(?:\$_\$|\[|_[A-Z]?)\d+\]?$"
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class DatasetSpec:
     stem: Callable[[Any], str] | None = None  # options -> beginning of the file name, if not the name
     file: Path | None = None  # a user's own file
     class_names: tuple[str, ...] = ()  # of the default task
-    group: str | None = None  # its first bracket is the video or speaker in an identifier; else those of GROUP
+    group: str | None = None  # its first bracket is the video or speaker in an identifier; else the usual ones
 
 
 @dataclass

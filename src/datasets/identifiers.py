@@ -1,15 +1,19 @@
 """Identifiers of samples: whatever a file has for them becomes bounded text, without trusting its form."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from src.structures import quoted
+from src.structures import UsageError, quoted
 
 SHORTEST, LONGEST = 200, 4096  # characters at which an identifier is cut off: less where there are many
 ALL = 2**26  # characters of all identifiers of a split; a file may name one long text again and again
 PARTS = 16  # of an identifier that is a row: MOSI's are video, start and end
 SCALARS = (str, bytes, int, float, bool, type(None))
+# What stands before the number of an utterance: video$_$3, video[3], video_3, Ses01F_impro01_F003.
+GROUP = r"^(.+?)(?:\$_\$|\[|_[A-Z]?)\d+\]?$"
 
 
 def ids_problem(name: str, split: dict) -> str | None:
@@ -60,3 +64,28 @@ def _text(row: Any, limit: int) -> str:
     if type(row) is int:  # Python writes no numbers of thousands of digits
         return quoted(row)
     return str(row)[:limit]
+
+
+def check_group(pattern: str) -> None:
+    """Raise UsageError where --group is no regular expression with a bracket."""
+    try:
+        brackets = re.compile(pattern).groups
+    except re.error as error:
+        raise UsageError(f"--group is no regular expression ({error})") from None
+    if not brackets:
+        raise UsageError("--group needs a bracket around what names the video or speaker, such as '^(.+)_'")
+
+
+def groups(ids: Sequence[str], pattern: str | None = None) -> list[str | None] | None:
+    """The group, such as a video or speaker, that a pattern's first bracket finds in each identifier.
+
+    Without a pattern the usual forms count: None for an identifier of another form, and for all where most are.
+    Raises UsageError where a pattern does not find one in every identifier.
+    """
+    matches = [re.match(GROUP if pattern is None else pattern, name) for name in ids]
+    found = [match and match.group(1) for match in matches]
+    alone = [name for name, group in zip(ids, found, strict=True) if group is None]
+    if pattern is not None and alone:
+        raise UsageError(f"--group finds no video or speaker in {quoted(alone[0])}, nor in {len(alone) - 1} other "
+                         f"identifiers of {len(ids)}; every one needs one")
+    return None if 2 * len(alone) > len(ids) else found

@@ -6,7 +6,6 @@ that no frame stands in two. A sequence that is cut already has the clips themse
 
 import functools
 import importlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from src.datasets.convert.clips import Clips, Found
+from src.datasets.convert.drawing import FOLDS, folded, read_folds
 from src.datasets.convert.tables import complete
 from src.registry import FORMATS
 from src.structures import MODALITIES, Bounds, InputError, UsageError, option, quoted, reason
@@ -40,7 +40,7 @@ class CSD:
     text: Path | None = option(None, "the .csd of text, such as word vectors")
     audio: Path | None = option(None, "the .csd of audio")
     vision: Path | None = option(None, "the .csd of vision")
-    folds: Path | None = option(None, 'JSON of videos by split: {"train": [...], "valid": [...], "test": [...]}')
+    folds: Path | None = option(None, f"JSON of videos by split: {FOLDS}")
     label_columns: tuple[int, ...] = option((0,), "which numbers of the labels count, from 0",
                                             bounds=COLUMNS)
     skip_missing: bool = option(False, "leave out clips that lack a modality, instead of stopping")
@@ -54,7 +54,7 @@ class CSD:
                 raise UsageError(f"--from csd needs --{name}: a file of every modality, and the videos of every split")
         sequences = {name: _opened(paths[name]) for name in MODALITIES}
         clips = _labelled(source)
-        splits, notes = _folded(clips, _folds(paths["folds"]))
+        splits, notes = folded({name: clip.video for name, clip in clips.items()}, read_folds(paths["folds"]))
         has = {modality: {name for name, clip in clips.items() if name in sequence or clip.video in sequence}
                for modality, sequence in sequences.items()}
         whole, told = complete(splits, has, self.skip_missing)
@@ -112,40 +112,6 @@ def _labelled(source: Path) -> dict[str, Clip]:
             clips[video if single else f"{video}[{number}]"] = Clip(
                 video.rpartition("[")[0] if single else video, float(begin), float(end), label)
     return clips
-
-
-def _folds(path: Path) -> dict[str, list[str]]:
-    """Split -> videos."""
-    try:
-        folds = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({reason(error)}); expected the videos of every split, as "
-                         "--help shows") from error
-    if not isinstance(folds, dict) or not all(isinstance(videos, list) and all(isinstance(one, str) for one in videos)
-                                              for videos in folds.values()):
-        raise InputError(f'{path} is no list of videos for every split; expected {{"train": [...], "valid": [...], '
-                         '"test": [...]}')
-    owners: dict[str, str] = {}
-    for split, videos in folds.items():
-        for video in videos:
-            if owners.setdefault(video, split) != split:
-                raise InputError(f"{path} has the video {quoted(video)} in {quoted(owners[video])} and "
-                                 f"{quoted(split)}; expected it in one")
-    return folds
-
-
-def _folded(clips: Mapping[str, Clip],
-            folds: Mapping[str, Sequence[str]]) -> tuple[dict[str, dict[str, None]], list[str]]:
-    """split -> identifiers of its clips, in the order of the labels, and notes on what has no counterpart."""
-    owners = {video: split for split, videos in folds.items() for video in videos}
-    splits: dict[str, dict[str, None]] = {split: {} for split in folds}
-    for name, clip in clips.items():
-        if clip.video in owners:
-            splits[owners[clip.video]][name] = None
-    without = {clip.video for clip in clips.values()} - owners.keys()
-    unlabelled = owners.keys() - {clip.video for clip in clips.values()}
-    return splits, [f"{len(videos)} videos {words}, and are left out" for videos, words in
-                    ((without, "stand in no fold"), (unlabelled, "of the folds have no labels")) if videos]
 
 
 def _cutter(sequence: Mapping[str, Any], ids: Sequence[str],

@@ -1,9 +1,10 @@
 """MERBench's layout (MER2023 and others): label*.npz, and three folders with one .npy per utterance.
 
 The archive holds dictionaries X_corpus, utterance -> {"emo": class or its name, "val": valence or ""}, for X of train,
-val, test, test1, test2, test3.
+val, test, test1, test2, test3; IEMOCAP's two files hold one whole_corpus, which its users split by session.
 """
 
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,20 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from src.datasets.checks import names
 from src.datasets.convert.clips import Found
-from src.datasets.convert.drawing import Drawn
+from src.datasets.convert.drawing import FOLDS, SHARE, Drawn, folded, read_folds
 from src.datasets.convert.npy import NpyFolders
+from src.datasets.identifiers import check_group, groups
 from src.datasets.safe_pickle import parsed
 from src.registry import FORMATS
-from src.structures import InputError, option, quoted, reason
+from src.structures import InputError, UsageError, option, quoted, reason
 
 CORPUS = "_corpus.npy"
 MOST = 2**30  # bytes of a dictionary of labels
 UNKNOWN = -10  # a valence that MERBench writes where there is none
+SESSION = r"^(Ses\d+)"  # IEMOCAP's, each of two speakers of its own
+FEWEST = 3  # groups, one for each split
 TAKE = "take the label*.npz that MERBench's preprocessing writes"
 
 
@@ -32,17 +37,28 @@ class MERBench(Drawn, NpyFolders):
     label: str = option("emo", "what an utterance is judged by", ("emo", "val"))
     classes: tuple[str, ...] = option(("neutral", "angry", "happy", "sad", "worried", "surprise"),
                                       "names of the emotions in the order of their numbers")
+    folds: Path | None = option(None, f"JSON of groups by split for a whole_corpus, such as sessions: {FOLDS}")
+    test: float = option(0.2, "share of the groups of a whole_corpus that becomes test where there are no folds",
+                         bounds=SHARE)
+    group: str = option("", "regular expression whose first bracket is the group of an utterance of a whole_corpus "
+                            "(default: the session of IEMOCAP, else the video or dialogue)")
+
+    def __post_init__(self) -> None:
+        if self.group:
+            check_group(self.group)
 
     def read(self, source: Path, task: str) -> Found:
         """The utterances that have the label; where there are test1, test2, ... only, the first becomes test."""
-        corpora = _corpora(source)
-        if "whole" in corpora:
-            raise InputError(f"{source} has one whole_corpus without splits; write a table for --from folder that says "
-                             "which session belongs to which split")
-        labels, notes = _judged({
-            "valid" if name == "val" else name: {utterance: self._label(label, utterance, source)
-                                                 for utterance, label in corpus.items()}
-            for name, corpus in corpora.items()})
+        found = {"valid" if name == "val" else name: {utterance: self._label(label, utterance, source)
+                                                      for utterance, label in corpus.items()}
+                 for name, corpus in _corpora(source).items()}
+        told: list[str] = []
+        if list(found) == ["whole"]:
+            found, told = self._split(found["whole"], source)
+        elif self.folds or self.group:
+            raise UsageError(f"{source} has splits of its own, {names(found)}; leave --folds and --group out")
+        labels, notes = _judged(found)
+        notes = [*told, *notes]
         if "test" not in labels and "test1" in labels:
             labels = {"test" if name == "test1" else name: corpus for name, corpus in labels.items()}
             notes.append("test1 is called test, as every file needs one")
@@ -53,6 +69,28 @@ class MERBench(Drawn, NpyFolders):
                       **labels}
             notes.append(f"{len(valid)} utterances of train, drawn by the seed {self.seed}, are valid")
         return self.clips(source, labels, notes)
+
+    def _split(self, corpus: dict[str, Any], source: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """The utterances of one corpus by split, so that no group stands in two, and notes on how."""
+        ids = list(corpus)
+        sessions = not self.group and all(re.match(SESSION, name) for name in ids)
+        found = groups(ids, SESSION if sessions else self.group or None) or []
+        owners = {name: name if group is None else group for name, group in zip(ids, found, strict=False)}
+        known = sorted(set(owners.values()))
+        if not FEWEST <= len(known) < len(ids):
+            raise InputError(f"{source} has one whole_corpus without splits, and identifiers such as "
+                             f"{quoted(next(iter(ids), ''))} tell {len(known)} groups of {len(ids)} utterances; name "
+                             "the session or dialogue by --group, or write a table for --from folder with the splits")
+        if self.folds:
+            folds, told = read_folds(self.folds), []
+        else:
+            rest, test = self.parted(known, "test")
+            train, valid = self.parted(rest)
+            folds = {"train": train, "valid": valid, "test": test}
+            told = [f"one whole_corpus of {len(known)} groups; by the seed {self.seed}, valid are {names(valid)}, test "
+                    f"are {names(test)}; --folds chooses others"]
+        splits, notes = folded(owners, folds)
+        return {split: {name: corpus[name] for name in chosen} for split, chosen in splits.items()}, [*told, *notes]
 
     def _label(self, label: Any, utterance: Any, source: Path) -> float | None:
         """The number of a label, or None where there is none."""

@@ -9,7 +9,6 @@ beside the file says how it was made. A shift whose cue tells no less about the 
 
 import argparse
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import sklearn
 import src.datasets  # noqa: F401  (fills the registry)
 from src.datasets.base import DatasetSpec, checked, chosen_task, data_file, dataset_spec, file_hash, open_file
 from src.datasets.checks import REQUIRED
+from src.datasets.identifiers import check_group
 from src.datasets.shift.cues import KINDS, hints
 from src.datasets.shift.making import KEPT, kept, made
 from src.datasets.shift.pool import Pool, pooled
@@ -71,12 +71,8 @@ def _check(options: argparse.Namespace, file: Path) -> None:
         raise UsageError(f"--output has to be a file that ends in .pkl, got {str(options.output)!r}")
     if options.output.resolve() == file.resolve():
         raise UsageError(f"--output is the file that is read, {file}; name another, since nothing may be lost")
-    try:
-        brackets = re.compile(options.group or "()").groups
-    except re.error as error:
-        raise UsageError(f"--group is no regular expression ({error})") from None
-    if not brackets or options.group == "":
-        raise UsageError("--group needs a bracket around what names the video or speaker, such as '^(.+)_'")
+    if options.group is not None:
+        check_group(options.group)
 
 
 def _parser() -> Parser:

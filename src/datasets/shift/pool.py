@@ -1,6 +1,5 @@
 """All samples of a data file in one row, each with its label, its group and the split it came from."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -8,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from src.datasets.base import GROUP
 from src.datasets.checks import contents, per_sample
-from src.datasets.identifiers import identifiers
+from src.datasets.identifiers import groups, identifiers
 from src.datasets.labels import class_numbers, numbered, score_limit
-from src.structures import EMOTIONS, MODALITIES, InputError, UsageError, quoted
+from src.structures import EMOTIONS, MODALITIES, InputError, quoted
 
 
 @dataclass(frozen=True)
@@ -118,21 +116,13 @@ def _first_of_each(features: dict[str, np.ndarray], always: np.ndarray) -> np.nd
 
 
 def _groups(ids: Sequence[str], pattern: str | None, rows: bool) -> np.ndarray | None:
-    """Numbers of the groups that a pattern's first bracket finds in identifiers, or None where it finds none.
+    """Numbers of the groups that identifiers tell, or None where they tell none.
 
     Of identifiers that are rows, such as (video_3, start, end) or (video, start, end), the first part counts.
     """
     parts = [name.split(" ")[0] for name in ids] if rows else list(ids)
-    if rows and pattern is None and len(set(parts)) < len(parts):
-        found: list[str | None] = list(parts)
-    else:
-        matches = [re.match(GROUP if pattern is None else pattern, part) for part in parts]
-        found = [match and match.group(1) for match in matches]
-    alone = [i for i, name in enumerate(found) if name is None]
-    if pattern is not None and alone:
-        raise UsageError(f"--group finds no video or speaker in {quoted(ids[alone[0]])}, nor in {len(alone) - 1} other "
-                         f"identifiers of {len(ids)}; every one needs one")
-    if 2 * len(alone) > len(ids):
+    found = parts if rows and pattern is None and len(set(parts)) < len(parts) else groups(parts, pattern)
+    if found is None:
         return None
     names, numbers = np.unique([f"{i} alone" if name is None else f"group {name}" for i, name in enumerate(found)],
                                return_inverse=True)

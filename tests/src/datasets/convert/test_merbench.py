@@ -58,6 +58,47 @@ def test_val_is_valid_where_the_archive_has_it(tmp_path):
     assert list(found) == ["train", "valid", "test"] and found["valid"]["id"] == ["val0", "val1", "val2"]
 
 
+def whole(tmp_path, ids):
+    """An archive of one whole_corpus, as MERBench writes of IEMOCAP: numbers of classes, no valence."""
+    features(tmp_path, ids)
+    np.savez(tmp_path / "label_4way.npz", whole_corpus={name: {"emo": i % 4, "val": -10} for i, name in enumerate(ids)})
+    return tmp_path / "label_4way.npz"
+
+
+SESSIONS = [f"Ses0{session}{dialogue}_F00{i}" for session in range(1, 6) for dialogue in ("F_impro01", "M_script02_1")
+            for i in (0, 1)]
+
+
+def test_a_whole_corpus_is_split_by_its_sessions_one_each_for_valid_and_test(tmp_path, capsys):
+    found = converted(tmp_path, "merbench", whole(tmp_path, SESSIONS), task="classes:4")
+    assert {name: len(split["id"]) for name, split in found.items()} == {"train": 12, "valid": 4, "test": 4}
+    sessions = {name: {one[:5] for one in split["id"]} for name, split in found.items()}
+    assert set.union(*sessions.values()) == {f"Ses0{i}" for i in range(1, 6)} and sum(map(len, sessions.values())) == 5
+    assert found["test"]["labels"].tolist() == [0, 1, 2, 3]
+    assert f"valid are {next(iter(sessions['valid']))}, test are" in capsys.readouterr().out
+
+
+def test_folds_say_which_session_is_tested(tmp_path, capsys):
+    source = whole(tmp_path, SESSIONS)
+    (tmp_path / "folds.json").write_text('{"train": ["Ses01", "Ses02"], "valid": ["Ses04"], "test": ["Ses05"]}')
+    found = converted(tmp_path, "merbench", source, "--folds", tmp_path / "folds.json", task="classes:4")
+    assert found["test"]["id"] == SESSIONS[-4:] and found["train"]["id"] == SESSIONS[:8]
+    assert "1 videos stand in no fold" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words, place, groups", [
+    ((), 1, [1, 1, 3]), (("--group", "(..)", "--test", "0.4"), 1, [1, 2, 2]), (("--group", ".*_(.)"), -1, [1, 1, 2])])
+def test_other_groups_are_dialogues_or_what_a_pattern_finds(tmp_path, words, place, groups):
+    ids = [f"d{dialogue}_{i}" for dialogue in range(5) for i in range(4)]
+    found = converted(tmp_path, "merbench", whole(tmp_path, ids), *words, task="classes:4")
+    assert sorted(len({one[place] for one in split["id"]}) for split in found.values()) == groups
+
+
+def test_words_for_a_whole_corpus_have_to_fit(tmp_path, source, capsys):
+    assert "leave --folds and --group out" in refused(tmp_path, capsys, "merbench", source, "--group", "(.)", code=2)
+    assert "--group needs a bracket" in refused(tmp_path, capsys, "merbench", source, "--group", "a", code=2)
+
+
 class Bomb:
     def __reduce__(self):
         return os.mkdir, ("executed",)
@@ -65,7 +106,10 @@ class Bomb:
 
 @pytest.mark.parametrize("corpora, expected", [
     ({"train_corpus": {"a": {"emo": "bored"}}}, "emo of 'a' is 'bored'; expected a number, or one of neutral"),
-    ({"train_corpus": {"a": {"emo": [1]}}}, "emo of 'a' is"), ({"whole_corpus": {"a": {"emo": 1}}}, "one whole_corpus"),
+    ({"train_corpus": {"a": {"emo": [1]}}}, "emo of 'a' is"), ({"whole_corpus": {}}, "tell 0 groups of 0 utterances"),
+    ({"whole_corpus": {name: {"emo": 1} for name in "abcd"}}, "such as 'a' tell 0 groups of 4 utterances; name the"),
+    ({"whole_corpus": {f"{name}_{i}": {"emo": 1} for name in "ab" for i in (0, 1)}}, "tell 2 groups of 4 utterances"),
+    ({"whole_corpus": {1: {"emo": 1}}}, "emo of 1 is a dict"),
     ({"other": np.ones(3)}, "has no train_corpus"), ({"train_corpus": np.ones(3)}, "is no dictionary"),
     ({"train_corpus": np.array(["a"])}, "is no dictionary"), ({"train_corpus": Bomb()}, "nothing of it was executed")])
 def test_another_archive_is_refused(tmp_path, capsys, corpora, expected):

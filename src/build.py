@@ -38,9 +38,8 @@ def task_name(config: Config) -> str:
 
 
 def class_names(config: Config) -> tuple[str, ...]:
-    """The names that --class_names gives, or those of the dataset where its own task is trained."""
-    spec = dataset_spec(config.run.dataset)
-    return config.data.class_names or (spec.class_names if task_name(config) == spec.task else ())
+    """The names that --class_names gives, or those that the dataset has for the task."""
+    return config.data.class_names or dataset_spec(config.run.dataset).class_names.get(task_name(config), ())
 
 
 def check(config: Config) -> None:

@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ class DatasetSpec:
     generate: Callable[[Any], dict] | None = None  # options -> content of the file where it is missing
     stem: Callable[[Any], str] | None = None  # options -> beginning of the file name, if not the name
     file: Path | None = None  # a user's own file
-    class_names: tuple[str, ...] = ()  # of the default task
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # task -> names of its classes
+    labels: Mapping[str, str] = field(default_factory=dict)  # task -> key of its labels in the file, if not labels
     group: str | None = None  # its first bracket is the video or speaker in an identifier; else the usual ones
 
 
@@ -157,8 +158,8 @@ def chosen_task(dataset: str, task: str) -> str:
 def open_file(path: Path, spec: DatasetSpec, task: str, mapped: bool = False) -> dict:
     """The raw content of a data file; raises InputError where it is missing or not a dictionary of splits.
 
-    In MMSA's layout the labels stand under other names, which are put into place for the task. `mapped`: as in
-    `read_pickle`.
+    Labels that stand under other names, as in MMSA's layout or in a data set with several kinds of them, are put into
+    place for the task. `mapped`: as in `read_pickle`.
     """
     if not path.is_file():
         known = (f": {spec.name} is expected there under that name; {spec.source}; --data_path names the folder, "
@@ -170,7 +171,8 @@ def open_file(path: Path, spec: DatasetSpec, task: str, mapped: bool = False) ->
         raise InputError(f"{path} is not a dictionary of splits: {problem}; expected {{'train' | 'valid' | 'test': "
                          "{'text', 'audio', 'vision', 'labels'}}, see docs/data.md")
     # Names of splits head columns and figures, so they are made printable.
-    return {printable(name): _named_labels(split, mmsa_labels(task)) for name, split in raw.items()}
+    keys = (spec.labels.get(task, "labels"), "labels", mmsa_labels(task))
+    return {printable(name): _named_labels(split, keys) for name, split in raw.items()}
 
 
 def mmsa_labels(task: str) -> str:
@@ -178,9 +180,9 @@ def mmsa_labels(task: str) -> str:
     return "classification_labels" if task.startswith(("classes:", "labels:")) else "regression_labels"
 
 
-def _named_labels(split: dict, other: str) -> dict:
-    """A split with its labels, perhaps under another name, in their place; truth values count as 0 and 1."""
-    labels = split.get("labels", split.get(other))
+def _named_labels(split: dict, keys: Sequence[str]) -> dict:
+    """A split with its labels, under the first of some names, in their place; truth values count as 0 and 1."""
+    labels = next((split[key] for key in keys if key in split), None)
     if isinstance(labels, np.ndarray) and labels.dtype == bool:
         labels = labels.astype(np.uint8)
     return split if labels is None else {**split, "labels": labels}

@@ -32,7 +32,7 @@ def report(file: Path, spec: DatasetSpec, task: str, aligned: bool, padding: str
     if aligned in spec.expected:
         print(f"known   {spec.expected[aligned]} in the file that MulT's users download; other shapes are accepted")
     findings = [Finding("PASS", "file", "reads as plain data"), *inspect(raw, task, padding=padding)]
-    words = {str(i): name for i, name in enumerate(spec.class_names)} if task == spec.task else {}
+    words = {str(i): name for i, name in enumerate(spec.class_names.get(task, ()))}
     labels = {printable(f"{name} labels"): split.get("labels") for name, split in raw.items()}
     for finding in findings:
         print(f"{WORDS[finding.level]}  {finding.item}: {finding.text}")

@@ -18,7 +18,7 @@ from src.backbones.base import ONE_FRAME
 from src.build import build_model, class_names
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import parse_config, parse_inference
-from src.datasets.base import dataset_spec
+from src.datasets.base import dataset_spec, open_file
 from src.registry import BACKBONES, DATASETS
 from src.structures import MODALITIES, Batch, DataInfo
 from src.tasks import make_task
@@ -118,11 +118,27 @@ def test_a_checkpoint_from_before_there_were_names_is_evaluated_and_continued(tm
     assert main.main([*argv, "--num_epochs", "3", "--resume"]) == 0
 
 
-@pytest.mark.parametrize("dataset, names", [
-    ("meld", "neutral surprise fear sadness joy disgust anger"),
-    ("iemocap6", "happy sad neutral angry excited frustrated")])
-def test_conversations_have_the_order_of_their_published_features(dataset, names):
-    assert dataset_spec(dataset).class_names == tuple(names.split())
+@pytest.mark.parametrize("dataset, task, names", [
+    ("meld", "classes:7", "neutral surprise fear sadness joy disgust anger"),
+    ("meld", "classes:3", "neutral positive negative"),
+    ("iemocap6", "classes:6", "happy sad neutral angry excited frustrated")])
+def test_conversations_have_the_order_of_their_published_features(dataset, task, names):
+    assert class_names(parse_config(["--dataset", dataset, "--task", task])) == tuple(names.split())
+
+
+def test_the_task_chooses_between_the_emotions_and_the_sentiment_of_meld(tmp_path):
+    made = content(lambda shown: (shown[:, 0] > 0) * 6)
+    for split in made.values():
+        split |= {"emotion_labels": split["labels"], "sentiment_labels": split["labels"] // 3}
+        split["labels"] = split["sentiment_labels"]  # as of a file that was converted for them
+    file = write(tmp_path / "meld_data.pkl", made)
+    largest = {task: open_file(file, dataset_spec("meld"), task)["test"]["labels"].max()
+               for task in ("classes:7", "classes:3")}
+    assert largest == {"classes:7": 6, "classes:3": 2}
+    assert main.main([*SMALL, "--dataset", "meld", "--data_path", str(tmp_path), "--checkpoint_path", str(tmp_path),
+                      "--method", "plain", "--task", "classes:3"]) == 0
+    scores = next(tmp_path.glob("checkpoint*/*/*/scores.txt")).read_text()
+    assert all(name in scores for name in ("f1_weighted", "f1_class_neutral", "f1_class_positive", "f1_class_negative"))
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -136,13 +152,14 @@ def test_every_backbone_takes_one_vector_per_utterance(dataset, backbone):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_names_of_a_dataset_fit_its_task(dataset):
+def test_names_of_a_dataset_fit_its_tasks(dataset):
     spec = dataset_spec(dataset)
-    assert make_task(spec.task, spec.class_names).outputs > 1
+    for task in (spec.task, *spec.class_names):
+        assert make_task(task, spec.class_names.get(task, ())).outputs > 1
 
 
-def test_names_of_a_dataset_are_those_of_its_own_task_only(tmp_path):
+def test_names_of_a_dataset_are_those_of_its_own_tasks_only(tmp_path):
     assert class_names(parse_config(["--dataset", "meld"]))[0] == "neutral"
-    assert class_names(parse_config(["--dataset", "meld", "--task", "classes:3"])) == ()
+    assert class_names(parse_config(["--dataset", "meld", "--task", "classes:4"])) == ()
     given = ["--dataset", "meld", "--task", "classes:2", "--class_names", "low,high"]
     assert class_names(parse_config(given)) == ("low", "high")

@@ -22,7 +22,7 @@ def row(entries=9, train=None, numbered=False):
               {name: random.standard_normal((2, 4)) for name in names},
               {name: [random.standard_normal(5) for _ in range(2)] for name in names},
               {name: [f"word {i}" for i in range(2)] for name in names}]
-    more = [{name: [0, 0] for name in names}] if entries in (10, 13) else []
+    more = [{name: [2, 0] for name in names}] if entries in (10, 13) else []
     return (*tables, names[:-1], names[-1:], *more)
 
 
@@ -54,6 +54,23 @@ def test_a_set_of_dialogues_gives_the_same_file_as_a_list(tmp_path):
     first = converted(tmp_path, "dialogue", source(tmp_path, content))
     content[7] = set(content[7])
     assert converted(tmp_path, "dialogue", source(tmp_path, content))["train"]["id"] == first["train"]["id"]
+
+
+@pytest.mark.parametrize("entries", [10, 13])
+def test_meld_files_keep_emotions_and_sentiment_and_the_task_says_which_are_the_labels(tmp_path, entries):
+    file = source(tmp_path, row(entries))
+    for task, labels in (("classes:7", [1, 1]), ("classes:3", [2, 0])):
+        test = converted(tmp_path, "dialogue", file, task=task)["test"]
+        assert [test[key].tolist() for key in ("labels", "emotion_labels", "sentiment_labels")] == [labels, [1, 1],
+                                                                                                    [2, 0]]
+
+
+@pytest.mark.parametrize("last", [None, {"other": [0, 0]}])
+def test_sentiment_that_does_not_fit_is_an_error_for_its_task_alone(tmp_path, capsys, last):
+    file = source(tmp_path, (*row(10)[:-1], last))
+    assert "sentiment_labels" not in converted(tmp_path, "dialogue", file, task="classes:7")["test"]
+    (tmp_path / "made" / "mine.pkl").unlink()
+    assert "labels" in refused(tmp_path, capsys, "dialogue", file, task="classes:3")
 
 
 def test_dialogues_can_be_numbers(tmp_path):

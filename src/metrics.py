@@ -20,8 +20,8 @@
 | f1_macro, f1_micro    | mean of these F1; F1 of all decisions on all labels together   |                   |
 | map                   | mean over labels that occur of the average precision           |                   |
 | exact_match           | the whole set of labels is right                               |                   |
-| ccc_<i>, ccc_mean     | concordance correlation coefficient (Lin) of one number; mean  |                   |
-| pearson_<i>           | correlation of one number                                      |                   |
+| ccc_<name>, ccc_mean  | concordance correlation coefficient (Lin) of one number; mean  |                   |
+| pearson_<name>        | correlation of one number                                      |                   |
 | acc_rounded           | all numbers of a sample, rounded half to even, are the truth   |                   |
 
 With seven classes a prediction's score is its class - 3. Inherited from the published code: in neg/pos a predicted
@@ -29,7 +29,7 @@ class 0 ("neutral") then counts as positive; with one output it does not.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -106,13 +106,13 @@ def set_metrics(margins: np.ndarray, present: np.ndarray, names: Sequence[str]) 
             "exact_match": float((claimed == present).all(1).mean()), **single}
 
 
-def number_metrics(predicted: np.ndarray, truth: np.ndarray) -> Metrics:
-    """Metrics of several numbers per sample. predicted and truth (N, K)."""
-    pairs = list(enumerate(zip(predicted.T, truth.T, strict=True)))
-    ccc = {f"ccc_{i}": concordance(*pair) for i, pair in pairs}
+def number_metrics(predicted: np.ndarray, truth: np.ndarray, names: Iterable[object]) -> Metrics:
+    """Metrics of several numbers per sample, each with a name. predicted and truth (N, K)."""
+    pairs = dict(zip(names, zip(predicted.T, truth.T, strict=True), strict=True))
+    ccc = {f"ccc_{name}": concordance(*pair) for name, pair in pairs.items()}
     return {"ccc_mean": sum(ccc.values()) / len(ccc), "mae": float(np.abs(predicted - truth).mean()),
             "acc_rounded": float((predicted.round() == truth.round()).all(1).mean()), **ccc,
-            **{f"pearson_{i}": _pearson(*pair) for i, pair in pairs}}
+            **{f"pearson_{name}": _pearson(*pair) for name, pair in pairs.items()}}
 
 
 def concordance(predicted: np.ndarray, truth: np.ndarray) -> float:

@@ -247,8 +247,9 @@ class DataOptions:
     data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
                               ("auto", "cpu", "cuda"), scope=PLACE)
     task: str = option("", f"{TASK_NAMES} (default: that of the dataset)")
-    class_names: tuple[str, ...] = option((), "names of the classes of classes:N or labels:N, in the file's order, "
-                                              "with commas between them (default: the dataset's)")
+    class_names: tuple[str, ...] = option((), "names of the classes of classes:N or labels:N, or of the numbers of "
+                                              "regression:K, in the file's order, with commas between them (default: "
+                                              "the dataset's)")
     mosei_task: str = option("cls", "MOSEI and MOSI as seven classes or as regression", ("cls", "regression"))
 
     def __post_init__(self) -> None:

@@ -12,23 +12,22 @@ from src.tasks.scores import Regression, Sentiment, SentimentClasses, Sims
 TASKS: dict[str, type[Task]] = {"emotion4": Emotions, "sentiment7": SentimentClasses, "sentiment": Sentiment,
                                 "sims5": SimsClasses, "sims": Sims}
 NUMBERED = {"classes": Classes, "labels": Labels, "regression": Regression}  # made as kind:number
-NAMED = ("classes", "labels")  # those whose classes --class_names can name
 
 
 def make_task(name: str, class_names: Sequence[str] = ()) -> Task:
     """The task called `name`; InputError for an unknown one, UsageError for names that are not one for each class."""
     kind, count = (name, 0) if name in TASKS else numbered(name)
-    if class_names and kind not in NAMED:
-        raise UsageError(f"--class_names names the classes of classes:N and labels:N, and the task is {name}; leave it "
-                         "out")
+    if class_names and kind in TASKS:
+        raise UsageError("--class_names names the classes of classes:N and labels:N and the numbers of regression:K, "
+                         f"and the task is {name}; leave it out")
     if class_names and len(class_names) != count:
         raise UsageError(f"--class_names has {len(class_names)} names, and the task {name} needs {count}; give one for "
                          "each, in the order of the numbers in the file")
     if kind in TASKS:
         return TASKS[kind]()
-    return NUMBERED[kind](count, class_names) if class_names else NUMBERED[kind](count)
+    return NUMBERED[kind](count, class_names)
 
 
 def task_of(info: DataInfo) -> Task:
-    """The task of a data file, with its names of classes."""
+    """The task of a data file, with its names of classes or numbers."""
     return make_task(info.task, info.class_names)

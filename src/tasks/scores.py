@@ -1,11 +1,13 @@
 """Scores of sentiment, as classes or as numbers, and any other numbers such as valence and arousal."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from src.metrics import Metrics, number_metrics, sentiment_metrics, sims_metrics
-from src.structures import SIMS_BORDERS
+from src.structures import SIMS_BORDERS, UsageError
 from src.tasks.base import Task
 
 
@@ -105,7 +107,7 @@ class Regression(Task):
     """Any numbers of a sample, such as valence and arousal: labels (N, K), for one also (N,); K outputs.
 
     The loss is the mean absolute error, as for the scores of sentiment; the mean concordance selects. A sample counts
-    as right where all its numbers round to those of the truth.
+    as right where all its numbers round to those of the truth. Numbers with names have these in metrics and in words.
     """
 
     selection = "ccc_mean"
@@ -114,9 +116,12 @@ class Regression(Task):
     ordered = True
     has_classes = exclusive = False
 
-    def __init__(self, count: int) -> None:
-        self.outputs = count
-        self.classes = tuple(f"value {i}" for i in range(count))
+    def __init__(self, count: int, names: Sequence[str] = ()) -> None:
+        if "mean" in names:
+            raise UsageError("--class_names cannot call a number 'mean', since ccc_mean is that of them all; choose another "
+                             "name")
+        self.outputs, self.names = count, tuple(names)
+        self.classes = self.names or tuple(f"value {i}" for i in range(count))
 
     def targets(self, labels: Tensor) -> Tensor:
         return labels.reshape(len(labels), self.outputs)
@@ -125,7 +130,8 @@ class Regression(Task):
         return F.l1_loss(logits, targets, reduction=reduction)
 
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
-        return number_metrics(*(values.double().cpu().numpy() for values in (logits, self.targets(labels))))
+        predicted, truth = (values.double().cpu().numpy() for values in (logits, self.targets(labels)))
+        return number_metrics(predicted, truth, self.names or range(self.outputs))
 
     def score(self, logits: Tensor, labels: Tensor) -> float:
         return self.metrics(logits, labels)[self.selection]
@@ -140,7 +146,9 @@ class Regression(Task):
         return self.targets(train_labels).median(0).values  # the constants with the least absolute error
 
     def decide(self, logits: Tensor) -> list[str]:
-        return [" ".join(f"{value:g}" for value in row) for row in logits.tolist()]
+        named = self.outputs > 1 and self.names  # a single number stays one, which figures put in order
+        heads = [f"{name} " for name in named] if named else [""] * self.outputs
+        return [" ".join(f"{head}{value:g}" for head, value in zip(heads, row, strict=True)) for row in logits.tolist()]
 
     def describe(self, labels: Tensor) -> list[str]:
         return self.decide(self.targets(labels))

@@ -133,7 +133,7 @@ def test_concordance_by_hand():
 
 def test_metrics_of_numbers_by_hand():
     truth, predicted = np.array([[1.0, 0], [2, 0], [3, 1]]), np.array([[1.0, 0.5], [3, 0.5], [5, 0.5]])
-    found = number_metrics(predicted, truth)
+    found = number_metrics(predicted, truth, range(2))
     assert found["ccc_mean"] == pytest.approx(4 / 13) and found["pearson_0"] == pytest.approx(1)
     assert math.isnan(found["pearson_1"])  # a constant prediction
     assert found["mae"] == pytest.approx((0 + 1 + 2 + 3 * 0.5) / 6) and found["acc_rounded"] == pytest.approx(1 / 3)

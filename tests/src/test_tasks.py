@@ -182,10 +182,22 @@ def test_names_of_classes_are_in_decisions_labels_and_metrics():
     assert [found[f"f1_class_{name}"] for name in task.classes] == pytest.approx([1, 0, 2 / 3])
 
 
+def test_names_of_numbers_are_in_decisions_labels_and_metrics():
+    task = make_task("regression:2", ("valence", "arousal"))
+    values = torch.tensor([[0.5, 1], [1.5, 3]])
+    assert task.classes == ("valence", "arousal") and task.decide(values)[0] == "valence 0.5 arousal 1"
+    found = task.metrics(values, values + torch.tensor([0.0, 1]))
+    # Variance 1 each, means 1 apart: 2 / (1 + 1 + 1).
+    assert {name: found[name] for name in found if name[:3] in ("ccc", "pea")} == pytest.approx({
+        "ccc_mean": 5 / 6, "ccc_valence": 1, "ccc_arousal": 2 / 3, "pearson_valence": 1, "pearson_arousal": 1})
+    assert make_task("regression:1", ("valence",)).describe(torch.tensor([0.5])) == ["0.5"]
+
+
 @pytest.mark.parametrize("task, names, message", [
     ("classes:3", ("a", "b"), "has 2 names, and the task classes:3 needs 3"),
     ("labels:2", ("a", "b", "c"), "has 3 names, and the task labels:2 needs 2"),
-    ("regression:2", ("a", "b"), "and the task is regression:2; leave it out"),
+    ("regression:2", ("a",), "has 1 names, and the task regression:2 needs 2"),
+    ("regression:2", ("a", "mean"), "cannot call a number 'mean'"),
     ("sims5", tuple("abcde"), "and the task is sims5; leave it out")])
 def test_names_that_do_not_fit_are_one_sentence(task, names, message):
     with pytest.raises(UsageError, match=message):

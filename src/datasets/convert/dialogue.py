@@ -1,8 +1,8 @@
 """Utterance features in conversations, as DialogueRNN, MMGCN and M3Net publish them for IEMOCAP and MELD.
 
 A row of dictionaries, dialogue -> one entry per utterance: identifiers, speakers, labels, text, in files of 12 and 13
-entries three further text features, audio, vision, sentences; then the dialogues of train and of test, and in MELD's files of
-10 and 13 entries sentiment, beside the emotions.
+entries three further text features, audio, vision, sentences; then the dialogues of train and of test, and in MELD's
+files of 10 and 13 entries sentiment, beside the emotions.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -118,8 +118,8 @@ class Regression(Task):
 
     def __init__(self, count: int, names: Sequence[str] = ()) -> None:
         if "mean" in names:
-            raise UsageError("--class_names cannot call a number 'mean', since ccc_mean is that of them all; choose another "
-                             "name")
+            raise UsageError("--class_names cannot call a number 'mean', since ccc_mean is that of them all; choose "
+                             "another name")
         self.outputs, self.names = count, tuple(names)
         self.classes = self.names or tuple(f"value {i}" for i in range(count))
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from src.datasets.checks import REQUIRED, inspect, kind
+from src.datasets.disk import Empty
 from src.datasets.identifiers import identifiers
 from src.datasets.labels import TASK_NAMES, Finding, label_form
 from src.datasets.safe_pickle import read_pickle
@@ -136,10 +137,10 @@ def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple
 
 
 def checked(raw: dict, path: Path, task: str, required: tuple[str, ...] = REQUIRED,
-            padding: str = "auto") -> list[Finding]:
+            padding: str = "auto", empty: Empty = np.empty) -> list[Finding]:
     """What `inspect` finds, its content cleaned in place; raises InputError with the first that forbids its use."""
     findings = []
-    for finding in inspect(raw, task, required, padding):
+    for finding in inspect(raw, task, required, padding, empty):
         if finding.level == "FAIL":
             raise InputError(f"{path}: {finding.text}")
         findings.append(finding)

@@ -1,12 +1,13 @@
 """Checks of a data file's content, one finding per item."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from src.datasets.disk import Empty
 from src.datasets.features import check_features, is_tokens
 from src.datasets.identifiers import ids_problem
 from src.datasets.labels import Finding, label_form
@@ -17,15 +18,19 @@ REQUIRED = ("train", "valid", "test")
 MOST_NAMES = 12  # shown of what a file holds
 
 
-def inspect(raw: dict, task: str, required: tuple[str, ...] = REQUIRED, padding: str = "auto") -> Iterator[Finding]:
-    """Check a file's content item by item and clean its features in place; ends after a FAIL on its structure."""
+def inspect(raw: dict, task: str, required: tuple[str, ...] = REQUIRED, padding: str = "auto",
+            empty: Empty = np.empty) -> Iterator[Finding]:
+    """Check a file's content item by item and clean its features in place; ends after a FAIL on its structure.
+
+    `empty` makes the room for features that have to be copied.
+    """
     structure = list(_check_structure(raw, required))
     yield from structure
     if any(finding.level == "FAIL" for finding in structure):
         return
     for modality in MODALITIES:
-        yield from check_features(raw, modality)
-    yield set_padding(raw, padding)
+        yield from check_features(raw, modality, empty)
+    yield set_padding(raw, padding, empty)
     for name, split in raw.items():
         if split.get("labels") is not None:
             for finding in label_form(task).check(split["labels"]):
@@ -97,9 +102,9 @@ def per_sample(split: Mapping[str, Any], key: str) -> bool:
         isinstance(value, np.ndarray) and value.ndim > 0 and len(value) == len(split["text"]))
 
 
-def contents(split: Mapping[str, np.ndarray]) -> Iterator[bytes]:
-    """A digest of the three modalities of each sample."""
-    for sample in zip(*(split[m] for m in MODALITIES), strict=True):
+def contents(split: Mapping[str, np.ndarray], modalities: Sequence[str] = MODALITIES) -> Iterator[bytes]:
+    """A digest of what each sample has in some modalities."""
+    for sample in zip(*(split[m] for m in modalities), strict=True):
         yield hashlib.blake2b(b"".join(x.tobytes() for x in sample), digest_size=16).digest()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from src.datasets.disk import Empty, copied
 from src.datasets.labels import Finding
 
 MOST_BROKEN = 0.2  # share of values that may be no numbers before a modality is of no use
@@ -15,9 +16,12 @@ ENOUGH = 50  # frames of a split that tell its own spread
 SPARSE, FEW = 0.01, 5  # share and number of frames from which on the rare values of a feature are usual ones
 
 
-def check_features(raw: dict, modality: str) -> Iterator[Finding]:
-    """Check one modality in all splits, cast it to float32 and set what is no number to 0, in place."""
-    broken = {name: _clean(split, modality) for name, split in raw.items()}
+def check_features(raw: dict, modality: str, empty: Empty = np.empty) -> Iterator[Finding]:
+    """Check one modality in all splits, cast it to float32 and set what is no number to 0, in place.
+
+    `empty` makes the room for copies.
+    """
+    broken = {name: _clean(split, modality, empty) for name, split in raw.items()}
     sizes = {name: split[modality].size for name, split in raw.items()}
     for name, count in broken.items():
         if count:
@@ -52,13 +56,16 @@ def _are_tokens(numbers: np.ndarray, mask: np.ndarray, segments: np.ndarray | No
                 and mask[numbers > 0].all())
 
 
-def _clean(split: dict, modality: str) -> int:
+def _clean(split: dict, modality: str, empty: Empty) -> int:
     """Cast to float32 and set non-finite values to 0; -> how many."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = split[modality].astype(np.float32, copy=False)  # float64 beyond float32's range becomes infinite
+    came = split[modality]
+    values = came if came.dtype == np.float32 else copied(came, empty)
     finite = np.isfinite(values)
     count = int(values.size - np.count_nonzero(finite))
-    split[modality] = np.where(finite, values, np.float32(0)) if count else values  # what came is never written to
+    if count:
+        values = copied(came, empty) if values is came else values  # what came is never written to
+        values[~finite] = 0
+    split[modality] = values
     return count
 
 

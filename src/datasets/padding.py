@@ -4,18 +4,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from src.datasets.disk import Empty
 from src.datasets.labels import Finding
 from src.structures import MODALITIES
 
 PADDINGS = ("auto", "front", "back")  # what --padding says of a file
 
 
-def set_padding(raw: dict[str, dict], choice: str) -> Finding:
+def set_padding(raw: dict[str, dict], choice: str, empty: Empty = np.empty) -> Finding:
     """Bring padding to the front, in place, in every modality that has it at the back, or in all by `back`.
 
     By `auto` a modality has it where more samples end than begin in zero frames, in a file to train on: what few
     samples of another file end in may be anything. MMSA's lengths of a modality, where there are some, tell zero frames
-    at the end that are no padding.
+    at the end that are no padding. `empty` makes the room for what is moved.
     """
     moved: list[str] = []
     behind: list[str] = []
@@ -25,7 +26,7 @@ def set_padding(raw: dict[str, dict], choice: str) -> Finding:
         for name, split in raw.items():
             here = f"{name} {modality} {counts[name][0]} of {len(split[modality])}"
             if choice == "back" or choice == "auto" and _is_behind(counts):
-                split[modality] = _moved(split, modality)
+                split[modality] = _moved(split, modality, empty)
                 if counts[name][0]:
                     moved.append(here)
             elif counts[name][0]:
@@ -63,12 +64,13 @@ def _ends(frames: np.ndarray) -> tuple[int, int]:
     return int((last & ~first).sum()), int((first & ~last).sum())
 
 
-def _moved(split: Mapping[str, np.ndarray], modality: str) -> np.ndarray:
+def _moved(split: Mapping[str, np.ndarray], modality: str, empty: Empty) -> np.ndarray:
     """Every sample with its padding in front. (N, T, D) -> (N, T, D)."""
     frames = split[modality]
-    length = frames.shape[1]
-    places = (np.arange(length) - _behind(split, modality)[:, None]) % length
-    return np.take_along_axis(frames, places[..., None], axis=1)
+    made = empty(frames.shape, frames.dtype)
+    for i, behind in enumerate(_behind(split, modality)):
+        made[i] = np.roll(frames[i], behind, axis=0)
+    return made
 
 
 def _behind(split: Mapping[str, np.ndarray], modality: str) -> np.ndarray:

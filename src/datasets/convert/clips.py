@@ -1,7 +1,5 @@
 """What every format yields, clips with their frames and labels, and how these become the content of a data file."""
 
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from src.datasets.checks import REQUIRED, kind, names
+from src.datasets.disk import on_disk
 from src.structures import MODALITIES, InputError, quoted, reason
 
 
@@ -111,7 +110,7 @@ def _measured(splits: Mapping[str, Clips], modality: str) -> tuple[int, int]:
 
 def _filled(clips: Clips, modality: str, shape: tuple[int, int], near: Path) -> np.ndarray:
     """The frames of all clips, each at the end of its place. -> (N, T, D) float32."""
-    array = _on_disk((len(clips), *shape), near)
+    array = on_disk((len(clips), *shape), np.float32, near)
     length = shape[0]
     with np.errstate(over="ignore", invalid="ignore"):  # the checks count what is no number
         for i in range(len(clips)):
@@ -120,15 +119,3 @@ def _filled(clips: Clips, modality: str, shape: tuple[int, int], near: Path) -> 
                 frames = frames[(frames != 0).any(1).argmax():][:length]  # without the padding that is in front already
             array[i, length - len(frames):] = frames
     return array
-
-
-def _on_disk(shape: tuple[int, ...], near: Path) -> np.ndarray:
-    """Zeros in a file without a name, which is gone as soon as the array is, or the process, however it ends."""
-    folder = next(folder for folder in near.absolute().parents if folder.is_dir())
-    with tempfile.TemporaryFile(dir=folder) as file:
-        nbytes = int(np.prod(shape, dtype=object)) * np.dtype(np.float32).itemsize
-        if hasattr(os, "posix_fallocate"):  # a disk that is full is an error here; at a mapped page it ends the process
-            os.posix_fallocate(file.fileno(), 0, nbytes)
-        else:
-            file.truncate(nbytes)
-        return np.memmap(file, np.float32, "r+", shape=shape).view(np.ndarray)

@@ -8,8 +8,8 @@ beside the file says how it was made. A shift whose cue tells no less about the 
 """
 
 import argparse
-import functools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import sklearn
 import src.datasets  # noqa: F401  (fills the registry)
 from src.datasets.base import DatasetSpec, checked, chosen_task, data_file, dataset_spec, file_hash, open_file
 from src.datasets.checks import REQUIRED
+from src.datasets.disk import on_disk
 from src.datasets.identifiers import check_group
 from src.datasets.shift.cues import KINDS, hints
 from src.datasets.shift.making import KEPT, kept, made
@@ -98,11 +99,11 @@ def _parser() -> Parser:
 
 def _read(file: Path, spec: DatasetSpec, task: str, options: argparse.Namespace) -> Pool:
     """All samples of the file that have labels; says what is left out."""
-    source = open_file(file, spec, task)
+    source = open_file(file, spec, task, mapped=True)
     unlabelled = [name for name, split in source.items() if split.get("labels") is None and name not in REQUIRED]
     source = {name: split for name, split in source.items() if name not in unlabelled}
     raw = {name: dict(split) for name, split in source.items()}  # checking cleans it, and samples stay as they are
-    checked(raw, file, task)
+    checked(raw, file, task, empty=partial(on_disk, near=options.output))
     pool = pooled(source, raw, task, options.group or spec.group, KEPT if options.keep_train else ())
     known = ("no videos or speakers known" if pool.groups is None else
              f"{len(np.unique(pool.groups))} videos or speakers")
@@ -124,7 +125,9 @@ def _show(record: Mapping[str, Any]) -> None:
 
 def _write(output: Path, pool: Pool, splits: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
     """The file and its JSON, both or none."""
-    write_pickle(output, {name: pool.taken(indices) for name, indices in splits.items()})
+    empty = partial(on_disk, near=output)
+    # Protocol 5: features go from the files they were gathered in to this one, never through the memory.
+    write_pickle(output, {name: pool.taken(indices, empty) for name, indices in splits.items()}, protocol=5)
     try:
         write_json(output.with_suffix(".json"), {**record, "file_sha256": file_hash(output)})
     except BaseException:
@@ -134,7 +137,7 @@ def _write(output: Path, pool: Pool, splits: Mapping[str, np.ndarray], record: M
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what a command line asks for; returns the exit code of `run_command`."""
-    return run_command(functools.partial(run, argv))
+    return run_command(partial(run, argv))
 
 
 if __name__ == "__main__":

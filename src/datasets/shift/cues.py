@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
+from sklearn.preprocessing import StandardScaler
 
 from src.datasets.shift.pool import Pool
 from src.structures import MODALITIES, InputError, UsageError, quoted
@@ -43,7 +44,7 @@ def _words(pool: Pool) -> np.ndarray:
     if texts is None:
         raise InputError("the cue words needs the words themselves, as raw_text with one text per sample (MMSA's files "
                          "have it); this file has none, take another cue such as cluster:text")
-    texts = [_text(row) for row in texts]
+    texts = [_text(row) for row in pool.items(texts)]
     train = _train(pool)
     try:
         counts = CountVectorizer(binary=True, min_df=RARE).fit([texts[i] for i in np.flatnonzero(train)])
@@ -64,8 +65,7 @@ def _text(row: Any) -> str:
 def _clusters(pool: Pool, modality: str, seed: int) -> np.ndarray:
     """k-means of the standardised means over time, as many clusters as sides."""
     means, train = pool.means(modality), _train(pool)
-    deviation = means[train].std(0)
-    scaled = np.where(deviation > 0, (means - means[train].mean(0)) / np.where(deviation > 0, deviation, 1), 0)
+    scaled = StandardScaler().fit(means[train]).transform(means)
     count = len(pool.side_names)
     if len(np.unique(scaled[train], axis=0)) < count:
         raise InputError(f"{modality} has fewer than {count} different means over time, so it cannot be cut into "
@@ -76,13 +76,15 @@ def _clusters(pool: Pool, modality: str, seed: int) -> np.ndarray:
 
 def _values(pool: Pool, modality: str) -> np.ndarray:
     """What a modality says word for word, such as which of a few sentences."""
-    array = pool.features[modality].reshape(len(pool), -1)
-    found, numbers = np.unique(array, axis=0, return_inverse=True)
+    found, first, numbers = np.unique(pool.digests(modality), return_index=True, return_inverse=True)
     sides = len(pool.side_names)
     if not sides <= len(found) <= len(pool) / PER_VALUE:
         raise InputError(f"the cue value:{modality} needs at least {sides} different contents, each in {PER_VALUE} "
                          f"samples or so, and {modality} has {len(found)} in {len(pool)}; take cluster:{modality}")
-    return _matched(numbers.ravel(), pool, np.ones(len(pool), bool))
+    # Contents are numbered by their values: which of two that fit a side equally well it gets is decided by that.
+    shown = np.stack([one.ravel() for one in pool.part(first).items(pool.features[modality])])
+    order = np.unique(shown, axis=0, return_inverse=True)[1].ravel()
+    return _matched(order[numbers.ravel()], pool, np.ones(len(pool), bool))
 
 
 def _group(pool: Pool) -> np.ndarray:

@@ -1,13 +1,18 @@
-"""All samples of a data file in one row, each with its label, its group and the split it came from."""
+"""All samples of a data file in one row, each with its label, its group and the split it came from.
+
+Features stay where the splits of the file have them, which may be the disk, and are looked at sample by sample.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from src.datasets.checks import contents, per_sample
+from src.datasets.disk import Empty
 from src.datasets.identifiers import groups, identifiers
 from src.datasets.labels import class_numbers, numbered, score_limit
 from src.structures import EMOTIONS, MODALITIES, InputError, quoted
@@ -17,8 +22,9 @@ from src.structures import EMOTIONS, MODALITIES, InputError, quoted
 class Pool:
     """Samples of all splits; N of them, in the order of the file, without repetitions."""
 
-    columns: dict[str, Any]  # key -> array (N, ...) or list of N, as in the source
-    features: dict[str, np.ndarray]  # modality -> (N, T, D), checked and without what is no number
+    columns: dict[str, list[Any]]  # key -> the array (n, ...) or list of n of every split, as in the source
+    features: dict[str, list[np.ndarray]]  # modality -> (n, T, D) of every split, checked, without what is no number
+    places: list[tuple[int, int]]  # N, the number of a sample's split, and its own in it
     ids: list[str]
     origin: np.ndarray  # (N,) split of the source file
     classes: np.ndarray  # (N,) class of the task
@@ -31,23 +37,29 @@ class Pool:
     def __len__(self) -> int:
         return len(self.classes)
 
-    def taken(self, indices: np.ndarray) -> dict[str, Any]:
-        """Some samples as the split of a data file."""
-        return {key: taken(column, indices) for key, column in self.columns.items()}
+    def items(self, parts: Sequence[Any]) -> list[Any]:
+        """What every sample has in a column, given by its splits."""
+        return [parts[split][number] for split, number in self.places]
+
+    def taken(self, indices: np.ndarray, empty: Empty = np.empty) -> dict[str, Any]:
+        """Some samples as the split of a data file; `empty` makes the room for arrays."""
+        part = self.part(indices)
+        return {key: _joined(part.items(column), column, empty) for key, column in self.columns.items()}
 
     def part(self, indices: np.ndarray) -> "Pool":
         """Some samples as a pool."""
-        return replace(self, columns=self.taken(indices),
-                       features={name: array[indices] for name, array in self.features.items()},
-                       ids=[self.ids[i] for i in indices],
+        return replace(self, places=[self.places[i] for i in indices], ids=[self.ids[i] for i in indices],
                        origin=self.origin[indices], classes=self.classes[indices], sides=self.sides[indices],
                        groups=None if self.groups is None else self.groups[indices])
 
     def means(self, modality: str) -> np.ndarray:
         """Mean over the frames that are no padding. -> (N, D)."""
-        frames = self.features[modality].astype(np.float64)
-        seen = frames.any(-1).sum(1, keepdims=True)
-        return frames.sum(1) / np.maximum(seen, 1)
+        frames = self.items(self.features[modality])
+        return np.stack([one.sum(0, dtype=np.float64) / max(1, one.any(-1).sum()) for one in frames])
+
+    def digests(self, modality: str) -> list[bytes]:
+        """What tells contents of a modality apart. -> N."""
+        return self.items([list(contents({modality: part}, (modality,))) for part in self.features[modality]])
 
 
 def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str | None,
@@ -62,10 +74,10 @@ def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str 
     origin = np.repeat(splits, [len(split["text"]) for split in raw.values()])
     named = all(split.get("id") is not None for split in raw.values())
     ids = [text if named else f"{name} {text}" for name, split in raw.items() for text in identifiers(split)]
-    features = {name: np.concatenate([split[name] for split in raw.values()]) for name in MODALITIES}
-    kept = _first_of_each(features, np.isin(origin, list(whole)))
-    columns = {key: _joined([split[key] for split in source.values()])
+    kept = _first_of_each(raw, np.isin(origin, list(whole)))
+    columns = {key: [split[key] for split in source.values()]
                for key in next(iter(source.values())) if all(per_sample(split, key) for split in source.values())}
+    places = [(number, i) for number, split in enumerate(raw.values()) for i in range(len(split["text"]))]
     scores = np.concatenate([class_numbers(split["labels"], task) for split in raw.values()])
     labels = [split["labels"] for split in raw.values()]
     classes, sides, side_names = _sides(scores, labels, task)
@@ -75,9 +87,9 @@ def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str 
         raise InputError(f"two different samples have the identifier {quoted(twice)}; identifiers must tell samples "
                          "apart, give each its own")
     rows = any(np.ndim(split["id"][0]) == 1 for split in raw.values()) if named else False
-    return Pool({key: taken(column, kept) for key, column in columns.items()},
-                {name: array[kept] for name, array in features.items()}, ids, origin[kept], classes[kept], sides[kept],
-                side_names, int(classes.max()) + 1, _groups(ids, group, rows) if named else None, repeated)
+    return Pool(columns, {name: [split[name] for split in raw.values()] for name in MODALITIES},
+                [places[i] for i in kept], ids, origin[kept], classes[kept], sides[kept], side_names,
+                int(classes.max()) + 1, _groups(ids, group, rows) if named else None, repeated)
 
 
 def _sides(classes: np.ndarray, labels: Sequence[np.ndarray],
@@ -91,24 +103,22 @@ def _sides(classes: np.ndarray, labels: Sequence[np.ndarray],
     return sides, sides, tuple(names[number] for number in present)
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    """Arrays one after the other, or lists where their forms differ."""
+def _joined(items: list[Any], parts: Sequence[Any], empty: Empty) -> Any:
+    """Items of a column as one array, or as they are where the forms of its splits differ."""
     forms = {(part.shape[1:], part.dtype.kind) if isinstance(part, np.ndarray) else None for part in parts}
-    if len(forms) == 1 and None not in forms:
-        return np.concatenate(parts)
-    return [item for part in parts for item in part]
+    if len(forms) > 1 or None in forms:
+        return items
+    made = empty((len(items), *parts[0].shape[1:]), np.result_type(*parts))
+    for i, item in enumerate(items):
+        made[i] = item
+    return made
 
 
-def taken(column: Any, indices: np.ndarray) -> Any:
-    """Some of the items of an array or a list."""
-    return column[indices] if isinstance(column, np.ndarray) else [column[i] for i in indices]
-
-
-def _first_of_each(features: dict[str, np.ndarray], always: np.ndarray) -> np.ndarray:
+def _first_of_each(raw: dict[str, dict], always: np.ndarray) -> np.ndarray:
     """Indices of the samples whose content stands nowhere before them, and of those that are kept `always` (N,)."""
     seen: set[bytes] = set()
     kept = []
-    for i, digest in enumerate(contents(features)):
+    for i, digest in enumerate(chain.from_iterable(map(contents, raw.values()))):
         if digest not in seen or always[i]:
             kept.append(i)
         seen.add(digest)

@@ -41,10 +41,10 @@ def cramers_v(table: np.ndarray) -> float:
 
 def probes(pool: Pool, hints: np.ndarray, splits: Splits) -> dict[str, dict[str, float]]:
     """probe -> split -> accuracy of the side; logistic regression, fitted on train, on the cue or a modality's mean."""
-    inputs = {"cue": np.eye(len(pool.side_names) + 1)[hints]} | {name: pool.means(name) for name in MODALITIES}
     train = splits["train"]
     found = {}
-    for name, values in inputs.items():
+    for name in ("cue", *MODALITIES):
+        values = np.eye(len(pool.side_names) + 1)[hints] if name == "cue" else pool.means(name)
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
         model.fit(values[train], pool.sides[train])
         found[name] = {split: float(model.score(values[indices], pool.sides[indices]))

@@ -1,6 +1,7 @@
 """The split maker: what is tied, what stays equal, what stands where, and what is refused."""
 
 import json
+import os
 import pickle
 
 import numpy as np
@@ -226,6 +227,24 @@ def test_an_odd_identifier_is_a_video_of_its_own_and_protects_the_others_still(m
     _, content, _ = made(origin, *CUE)
     videos = [{name.split("_")[0] for name in split["id"]} for split in content.values()]
     assert sum(map(len, videos)) == len(set().union(*videos))
+
+
+def test_features_are_copied_and_gathered_on_the_disk(made, monkeypatch):
+    asked = []
+    monkeypatch.setattr(os, "posix_fallocate", lambda file, start, size: (asked.append(size), os.truncate(file, size)))
+    _, content, _ = made(source(), *CUE)
+    # 900 samples of 2 x 3, 2 x 4 and 3 x 5 numbers in double precision: one copy in single precision, in 3 splits each.
+    assert sum(asked[:9]) == 4 * 900 * (6 + 8 + 15)
+    assert sum(asked[9:]) == sum(array.nbytes for split in content.values() for array in split.values())
+
+
+def test_a_full_disk_leaves_nothing(made, tmp_path, monkeypatch, capsys):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert made(source(), *CUE)[0] == 1 and "No space left on device" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["source.pkl"]
 
 
 def test_the_file_that_is_read_is_never_written(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """The command: how a format is chosen, what is refused, and that nothing stays behind."""
 
+import os
 import sys
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(clips.os, "posix_fallocate", full)
+    monkeypatch.setattr(os, "posix_fallocate", full)
     assert "No space left on device" in refused(tmp_path, capsys, "mult", source, task="sentiment7")
 
 

@@ -1,6 +1,6 @@
 """What the logits mean: one class for each kind of label."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from src.datasets.labels import numbered
 from src.structures import DataInfo, UsageError
@@ -11,7 +11,7 @@ from src.tasks.scores import Regression, Sentiment, SentimentClasses, Sims
 
 TASKS: dict[str, type[Task]] = {"emotion4": Emotions, "sentiment7": SentimentClasses, "sentiment": Sentiment,
                                 "sims5": SimsClasses, "sims": Sims}
-NUMBERED: dict[str, Callable[[int, Sequence[str]], Task]] = {
+NUMBERED: dict[str, type[Classes] | type[Labels] | type[Regression]] = {
     "classes": Classes, "labels": Labels, "regression": Regression}  # made as kind:number
 
 

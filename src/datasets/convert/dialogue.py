@@ -46,6 +46,8 @@ class Dialogue(Drawn):
                 raise InputError(f"{source} has {quoted(table)} where {name} of the dialogues belong; expected {ROW}")
         train, valid = self.parted(_dialogues(row[7 + more], "train", tables, source))
         splits = {"train": train, "valid": valid, "test": _dialogues(row[8 + more], "test", tables, source)}
+        others = {name: table for name, table in others.items()
+                  if all(_has_all(table, dialogues, tables) for dialogues in splits.values())}
         return Found({name: _clips(dialogues, tables, others, source) for name, dialogues in splits.items()},
                      [f"{len(valid)} dialogues of train, drawn by the seed {self.seed}, are valid"])
 
@@ -68,7 +70,7 @@ def _clips(dialogues: Sequence[Any], tables: Mapping[str, dict], others: Mapping
     """The utterances of some dialogues, with what else there is of each of them."""
     places = [(key, number) for key in dialogues for number in range(len(tables["labels"][key]))]
     columns: dict[str, Any] = {name: [table[key][number] for key, number in places]
-                               for name, table in others.items() if _has_all(table, dialogues, tables)}
+                               for name, table in others.items()}
     columns |= {name: as_labels(column, source) for name, column in columns.items() if name != "raw_text"}
     return Clips({name: _frame(tables[name], places) for name in MODALITIES},
                  as_labels([tables["labels"][key][number] for key, number in places], source),

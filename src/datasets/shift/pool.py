@@ -41,7 +41,7 @@ class Pool:
         """What every sample has in a column, given by its splits."""
         return [parts[split][number] for split, number in self.places]
 
-    def taken(self, indices: np.ndarray, empty: Empty = np.empty) -> dict[str, Any]:
+    def taken(self, indices: np.ndarray, empty: Empty) -> dict[str, Any]:
         """Some samples as the split of a data file; `empty` makes the room for arrays."""
         part = self.part(indices)
         return {key: _joined(part.items(column), column, empty) for key, column in self.columns.items()}

@@ -67,13 +67,7 @@ def find_runs(place: PlaceOptions, method: str = "", backbone: str = "") -> list
     `method` may name a plan of several; empty stands for all.
     """
     folder = runs_folder(place)
-    named_by_plan = [step.method for step in PLANS.get(method, ())]
-    wanted = {_plain_name(name) for name in named_by_plan or [method] if name}
-    named = {path: path.name.split("-", 1) for path in folder.glob("*-*")
-             if not path.suffix[1:].isdigit()}  # as one that was put aside
-    runs = [path for path, (own, trained_by) in named.items() if (not wanted or trained_by in wanted)
-            and (not backbone or own == _plain_name(backbone)) and any(path.glob("best_*.pt"))]
-    runs.sort(key=lambda path: (named[path][1] != BASELINE, named[path][::-1]))
+    runs = runs_in(folder, method, backbone)
     own = dataset_spec(place.dataset).file
     if not runs and own and not own.is_file():
         raise InputError(f"no data file at {own.absolute()}; check the path")
@@ -82,6 +76,22 @@ def find_runs(place: PlaceOptions, method: str = "", backbone: str = "") -> list
         train = f"bash main.sh {shlex.join([place.device, place.name, str(place.seed), place.dataset])}"
         raise InputError(f"no {asked} in {folder.absolute()}; {_other_contents(place)}train it first with: {train}")
     return runs
+
+
+def runs_in(folder: Path, method: str = "", backbone: str = "") -> list[Path]:
+    """The trained runs in the folder of a name, in the order of `find_runs`; none where there are none."""
+    named_by_plan = [step.method for step in PLANS.get(method, ())]
+    wanted = {_plain_name(name) for name in named_by_plan or [method] if name}
+    named = {path: path.name.split("-", 1) for path in folder.glob("*-*")
+             if not path.suffix[1:].isdigit()}  # as one that was put aside
+    runs = [path for path, (own, trained_by) in named.items() if (not wanted or trained_by in wanted)
+            and (not backbone or own == _plain_name(backbone)) and is_run(path)]
+    return sorted(runs, key=lambda path: (named[path][1] != BASELINE, named[path][::-1]))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a selected checkpoint."""
+    return any(folder.glob("best_*.pt"))
 
 
 def _other_contents(place: PlaceOptions) -> str:

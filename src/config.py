@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.datasets.base import NoOptions, dataset_spec
-from src.flags import Parser, add_group, make
+from src.flags import Parser, add_group, make, word
 from src.flags import path as file_path
 from src.methods import PLANS
 from src.methods.base import BranchOptions, MethodOptions
@@ -229,12 +229,7 @@ def _arguments(given: Mapping[str, Any], parser: Parser) -> list[str]:
             words.append(f"--{key}" if value else f"--no-{key}")
         elif value is not None and not (isinstance(value, (list, tuple, str)) and not value and
                                         actions[key].default == ()):  # an empty list: that flag was not given
-            values = value if isinstance(value, (list, tuple)) else [value]
-            if not all(isinstance(one, (str, float)) or isinstance(one, int) and one.bit_length() <= 128
-                       for one in values):
-                raise UsageError(f"{key!r} is {quoted(value)} of other things than text and numbers; expected what "
-                                 f"--{key} takes on the command line")
-            words.append(f"--{key}={','.join(map(str, values))}")
+            words.append(word(key, value))
     return words
 
 

@@ -68,14 +68,19 @@ def prediction_rows(dataset: Dataset, results: Mapping[str, EpochResult],
     task = task_of(dataset.info)
     rows = []
     for name, result in results.items():
-        logits, ids = result.values["logits"], dataset.splits[name].ids
-        columns: dict[str, list[Any]] = {"split": [name] * len(ids), "id": ids}
-        columns |= {f"logit_{i}": logits[:, i].tolist() for i in range(logits.size(1))}
-        columns["prediction"] = task.decide(logits)
-        columns["label"] = [""] * len(ids) if result.labels is None else task.describe(result.labels)
-        columns |= {head: task.evidence(result.values[key], logits).tolist() for head, key in effects.items()}
+        ids = dataset.splits[name].ids
+        columns = {"split": [name] * len(ids), "id": ids, **prediction_columns(task, result, effects)}
         rows += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return rows
+
+
+def prediction_columns(task: Task, result: EpochResult, effects: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Of every sample: logits, prediction, label, and the effects on the predicted class if there are. name -> N."""
+    logits = result.values["logits"]
+    columns: dict[str, list[Any]] = {f"logit_{i}": logits[:, i].tolist() for i in range(logits.size(1))}
+    columns["prediction"] = task.decide(logits)
+    columns["label"] = [""] * len(logits) if result.labels is None else task.describe(result.labels)
+    return columns | {head: task.evidence(result.values[key], logits).tolist() for head, key in effects.items()}
 
 
 def missing_table(rows: Iterable[Mapping[str, Any]], fill: str) -> str:

@@ -4,10 +4,12 @@ import argparse
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from src.structures import InputError, UsageError, check_bounds, quoted
 
@@ -85,6 +87,29 @@ def make(options: type, values: argparse.Namespace) -> Any:
         return made
     except InputError as error:
         raise UsageError(str(error)) from error
+
+
+def words(flags: Mapping[str, Any]) -> list[str]:
+    """Flags by their names as the words of a command line; True and False are --name and --no-name, None is nothing.
+
+    Raises UsageError for values of other kinds than a command line can have.
+    """
+    if "help" in flags:
+        raise UsageError("a call has no flag help; python main.py --help lists all flags")
+    return [f"--{'' if value else 'no-'}{name}" if isinstance(value, bool) else word(name, value)
+            for name, value in flags.items() if value is not None]
+
+
+def word(name: str, value: Any) -> str:
+    """A flag and its value as one word, a list with commas; UsageError for other things than text and numbers."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    values = value if isinstance(value, (list, tuple, range)) else [value]
+    if not all(isinstance(one, (str, Path, float)) or isinstance(one, int) and one.bit_length() <= 128
+               for one in values):
+        raise UsageError(f"{name!r} is {quoted(value)} of other things than text and numbers; expected what --{name} "
+                         "takes on the command line")
+    return f"--{name}={','.join(map(str, values))}"
 
 
 def _converter(hint: Any) -> Callable[[str], Any]:

@@ -31,7 +31,7 @@ def run_command(body: Callable[[], int | None]) -> int:
     0 done (or what the body returns), 1 bad input, 2 wrong use, 70 an error that nobody expected, 130 Ctrl-C,
     143 SIGTERM, 141 standard output was closed before the end. SystemExit, of --help, goes on.
     """
-    with raising(), safe_streams() as streams, _quiet():
+    with raising(), safe_streams() as streams, quiet():
         try:
             code = _outcome(body)
         except SystemExit:
@@ -93,7 +93,7 @@ def _lost(streams: tuple[Stream, Stream]) -> int:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Warnings of libraries are for developers, who ask for them with python -W; users are told by our own notes."""
     with warnings.catch_warnings():
         if not sys.warnoptions:

@@ -1,6 +1,6 @@
 """A checkpoint brought back to life: its model beside the data that it was trained on."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,13 +63,18 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
             print(f"note: {text}")
     dataset = datasets[key]
     _check_fit(path, saved["info"], dataset.info, same_file=options.data_file is None)
-    _check_size(config, dataset.info, saved, path)
-    model = build_model(config, dataset.info, pretrained=False).to(device)
+    return key, Trained(config, dataset, rebuilt(config, dataset.info, saved, path, device), device)
+
+
+def rebuilt(config: Config, found: DataInfo, saved: Mapping[str, Any], path: Path, device: torch.device) -> Method:
+    """A checkpoint's model, made for data that may have other lengths; InputError where it cannot take them."""
+    _check_size(config, found, saved, path)
+    model = build_model(config, found, pretrained=False).to(device)
     load_weights(model, saved["model"], path)
-    return key, Trained(config, dataset, model, device)
+    return model
 
 
-def _check_size(config: Config, found: DataInfo, saved: dict[str, Any], path: Path) -> None:
+def _check_size(config: Config, found: DataInfo, saved: Mapping[str, Any], path: Path) -> None:
     """As `check_size`, but other lengths of the data, where a model cannot take them, are named as the reason."""
     try:
         check_size(config, found, saved["model"], path)

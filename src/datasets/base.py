@@ -3,7 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,24 +125,30 @@ def data_file(folder: Path, spec: DatasetSpec, aligned: bool, options: Any = Non
 def load(path: Path, spec: DatasetSpec, task: str, outputs: int, required: tuple[str, ...] = REQUIRED,
          padding: str = "auto", class_names: tuple[str, ...] = ()) -> Dataset:
     """Read, check and clean a data file; raises InputError with the first finding that forbids its use."""
-    raw = open_file(path, spec, task)
-    findings = checked(raw, path, task, required, padding)
+    dataset = from_arrays(open_file(path, spec, task), path, spec.name, task, outputs, required, padding, class_names)
+    return replace(dataset, info=replace(dataset.info, sha256=file_hash(path)))
+
+
+def from_arrays(raw: dict, source: Path | str, name: str, task: str, outputs: int, required: tuple[str, ...] = REQUIRED,
+                padding: str = "auto", class_names: tuple[str, ...] = ()) -> Dataset:
+    """The data set in the raw content of a file; raises InputError, which names `source`, as `load` does."""
+    findings = checked(raw, source, task, required, padding)
     splits = {}
-    for name in list(raw):
-        splits[name] = _split(raw.pop(name), task)  # popped, so that only one copy of the file stays in memory
+    for split in list(raw):
+        splits[split] = _split(raw.pop(split), task)  # popped, so that only one copy of the file stays in memory
     first = next(iter(splits.values()))
-    info = DataInfo(spec.name, task, outputs, {m: first.inputs[m].size(2) for m in MODALITIES},
-                    {m: first.inputs[m].size(1) for m in MODALITIES}, file_hash(path), class_names)
+    info = DataInfo(name, task, outputs, {m: first.inputs[m].size(2) for m in MODALITIES},
+                    {m: first.inputs[m].size(1) for m in MODALITIES}, class_names=class_names)
     return Dataset(splits, info, findings)
 
 
-def checked(raw: dict, path: Path, task: str, required: tuple[str, ...] = REQUIRED,
+def checked(raw: dict, source: Path | str, task: str, required: tuple[str, ...] = REQUIRED,
             padding: str = "auto", empty: Empty = np.empty) -> list[Finding]:
     """What `inspect` finds, its content cleaned in place; raises InputError with the first that forbids its use."""
     findings = []
     for finding in inspect(raw, task, required, padding, empty):
         if finding.level == "FAIL":
-            raise InputError(f"{path}: {finding.text}")
+            raise InputError(f"{source}: {finding.text}")
         findings.append(finding)
     return findings
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from src.metrics import Metrics
+from src.structures import InputError
 
 SCALES = tuple(2.0 ** step for step in range(-3, 5))  # sizes that logits are tried at
 
@@ -71,6 +72,12 @@ class Task(ABC):
     def log_probabilities(self, logits: Tensor) -> Tensor:
         """Logarithm of the probability that each logit stands for; a number stays. (N, C) -> (N, C)."""
         return F.log_softmax(self.rows(logits), -1).reshape(logits.shape) if self.has_classes else logits
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Probability of each class. (N, C) -> (N, len(classes)); InputError where outputs are numbers."""
+        if not self.has_classes:
+            raise InputError("predictions of numbers have no probabilities; take the decision, or the logits")
+        return self.log_probabilities(logits).exp()
 
     def prior(self, train_labels: Tensor) -> Tensor:
         """Share of the training labels that each logit stands for. -> (C,)."""

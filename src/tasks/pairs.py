@@ -39,6 +39,10 @@ class Pairs(Task):
         return ["+".join(name for name, on in zip(self.classes, row, strict=True) if on) or "none"
                 for row in present.tolist()]
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Probability that each label is present. (N, 2 L) -> (N, L)."""
+        return super().probabilities(logits)[:, 1::2]
+
     def class_values(self, values: Tensor) -> Tensor:
         """Present minus absent of each label. (N, 2 L) -> (N, L)."""
         return values.unflatten(1, (-1, 2)).diff(dim=-1).squeeze(-1)

@@ -24,11 +24,11 @@ FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py
 # From the bottom up; a part imports from lower levels and from its own package only.
 LEVELS = [
     {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"},
-    {"runtime"}, {"writing"},
+    {"runtime"}, {"writing", "guest"},
     {"branches", "backbones", "datasets", "metrics", "precision", "replay"}, {"losses", "tasks"},
     {"fusions", "causal_mer_model"}, {"methods"},
     {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
-    {"console", "published", "samples"}, {"train"}, {"analysis", "benchmark"},
+    {"console", "published", "samples"}, {"train"}, {"analysis", "benchmark"}, {"api"},
     {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

@@ -92,7 +92,7 @@ def _not_measured(selection: str, results: Mapping[str, Any]) -> list[dict[str, 
     for name, found in results["selections"].items():
         last = found.get(VALID, {})  # the selected epoch's row of the history
         scores = {split: found[split] for split in found if split not in ("epoch", VALID) and name != selection}
-        rows += _scores(scores | {VALID: {key.removeprefix("valid_"): value for key, value in last.items()
+        rows += plain_rows(scores | {VALID: {key.removeprefix("valid_"): value for key, value in last.items()
                                           if key.startswith("valid_")}}, name)
     return rows
 
@@ -100,10 +100,10 @@ def _not_measured(selection: str, results: Mapping[str, Any]) -> list[dict[str, 
 def _trivial(line: Mapping[str, Any], scores: Mapping[str, Mapping[str, float]]) -> Line:
     """Scores of the predictor that looks at no input, on the data of a run."""
     kept = {name: line[name] for name in ("study", "baseline", "task", "dataset", "condition", "sha256")}
-    return kept | {"variant": TRIVIAL, "selection": "", "backbone": ""}, _scores(scores, "")
+    return kept | {"variant": TRIVIAL, "selection": "", "backbone": ""}, plain_rows(scores, "")
 
 
-def _scores(scores: Mapping[str, Mapping[str, float]], selection: str) -> list[dict[str, Any]]:
+def plain_rows(scores: Mapping[str, Mapping[str, float]], selection: str) -> list[dict[str, Any]]:
     """Rows of the metrics of every split."""
     return [{"selection": selection, "predictor": "prediction", "split": split, "setting": "", "measure": measure,
              "analysis": VALID if split == VALID else "test", "value": value}

@@ -10,7 +10,7 @@ import pandas as pd
 from src.api import evaluate, load, study, train
 
 light = dict.fromkeys(("text_branch", "audio_branch", "vision_branch"), "light")
-own = {"dataset": "data/aligned_50.pkl", "task": "sentiment7", "num_epochs": 5, "fusion_mode": "tanh", **light}
+own = {"dataset": "data/aligned_50.pkl", "task": "sentiment7", "num_epochs": 5, "nlevels": 1, **light}
 runs = {method: train(method=method, **own) for method in ("plain", "pool", "causal")}
 print(pd.DataFrame({method: run.scores["valid_score"]["test"] for method, run in runs.items()}).T)
 
@@ -40,7 +40,7 @@ print(missing[(missing["analysis"] == "missing_zero") & (missing["measure"] == "
     index="setting", columns="predictor", values="value"))
 
 # %% A study: seeds, intervals, tables and figures in `report/`; its records come back
-records = study(datasets=own["dataset"], task="sentiment7", methods=("plain", "causal"), fusions="tanh", seeds=(1, 2),
-                num_epochs=1, analyses=(), jobs=2, overwrite=True, **light)
+records = study(datasets=own["dataset"], task="sentiment7", methods=("plain", "causal"), fusions="mask", seeds=(1, 2),
+                num_epochs=1, nlevels=1, analyses=(), jobs=2, overwrite=True, **light)
 test_scores = records[(records["split"] == "test") & (records["measure"] == "acc7")]
 print(test_scores.groupby(["variant", "predictor"], observed=True)["value"].agg(["mean", "count"]))

@@ -53,6 +53,15 @@ def test_the_example_of_own_data_trains_and_predicts(tmp_path):
     assert (tmp_path / "data" / "mine.csv").read_text().count("\n") == 17
 
 
+def test_the_example_from_python_trains_and_predicts(tmp_path, capsys):
+    exec(compile(python_block("A file of your own"), "README.md", "exec"), {})
+    block, names = python_block("From Python"), {}
+    assert len(block.splitlines()) <= 10
+    exec(compile(block, "README.md", "exec"), names)
+    assert names["found"].TIE.shape == (4, 3) and names["run"].scores["valid_score"].keys() == {"test"}
+    assert "mult-causal mask" in capsys.readouterr().out
+
+
 def test_the_example_of_an_own_backbone_trains_inside_causalmer(tmp_path):
     block = python_block("A backbone, whole")
     assert len(block.splitlines()) < 25

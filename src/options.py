@@ -21,6 +21,7 @@ MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
 NAME = re.compile(r"[\w -]{1,40}")  # of a class; decisions for several are joined by +
 JOBS = 256
 ANALYSES = ("missing", "contributions", "audit", "knowledge")
+EXPORTS = {"safetensors": ".safetensors", "onnx": ".onnx", "hub_folder": ""}
 EXECUTORS = ("local", "ray", "slurm")
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
 
@@ -111,6 +112,28 @@ class InferenceOptions(PlaceOptions):
     def removed(self) -> frozenset[str]:
         """Modalities that `--remove` names."""
         return frozenset(LETTER[letter] for letter in self.remove)
+
+
+@dataclass(frozen=True)
+class ExportOptions(PlaceOptions):
+    """What is exported, and as what."""
+
+    method: str = option("", "the method of the run, where the name has several")
+    backbone: str = option("", "the backbone of the run, where the name has several", names=("--model",))
+    selection: str = option("valid_score", "the rule whose checkpoint is exported", (*ATTAINABLE, *CHECKPOINTS))
+    to: str = option("hub_folder", "safetensors: weights and a model card; onnx: a graph that gives the prediction and "
+                                   "every effect; hub_folder: weights, configuration and card in a folder",
+                     tuple(EXPORTS))
+    output: Path | None = option(None, "file, or folder, to write (default: in this folder, named by the run)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "selection", checkpoint(self.selection))
+
+    def default_output(self, backbone: str, method: str) -> Path:
+        """NAME_seedSEED-BACKBONE-METHOD with the suffix of the form."""
+        words = f"{self.name}_seed{self.seed}-{backbone}-{method}".replace(":", ".")
+        return Path(f"{words}{EXPORTS[self.to]}")
 
 
 @dataclass(frozen=True)

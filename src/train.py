@@ -281,6 +281,7 @@ class Trainer:
         write_json(self.folder / RESULTS, {
             "format": FORMAT, "config": saved_form(self.config), "data": self.dataset.info.__dict__,
             "parameters": count_parameters(self.model), "versions": versions(self.device),
+            "samples": {name: len(self.dataset.splits[name]) for name in self.dataset.splits},
             "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
             "trivial": trivial})
         return RunResult(selections, self.folder, words)

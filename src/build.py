@@ -22,6 +22,7 @@ from src.runtime import sweep
 from src.selection import Strengths, knowledge, strengths
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
 from src.tasks import make_task, task_of
+from src.tracking import check_tracker
 from src.writing import write_pickle
 
 CPU = torch.device("cpu")
@@ -61,6 +62,7 @@ def check(config: Config) -> None:
         raise UsageError(f"the method {name} changes the gradient of every batch, so --accumulate must be 1, got "
                          f"{config.training.accumulate}")
     run_strengths(config)
+    check_tracker(config.run.tracker)
 
 
 def title(config: Config) -> str:

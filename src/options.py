@@ -14,6 +14,7 @@ from src.methods import BASELINE, PLANS
 from src.registry import BACKBONES, DATASETS, METHODS
 from src.selection import ATTAINABLE, CHECKPOINTS, PUBLISHED, VALID, checkpoint
 from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError, option, quoted
+from src.tracking import TRACKERS
 
 BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
 TRIALS = Bounds(0, 1000, "each is a run")
@@ -69,6 +70,8 @@ class RunOptions(PlaceOptions):
     init: Path | None = option(None, "start from the weights in this file: a checkpoint of ours or of the published "
                                      "code")
     resume: bool = option(False, "continue the run of this name after its last finished epoch", scope=PLACE)
+    tracker: str = option("", f"tell every epoch to {', '.join(TRACKERS)}, whose package has to be installed",
+                          ("", *TRACKERS), scope=PLACE)
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,8 @@ class StudyOptions(PlanOptions):
     fills: tuple[str, ...] = option(FILLS, f"what stands in for missing modalities: {', '.join(FILLS)}; zero, as "
                                            "published, is always among them")
     oracle: bool = option(False, "also what the test labels would choose, epoch and strengths, which nobody can attain")
+    tracker: str = option("", f"every run, and the figures of the study, are told to {', '.join(TRACKERS)}",
+                          ("", *TRACKERS))
     tune: int = option(0, "settings of each method, from the ranges beside its options, that are tried with the first "
                           "seed and chosen by validation; 0 for its defaults", bounds=TRIALS)
     measure_batch_size: int | None = option(None, "samples per step of the measurements (default: as many as "
@@ -323,5 +328,7 @@ class TrainingOptions:
     optim: str = option("Adam", "optimizer of torch.optim", OPTIMIZERS)
     clip: float = option(0.8, "largest gradient norm over all parameters; 0 for no limit", bounds=WEIGHT)
     clip_value: float = option(0.0, "largest absolute value of any single gradient; 0 for no limit", bounds=WEIGHT)
+    patience: int = option(0, "epochs without a better validation score after which a run ends; 0 for none",
+                           bounds=Bounds(0, 10**6, "no run has as many epochs"))
     when: int = option(20, "epochs without a lower validation loss before learning rates fall to a tenth",
                        bounds=Bounds(0, 10**9, "no run has as many epochs"))

@@ -20,6 +20,7 @@ from src.checkpoint import (
     load_weights,
     never_began,
     run_folder,
+    run_name,
     save_checkpoint,
     set_aside,
 )
@@ -30,15 +31,18 @@ from src.engine import EpochResult, Scores, evaluate, predict, run_epoch, scores
 from src.locks import FolderLock
 from src.losses import Terms
 from src.methods.base import Look, Output
+from src.progress import on_terminal, status
+from src.progress import scores as scores_of
 from src.published import start_from
 from src.reading.records import Damaged
 from src.replay import Replay
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.samples import write_samples
 from src.saved import check_form, optimizer_form
-from src.selection import SHIFTED, kept, not_published, rule, unbiased_samples
+from src.selection import CHECKPOINTS, SHIFTED, kept, not_published, rule, unbiased_samples
 from src.structures import Batch, InputError
 from src.tasks import Task, task_of
+from src.tracking import tracker
 from src.writing import write_csv, write_json, write_yaml
 
 FREE_ON_RESUME = (*PLACES, "dataset", "num_epochs")
@@ -106,6 +110,8 @@ class Trainer:
             seed_everything(run.seed)  # dropout does not depend on what was built before
             self._save_last()
         write_yaml(self.folder / "config.yaml", saved_form(self.config))
+        self.tracker = tracker(run.tracker, self.folder, f"{run.name} {run_name(run.backbone, run.method)} {run.seed}")
+        self.tracker.begin(saved_form(self.config), self.epoch)
 
     def _clear(self) -> None:
         """Make room for a new run; an earlier one is kept under another name."""
@@ -120,8 +126,15 @@ class Trainer:
 
     def run(self) -> None:
         """All epochs that are left."""
-        while self.epoch < self.model.ahead + self.config.training.num_epochs:
+        while self.epoch < self.model.ahead + self.config.training.num_epochs and not self._waited():
             self._run_epoch()
+
+    def _waited(self) -> bool:
+        """Whether the validation score has not become better for `--patience` epochs."""
+        sign = 1 if self.task.lower_is_better else -1
+        own = [sign * row[f"valid_{self.task.selection}"] for row in self.history[self.model.ahead:]]
+        patience = self.config.training.patience
+        return bool(patience and own) and len(own) - 1 - own.index(min(own)) >= patience
 
     def whole(self) -> RunResult:
         """The run from where it stands to its test scores; raises Interrupted where the user stops it."""
@@ -139,14 +152,16 @@ class Trainer:
         began, number = time.perf_counter(), self.epoch + 1
         ahead, total = number <= self.model.ahead, self.model.ahead + self.config.training.num_epochs
         title = f"epoch {number}/{total}{' (ahead)' * ahead}"
+        watched = status(self.history, self.task, total, self.device) if on_terminal() else ""
         if not ahead:
             self.model.before_epoch(number - self.model.ahead, self._look, self.task)
         if self.replay:
             self.replay.forget()
         objective = self._ahead_loss if ahead else self._loss
-        trained = run_epoch(self.model, self.train_loader, objective, f"{title} train", self.optimizer,
+        trained = run_epoch(self.model, self.train_loader, objective, f"{title} train{watched}", self.optimizer,
                             self.config.training, None if ahead else self._before_step, self.replay)
-        checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid", replay=self.replay)}
+        checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid{watched}",
+                                      replay=self.replay)}
         checked |= {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
                     for name, split in self.checked.items() if name != "valid"}
         chosen = {name: self.strengths.chosen(type(self.model), result.values, result.labels, self.task.misfit)
@@ -172,9 +187,9 @@ class Trainer:
                 write_samples(self.folder, number, self._every_sample(checked["valid"], chosen["valid"]), self.task)
         write_csv(self.folder / "history.csv", self.history)
         self._save_last()
-        selection = self.task.selection
-        print(f"{title}  train loss {row['train_loss']:.4f}  valid loss {row['valid_loss']:.4f}  "
-              f"valid {selection} {row[f'valid_{selection}']:.4f}  {row['seconds']:.1f} s", flush=True)
+        self.tracker.epoch(number, row)
+        if not on_terminal():
+            print(f"{title}  {scores_of(row, self.task)}  {row['seconds']:.1f} s", flush=True)
 
     def _loss(self, output: Output, batch: Batch) -> Terms:
         return self.model.loss(output, batch, self.task)
@@ -284,6 +299,8 @@ class Trainer:
             "samples": {name: len(self.dataset.splits[name]) for name in self.dataset.splits},
             "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
             "trivial": trivial})
+        self.tracker.finish({f"{CHECKPOINTS[name]}/{split}/{metric}": value for name, scored in selections.items()
+                             for split, metrics in scored.items() for metric, value in metrics.items()})
         return RunResult(selections, self.folder, words)
 
 

@@ -15,6 +15,7 @@ from src.build import build_data
 from src.checkpoint import run_folder
 from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
+from src.progress import time_left
 from src.structures import InputError
 
 CONTINUED = 5  # times that a lost run is; one that is lost more often has a reason, such as its memory
@@ -36,8 +37,7 @@ class Progress:
         """One more is done."""
         self.done += 1
         left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
-        shown = f"{left / 60:.0f} min left" if left >= 60 else f"{left:.0f} s left"
-        say(f"{self.what} {self.done}/{self.total}: {text}, {shown}")
+        say(f"{self.what} {self.done}/{self.total}: {text}, {time_left(left)}")
 
 
 class Runner:
@@ -59,7 +59,8 @@ class Runner:
     def command(self, job: Job, device: str = "") -> list[str]:
         """The words of the main.py command of a run."""
         return ["main.py", *job.arguments, f"--device={device or self.options.device}", f"--name={self.name(job)}",
-                f"--checkpoint_path={self.options.checkpoint_path}", *["--log_samples"] * self.options.sampled]
+                f"--checkpoint_path={self.options.checkpoint_path}", *["--log_samples"] * self.options.sampled,
+                *[f"--tracker={self.options.tracker}"] * bool(self.options.tracker)]
 
     def name(self, job: Job) -> str:
         """A name that tells the settings and the data of a run apart."""

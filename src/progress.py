@@ -1,5 +1,6 @@
 """How far a run is: one line that changes on a terminal, a line per epoch elsewhere."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +11,8 @@ from src.tasks import Task
 
 def on_terminal() -> bool:
     """Whether somebody watches: then the bar of the batches tells everything, and no line per epoch is printed."""
-    return sys.stdout.isatty() and sys.stderr.isatty()
+    watched = sys.stdout.isatty() and sys.stderr.isatty()
+    return watched and os.get_terminal_size(sys.stderr.fileno()).columns > 0  # without a width there is no bar
 
 
 def time_left(seconds: float) -> str:

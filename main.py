@@ -2,6 +2,7 @@
 
     python main.py                                  CausalMER on synthetic data; --method demo trains what to compare
     python main.py --dataset iemocap --name NAME    the published configuration; --help lists every flag
+    torchrun --nproc_per_node 2 main.py ...         the same run by two processes, see docs/benchmark.md
 """
 
 import functools
@@ -18,6 +19,7 @@ from src.build import build_data, check, known, title, warnings  # noqa: E402
 from src.checkpoint import TABLE  # noqa: E402
 from src.config import parse_configs  # noqa: E402
 from src.console import RuleTables  # noqa: E402
+from src.distributed import in_turn, joined  # noqa: E402
 from src.engine import trivial_scores  # noqa: E402
 from src.runtime import resolve_device, run_command  # noqa: E402
 from src.selection import CHECKPOINTS, rule_checkpoint  # noqa: E402
@@ -26,13 +28,15 @@ from src.train import train  # noqa: E402
 from src.writing import write_text  # noqa: E402
 
 
+@joined()
 def run(argv: Sequence[str] | None) -> None:
     """Parse, build, train, report."""
     configs = parse_configs(argv)
     for config in configs:
         check(config)
     device = resolve_device(configs[0].run.device)
-    dataset = build_data(configs[0])
+    with in_turn():
+        dataset = build_data(configs[0])
     print(f"{dataset.info.dataset} on {device}: "
           + ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items()))
     for text in (*dataset.notes, *warnings(configs, device)):

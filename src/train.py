@@ -27,6 +27,7 @@ from src.checkpoint import (
 from src.config import PLACES, Config, config_from
 from src.datasets.base import Dataset, Split
 from src.datasets.loader import Loader
+from src.distributed import normalise_together, process_count, process_number, wait_for_all
 from src.engine import EpochResult, Scores, evaluate, predict, run_epoch, scores, trivial_scores
 from src.locks import FolderLock
 from src.losses import Terms
@@ -73,6 +74,7 @@ class Trainer:
         self.empty = never_began(self.folder)
         self.resuming = config.run.resume and not self.empty and (self.folder / f"{LAST}.pt").exists()
         self.model = build_model(config, dataset.info, pretrained=not (self.resuming or config.run.init))
+        normalise_together(self.model, device)
         if config.run.init and not self.resuming:
             start_from(config.run.init, self.model)
         self.optimizer = build_optimizer(config, self.model)
@@ -86,7 +88,7 @@ class Trainer:
             for split, generator in zip(used, (self.order, None), strict=True))
         asked = config.training.compile
         replayed = device.type == "cuda" and (asked == "on" or asked == "auto" and is_ours(config))
-        self.replay = Replay(self.model, self.optimizer) if replayed else None
+        self.replay = Replay(self.model, self.optimizer) if replayed and process_count() == 1 else None
         self.strengths = run_strengths(config)
         self.checked: dict[str, Split] = {"valid": dataset.splits["valid"]}  # splits that choose
         if config.choice.unbiased:
@@ -115,6 +117,8 @@ class Trainer:
 
     def _clear(self) -> None:
         """Make room for a new run; an earlier one is kept under another name."""
+        if process_number():
+            return
         if self.empty:
             clear_start(self.folder)
             return
@@ -280,6 +284,7 @@ class Trainer:
 
     def test(self) -> RunResult:
         """Score the test splits once for each selected checkpoint and write results.json."""
+        wait_for_all()  # until the first process has written the last checkpoint
         selections, record, chosen, words = {}, {}, {}, {}
         for name in self.best:
             path = self.folder / f"{name}.pt"
@@ -316,9 +321,10 @@ def train(configs: Sequence[Config], dataset: Dataset, device: torch.device) -> 
     where another process works on one of the runs.
     """
     with contextlib.ExitStack() as stack:
-        locks = [stack.enter_context(_locked(run_folder(one.run, one.run.backbone, one.run.method)))
-                 for one in configs]
+        folders = [run_folder(one.run, one.run.backbone, one.run.method) for one in configs]
+        locks = [None if process_number() else stack.enter_context(_locked(folder)) for folder in folders]
         trainers = [Trainer(one, dataset, device, lock) for one, lock in zip(configs, locks, strict=True)]
+        wait_for_all()  # until each has seen what is there
         while trainers:
             yield trainers.pop(0).whole()
 

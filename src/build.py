@@ -15,6 +15,7 @@ from src.config import Config
 from src.datasets.base import Dataset, chosen_task, data_file, dataset_spec, load
 from src.datasets.checks import REQUIRED
 from src.distributed import process_count
+from src.eager import leave_out_compiler
 from src.methods.base import Method, Parts
 from src.parts import named_class
 from src.precision import gains, lower_precision
@@ -299,6 +300,7 @@ def _trial_batch(info: DataInfo, labels: Tensor | None = None) -> Batch:
 
 def build_optimizer(config: Config, model: Method) -> torch.optim.Optimizer:
     """The optimizer of the method's parameter groups, in torch's fused form where there is one (faster, same rule)."""
+    leave_out_compiler()
     optimizer = getattr(torch.optim, config.training.optim)
     fused = {"fused": True} if "fused" in inspect.signature(optimizer).parameters else {}
     return optimizer([{"name": group.name, "params": group.parameters, "lr": group.rate}

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py"), *ROOT.glob("modules/*.py")])
 # From the bottom up; a part imports from lower levels and from its own package only.
 LEVELS = [
-    {"registry", "structures", "process"},
+    {"registry", "structures", "process", "eager"},
     {"modules", "reading", "streams", "flags", "settings", "locks", "distributed"}, {"runtime"}, {"writing"},
     {"branches", "backbones", "datasets", "metrics", "precision", "replay"}, {"losses", "tasks"},
     {"fusions", "causal_mer_model"}, {"methods"},

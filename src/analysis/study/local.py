@@ -18,7 +18,7 @@ from src.analysis.study.executor import LOST, THREADS, Command
 from src.process import GRACE, blocked, end_with_parent, unblocked, watch
 from src.runtime import ROOT
 
-PRELOADED = ["src.train", "torch._dynamo"]  # seconds of every run's start; torch's optimizers import the second
+PRELOADED = ["src.train"]  # seconds of every run's start
 # Exit codes of a run that the system ended, for memory or preemption; 255: the process it is forked from went first.
 GONE = (-signal.SIGKILL, 128 + signal.SIGTERM, 255)
 

@@ -65,7 +65,7 @@ def end(run: BaseProcess) -> None:
 def attempt(command: Command, folder: Path, environment: Mapping[str, str]) -> str:
     """What a cluster's process does: a run in a folder, as on this machine. -> its error, or nothing."""
     os.chdir(folder)
-    return Local(environment).run(command, threading.Event())
+    return "" if command.finished() else Local(environment).run(command, threading.Event())
 
 
 def _run(words: list[str], errors: Path, folder: Path, environment: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from src.analysis.study.devices import Devices, check_devices
-from src.analysis.study.executor import LOST, Command, Executor, opened
+from src.analysis.study.executor import LOST, Command, Executor, opened, written
 from src.analysis.study.grid import Job
 from src.analysis.study.stored import find_finished, finished
 from src.build import build_data
@@ -139,6 +139,6 @@ class Runner:
     def _start(self, job: Job, folder: Path, executor: Executor) -> str:
         """Run main.py once. -> its error, empty if it went well."""
         with self._devices.one() as device:
-            command = Command(tuple(self.command(job, device)[1:]), folder, self.options.sampled)
+            command = Command(tuple(self.command(job, device)[1:]), folder, self.options.sampled, written(folder))
             say(f"python main.py {shlex.join(command.now())}")
             return executor.run(command, self._stopping)

@@ -8,6 +8,7 @@ import torch
 from src.analysis.audit import audit_rows
 from src.analysis.measures import contribution_rows, missing_rows
 from src.analysis.missing import removals
+from src.analysis.remembering import branches_remembered
 from src.analysis.trained import Trained, load_trained
 from src.build import known, title
 from src.checkpoint import find_runs
@@ -40,7 +41,8 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
                 table.add(name, title(trained.config), scored, known(trained.config, name))
             if strengths := not_published(trained.model):
                 print(f"{folder.name} {CHECKPOINTS[name]} predicts by the strengths {strengths}")
-            details += _details(options, trained, results, f"{folder.name} {CHECKPOINTS[name]}")
+            with branches_remembered(trained):
+                details += _details(options, trained, results, f"{folder.name} {CHECKPOINTS[name]}")
         if options.predictions:
             write_csv(options.predictions, prediction_rows(datasets[key], results, trained.model.current_effects()))
             print(f"predictions written to {options.predictions}")

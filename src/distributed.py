@@ -26,7 +26,7 @@ OWN_STATISTICS = ("on a CPU each process normalises its own part of a batch (Res
 class _Run:
     """What the processes of this run share besides torch's own state."""
 
-    store: dist.Store | None = None  # outlives any of them
+    store: Any = None  # a torch.distributed.Store, which outlives any of them
 
 
 class PeerLost(InputError):
@@ -139,7 +139,7 @@ def shared(model: nn.Module) -> Callable[[Batch], Any]:
         return model
     _exchange(list(model.state_dict().values()), lambda flat: dist.broadcast(flat, 0))
     if next(model.parameters()).is_cuda:  # what a method draws there, beside its forward pass, is the same everywhere
-        torch.cuda.manual_seed(_seed())
+        torch.cuda.manual_seed_all(_seed())
     return _Shared(model)
 
 

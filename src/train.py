@@ -112,7 +112,8 @@ class Trainer:
             seed_everything(run.seed)  # dropout does not depend on what was built before
             self._save_last()
         write_yaml(self.folder / "config.yaml", saved_form(self.config))
-        self.tracker = tracker(run.tracker, self.folder, f"{run.name} {run_name(run.backbone, run.method)} {run.seed}")
+        self.tracker = tracker("" if process_number() else run.tracker, self.folder,
+                               f"{run.name} {run_name(run.backbone, run.method)} {run.seed}")
         self.tracker.begin(saved_form(self.config), self.epoch)
 
     def _clear(self) -> None:

@@ -2,6 +2,7 @@
 
     python main.py                                  CausalMER on synthetic data; --method demo trains what to compare
     python main.py --dataset iemocap --name NAME    the published configuration; --help lists every flag
+    torchrun --nproc_per_node 2 main.py ...         the same run by two processes, see docs/benchmark.md
 """
 
 import functools
@@ -17,10 +18,12 @@ if __name__ == "__main__":
 from src.api import train_all  # noqa: E402
 from src.checkpoint import TABLE  # noqa: E402
 from src.config import parse_configs  # noqa: E402
+from src.distributed import joined  # noqa: E402
 from src.runtime import run_command  # noqa: E402
 from src.selection import rule_checkpoint  # noqa: E402
 
 
+@joined()
 def run(argv: Sequence[str] | None) -> None:
     """Parse, train, report."""
     configs = parse_configs(argv)

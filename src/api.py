@@ -16,11 +16,15 @@ from src.analysis.prediction import Model, Prediction
 from src.analysis.records import SCORE
 from src.analysis.study.collect import plain_rows
 from src.analysis.study.stored import history, read_results
+from src.analysis.trained import rebuilt
 from src.build import build_data, check, known, title, warnings
 from src.checkpoint import TABLE, is_run, load_checkpoint, runs_in
 from src.config import Config, config_from, parse_config, parse_inference, parse_study
 from src.console import RuleTables
+from src.distributed import in_turn
 from src.engine import Scores, trivial_scores
+from src.export.folder import CONFIG as EXPORTED
+from src.export.folder import read_folder
 from src.flags import words
 from src.guest import Progress, guest, no_script
 from src.process import raising
@@ -79,7 +83,8 @@ def train_all(configs: Sequence[Config]) -> tuple[list[Path], RuleTables]:
     for config in configs:
         check(config)
     device = resolve_device(configs[0].run.device)
-    dataset = build_data(configs[0])
+    with in_turn():
+        dataset = build_data(configs[0])
     print(f"{dataset.info.dataset} on {device}: "
           + ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items()))
     for text in (*dataset.notes, *warnings(configs, device)):
@@ -120,12 +125,15 @@ def _arrays_file(arrays: Arrays, flags: Mapping[str, Any]) -> Path:
 
 def load(path: str | Path, selection: str = "valid_score", device: str = "auto", *, backbone: str = "",
          method: str = "") -> Model:
-    """The model of a run's folder, by the rule that selected its epoch, or of a checkpoint file.
+    """The model of a run's folder, by the rule that selected its epoch, of a checkpoint file, or of an exported folder.
 
     A backbone or method of your own is imported only where it is named here, as package.module:Class. Raises InputError
     for what is no run, and for a checkpoint that is damaged or of other code.
     """
-    path = Path(path)
+    path, own = Path(path), (backbone, method)
+    if (path / EXPORTED).is_file():
+        with guest():
+            return Model(path, *read_folder(path, own)[:3], resolve_device(device))
     if path.is_dir():
         if checkpoint(selection) not in CHECKPOINTS:
             raise UsageError(f"selection is {quoted(selection)}; choose from {', '.join(ATTAINABLE)}")
@@ -135,7 +143,8 @@ def load(path: str | Path, selection: str = "valid_score", device: str = "auto",
     with guest():
         chosen = resolve_device(device)
         saved = load_checkpoint(path, chosen)
-        return Model(path, config_from(saved["config"], (backbone, method)), saved, chosen)
+        config, info = config_from(saved["config"], own), saved["info"]
+        return Model(path, config, info, rebuilt(config, info, saved, path, chosen), chosen)
 
 
 def _no_run(folder: Path) -> InputError:

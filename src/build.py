@@ -14,6 +14,8 @@ from src.checkpoint import check_weights, run_name
 from src.config import Config
 from src.datasets.base import Dataset, chosen_task, data_file, dataset_spec, load
 from src.datasets.checks import REQUIRED
+from src.distributed import process_count
+from src.eager import leave_out_compiler
 from src.methods.base import Method, Parts
 from src.parts import named_class
 from src.precision import gains, lower_precision
@@ -22,6 +24,7 @@ from src.runtime import sweep
 from src.selection import Strengths, knowledge, strengths
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
 from src.tasks import make_task, task_of
+from src.tracking import check_tracker
 from src.writing import write_pickle
 
 CPU = torch.device("cpu")
@@ -60,7 +63,20 @@ def check(config: Config) -> None:
     if method.needs_whole_steps and config.training.accumulate > 1:
         raise UsageError(f"the method {name} changes the gradient of every batch, so --accumulate must be 1, got "
                          f"{config.training.accumulate}")
+    _check_processes(config, method)
     run_strengths(config)
+    check_tracker(config.run.tracker)
+
+
+def _check_processes(config: Config, method: type[Method]) -> None:
+    """Raise UsageError where the processes of torchrun cannot share a run."""
+    count, size = process_count(), config.training.batch_size
+    if size % count:
+        raise UsageError(f"--batch_size {size} does not divide by the {count} processes that torchrun started; choose "
+                         "a multiple, or another --nproc_per_node")
+    if count > 1 and (method.needs_one_process or not is_ours(config)):
+        raise UsageError(f"{config.run.method} with {config.run.backbone} trains in one process only, as methods do "
+                         "that differentiate inside their loss and classes of your own; start it without torchrun")
 
 
 def title(config: Config) -> str:
@@ -92,6 +108,9 @@ def warnings(configs: Sequence[Config], device: torch.device = CPU) -> list[str]
     """What a user should know about the configurations of a command before it runs."""
     texts = [text for config in configs for text in named_class(METHODS, config.run.method).remarks(
         make_task(task_name(config)), config.method, config.training.num_epochs)]
+    if process_count() > 1:
+        texts.append(f"{process_count()} processes share every batch; each draws its own dropout, so that with dropout "
+                     "the scores are those of another seed, and steps are not replayed as CUDA graphs")
     if configs[0].training.precision == "bf16" and not gains(device):
         texts.append("this processor has no AVX-512, without which bf16 is far slower, so all is computed in fp32")
     unmoved = [config.run.method for config in configs
@@ -281,6 +300,7 @@ def _trial_batch(info: DataInfo, labels: Tensor | None = None) -> Batch:
 
 def build_optimizer(config: Config, model: Method) -> torch.optim.Optimizer:
     """The optimizer of the method's parameter groups, in torch's fused form where there is one (faster, same rule)."""
+    leave_out_compiler()
     optimizer = getattr(torch.optim, config.training.optim)
     fused = {"fused": True} if "fused" in inspect.signature(optimizer).parameters else {}
     return optimizer([{"name": group.name, "params": group.parameters, "lr": group.rate}

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from src.config import Config
 from src.datasets.base import Dataset, Split
 from src.datasets.loader import Loader
+from src.distributed import average_gradients, shared
 from src.losses import Terms
 from src.methods.base import Output
 from src.metrics import Metrics
@@ -52,16 +53,18 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     """
     training = optimizer is not None
     model.train(training)
+    answer = shared(model)
 
     def step(batch: Batch, place: tuple[float, bool, bool]) -> dict[str, dict[str, Tensor]]:
         share, first, last = place
-        output = model(batch)
+        output = answer(batch)
         losses = {} if batch.labels is None else objective(output, batch)
         if training:
             if first:  # gradients that several captured batches add to stay where they are
                 optimizer.zero_grad(set_to_none=last or not replay)
             (losses["loss"] * share).backward()
             if last:
+                average_gradients(model)
                 if before_step:
                     before_step(output, batch)
                 _clip(model, options)

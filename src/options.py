@@ -14,6 +14,7 @@ from src.methods import BASELINE, PLANS
 from src.registry import BACKBONES, DATASETS, METHODS
 from src.selection import ATTAINABLE, CHECKPOINTS, PUBLISHED, VALID, checkpoint
 from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError, option, quoted
+from src.tracking import TRACKERS
 
 BATCH = Bounds(1, 10**6, "no data set of this field has as many samples")
 TRIALS = Bounds(0, 1000, "each is a run")
@@ -21,6 +22,7 @@ MANY = Bounds(1, 10**6, "the history of all epochs stands in every checkpoint")
 NAME = re.compile(r"[\w -]{1,40}")  # of a class; decisions for several are joined by +
 JOBS = 256
 ANALYSES = ("missing", "contributions", "audit", "knowledge")
+EXPORTS = {"safetensors": ".safetensors", "onnx": ".onnx", "hub_folder": ""}
 EXECUTORS = ("local", "ray", "slurm")
 OPTIMIZERS = ("Adam", "AdamW", "RMSprop", "SGD")
 
@@ -68,6 +70,8 @@ class RunOptions(PlaceOptions):
     init: Path | None = option(None, "start from the weights in this file: a checkpoint of ours or of the published "
                                      "code")
     resume: bool = option(False, "continue the run of this name after its last finished epoch", scope=PLACE)
+    tracker: str = option("", f"tell every epoch to {', '.join(TRACKERS)}, whose package has to be installed",
+                          ("", *TRACKERS), scope=PLACE)
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,28 @@ class InferenceOptions(PlaceOptions):
     def removed(self) -> frozenset[str]:
         """Modalities that `--remove` names."""
         return frozenset(LETTER[letter] for letter in self.remove)
+
+
+@dataclass(frozen=True)
+class ExportOptions(PlaceOptions):
+    """What is exported, and as what."""
+
+    method: str = option("", "the method of the run, where the name has several")
+    backbone: str = option("", "the backbone of the run, where the name has several", names=("--model",))
+    selection: str = option("valid_score", "the rule whose checkpoint is exported", (*ATTAINABLE, *CHECKPOINTS))
+    to: str = option("hub_folder", "safetensors: weights and a model card; onnx: a graph that gives the prediction and "
+                                   "every effect; hub_folder: weights, configuration and card in a folder",
+                     tuple(EXPORTS))
+    output: Path | None = option(None, "file, or folder, to write (default: in this folder, named by the run)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "selection", checkpoint(self.selection))
+
+    def default_output(self, backbone: str, method: str) -> Path:
+        """NAME_seedSEED-BACKBONE-METHOD with the suffix of the form."""
+        words = f"{self.name}_seed{self.seed}-{backbone}-{method}".replace(":", ".")
+        return Path(f"{words}{EXPORTS[self.to]}")
 
 
 @dataclass(frozen=True)
@@ -192,6 +218,8 @@ class StudyOptions(PlanOptions):
     fills: tuple[str, ...] = option(FILLS, f"what stands in for missing modalities: {', '.join(FILLS)}; zero, as "
                                            "published, is always among them")
     oracle: bool = option(False, "also what the test labels would choose, epoch and strengths, which nobody can attain")
+    tracker: str = option("", f"every run, and the figures of the study, are told to {', '.join(TRACKERS)}",
+                          ("", *TRACKERS))
     tune: int = option(0, "settings of each method, from the ranges beside its options, that are tried with the first "
                           "seed and chosen by validation; 0 for its defaults", bounds=TRIALS)
     measure_batch_size: int | None = option(None, "samples per step of the measurements (default: as many as "
@@ -300,5 +328,7 @@ class TrainingOptions:
     optim: str = option("Adam", "optimizer of torch.optim", OPTIMIZERS)
     clip: float = option(0.8, "largest gradient norm over all parameters; 0 for no limit", bounds=WEIGHT)
     clip_value: float = option(0.0, "largest absolute value of any single gradient; 0 for no limit", bounds=WEIGHT)
+    patience: int = option(0, "epochs without a better validation score after which a run ends; 0 for none",
+                           bounds=Bounds(0, 10**6, "no run has as many epochs"))
     when: int = option(20, "epochs without a lower validation loss before learning rates fall to a tenth",
                        bounds=Bounds(0, 10**9, "no run has as many epochs"))

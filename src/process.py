@@ -5,7 +5,6 @@ may already press Ctrl-C. At INT, TERM and HUP a command ends with 128 + the sig
 """
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import sys
@@ -14,7 +13,6 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -82,6 +80,8 @@ def _last_net(kind: type[BaseException], error: BaseException, where: Any) -> No
 
 def end_with_parent() -> None:
     """Stop this process as SIGTERM does once the one that asked for it has ended; to be called in a thread."""
+    import multiprocessing  # only here, as below: a command would watch 14 ms later
+
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -168,6 +168,8 @@ def blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing import resource_tracker
+
     resource_tracker.ensure_running()  # started in the body, it would let signals through again
     earlier = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:

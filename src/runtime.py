@@ -4,6 +4,7 @@ import contextlib
 import errno
 import functools
 import importlib.metadata
+import io
 import os
 import platform
 import random
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
+from src.distributed import own_gpu, process_count, process_number, speaks
 from src.process import held, let_through, raising, signal_code, unexpected
 from src.streams import Stream, safe_streams
 from src.structures import InputError, UsageError, quoted
@@ -49,11 +51,13 @@ def _outcome(body: Callable[[], int | None]) -> int:
         _check_place()
         return body() or 0
     except KeyboardInterrupt as stop:
-        print(f"\n{str(stop) or 'stopped'}", file=sys.stderr)
+        if speaks(stopped=True):
+            print(f"\n{str(stop) or 'stopped'}", file=sys.stderr)
         return signal_code()
     except Exception as error:
         code, message = _problem(error)
-        print(f"error: {InputError(message)}", file=sys.stderr)  # InputError: one printable line
+        if speaks():
+            print(f"error: {InputError(message)}", file=sys.stderr)  # InputError: one printable line
         return code
 
 
@@ -115,12 +119,14 @@ def resolve_device(name: str) -> torch.device:
     if wanted in ("cpu", "-1"):
         return torch.device("cpu")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted == "auto":
-        return torch.device("cuda", 0) if count else torch.device("cpu")
-    number = wanted.removeprefix("cuda").removeprefix(":") or "0"
+    if wanted == "auto" and not count:
+        return torch.device("cpu")
+    number = wanted.removeprefix("auto").removeprefix("cuda").removeprefix(":") or "0"
     if not (number.isascii() and number.isdigit() and len(number) < 10):
         raise UsageError(f"--device {quoted(name)} is no device; choose auto, cpu, cuda, cuda:N, or the number of a "
                          "GPU")
+    if process_count() > 1:
+        return torch.device("cuda", own_gpu(wanted, count))
     if int(number) >= count:
         raise InputError(f"GPU {number} was asked for, but this machine offers {count} to torch {torch.__version__}; "
                          "choose cpu or auto" + (f", or a number below {count}" if count else ""))
@@ -181,8 +187,12 @@ def _git_revision() -> str:
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file that replaces `path` only once it is whole; InputError where it cannot be written, `path` then stays.
 
-    A signal stops the body, but neither the replacement nor the clean-up.
+    A signal stops the body, but neither the replacement nor the clean-up. Of the processes that share a run only the
+    first writes.
     """
+    if process_number():
+        yield io.BytesIO()
+        return
     partial = partial_name(path)
     made = [folder for folder in path.parents if not folder.exists()]
     with held():

@@ -63,5 +63,10 @@ def read_samples(path: Path) -> dict[str, Look]:
 
 
 def has_samples(folder: Path, config: Config) -> bool:
-    """Whether a run has kept the samples of every epoch that could be selected."""
-    return len(list((folder / SAMPLES).glob("epoch_*.npz"))) == config.training.num_epochs
+    """Whether a finished run has kept the samples of every epoch that could be selected."""
+    kept = sorted(int(path.stem.removeprefix("epoch_")) for path in (folder / SAMPLES).glob("epoch_*.npz"))
+    if not config.training.patience:
+        return len(kept) == config.training.num_epochs
+    history = folder / "history.csv"
+    last = history.read_text(encoding="utf-8").count("\n") - 1 if history.is_file() else 0
+    return bool(kept) and kept == list(range(kept[0], last + 1))

@@ -20,25 +20,30 @@ from src.checkpoint import (
     load_weights,
     never_began,
     run_folder,
+    run_name,
     save_checkpoint,
     set_aside,
 )
 from src.config import PLACES, Config, config_from
 from src.datasets.base import Dataset, Split
 from src.datasets.loader import Loader
+from src.distributed import normalise_together, process_count, process_number, wait_for_all
 from src.engine import EpochResult, Scores, evaluate, predict, run_epoch, scores, trivial_scores
 from src.locks import FolderLock
 from src.losses import Terms
 from src.methods.base import Look, Output
+from src.progress import on_terminal, status
+from src.progress import scores as scores_of
 from src.published import start_from
 from src.reading.records import Damaged
 from src.replay import Replay
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.samples import write_samples
 from src.saved import check_form, optimizer_form
-from src.selection import SHIFTED, kept, not_published, rule, unbiased_samples
+from src.selection import CHECKPOINTS, SHIFTED, kept, not_published, rule, unbiased_samples
 from src.structures import Batch, InputError
 from src.tasks import Task, task_of
+from src.tracking import tracker
 from src.writing import write_csv, write_json, write_yaml
 
 FREE_ON_RESUME = (*PLACES, "dataset", "num_epochs")
@@ -69,6 +74,7 @@ class Trainer:
         self.empty = never_began(self.folder)
         self.resuming = config.run.resume and not self.empty and (self.folder / f"{LAST}.pt").exists()
         self.model = build_model(config, dataset.info, pretrained=not (self.resuming or config.run.init))
+        normalise_together(self.model, device)
         if config.run.init and not self.resuming:
             start_from(config.run.init, self.model)
         self.optimizer = build_optimizer(config, self.model)
@@ -82,7 +88,7 @@ class Trainer:
             for split, generator in zip(used, (self.order, None), strict=True))
         asked = config.training.compile
         replayed = device.type == "cuda" and (asked == "on" or asked == "auto" and is_ours(config))
-        self.replay = Replay(self.model, self.optimizer) if replayed else None
+        self.replay = Replay(self.model, self.optimizer) if replayed and process_count() == 1 else None
         self.strengths = run_strengths(config)
         self.checked: dict[str, Split] = {"valid": dataset.splits["valid"]}  # splits that choose
         if config.choice.unbiased:
@@ -106,9 +112,14 @@ class Trainer:
             seed_everything(run.seed)  # dropout does not depend on what was built before
             self._save_last()
         write_yaml(self.folder / "config.yaml", saved_form(self.config))
+        self.tracker = tracker("" if process_number() else run.tracker, self.folder,
+                               f"{run.name} {run_name(run.backbone, run.method)} {run.seed}")
+        self.tracker.begin(saved_form(self.config), self.epoch)
 
     def _clear(self) -> None:
         """Make room for a new run; an earlier one is kept under another name."""
+        if process_number():
+            return
         if self.empty:
             clear_start(self.folder)
             return
@@ -120,8 +131,15 @@ class Trainer:
 
     def run(self) -> None:
         """All epochs that are left."""
-        while self.epoch < self.model.ahead + self.config.training.num_epochs:
+        while self.epoch < self.model.ahead + self.config.training.num_epochs and not self._waited():
             self._run_epoch()
+
+    def _waited(self) -> bool:
+        """Whether the validation score has not become better for `--patience` epochs."""
+        sign = 1 if self.task.lower_is_better else -1
+        own = [sign * row[f"valid_{self.task.selection}"] for row in self.history[self.model.ahead:]]
+        patience = self.config.training.patience
+        return bool(patience and own) and len(own) - 1 - own.index(min(own)) >= patience
 
     def whole(self) -> RunResult:
         """The run from where it stands to its test scores; raises Interrupted where the user stops it."""
@@ -139,14 +157,16 @@ class Trainer:
         began, number = time.perf_counter(), self.epoch + 1
         ahead, total = number <= self.model.ahead, self.model.ahead + self.config.training.num_epochs
         title = f"epoch {number}/{total}{' (ahead)' * ahead}"
+        watched = status(self.history, self.task, total, self.device) if on_terminal() else ""
         if not ahead:
             self.model.before_epoch(number - self.model.ahead, self._look, self.task)
         if self.replay:
             self.replay.forget()
         objective = self._ahead_loss if ahead else self._loss
-        trained = run_epoch(self.model, self.train_loader, objective, f"{title} train", self.optimizer,
+        trained = run_epoch(self.model, self.train_loader, objective, f"{title} train{watched}", self.optimizer,
                             self.config.training, None if ahead else self._before_step, self.replay)
-        checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid", replay=self.replay)}
+        checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid{watched}",
+                                      replay=self.replay)}
         checked |= {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
                     for name, split in self.checked.items() if name != "valid"}
         chosen = {name: self.strengths.chosen(type(self.model), result.values, result.labels, self.task.misfit)
@@ -172,9 +192,9 @@ class Trainer:
                 write_samples(self.folder, number, self._every_sample(checked["valid"], chosen["valid"]), self.task)
         write_csv(self.folder / "history.csv", self.history)
         self._save_last()
-        selection = self.task.selection
-        print(f"{title}  train loss {row['train_loss']:.4f}  valid loss {row['valid_loss']:.4f}  "
-              f"valid {selection} {row[f'valid_{selection}']:.4f}  {row['seconds']:.1f} s", flush=True)
+        self.tracker.epoch(number, row)
+        if not on_terminal():
+            print(f"{title}  {scores_of(row, self.task)}  {row['seconds']:.1f} s", flush=True)
 
     def _loss(self, output: Output, batch: Batch) -> Terms:
         return self.model.loss(output, batch, self.task)
@@ -265,6 +285,7 @@ class Trainer:
 
     def test(self) -> RunResult:
         """Score the test splits once for each selected checkpoint and write results.json."""
+        wait_for_all()  # until the first process has written the last checkpoint
         selections, record, chosen, words = {}, {}, {}, {}
         for name in self.best:
             path = self.folder / f"{name}.pt"
@@ -281,8 +302,11 @@ class Trainer:
         write_json(self.folder / RESULTS, {
             "format": FORMAT, "config": saved_form(self.config), "data": self.dataset.info.__dict__,
             "parameters": count_parameters(self.model), "versions": versions(self.device),
+            "samples": {name: len(self.dataset.splits[name]) for name in self.dataset.splits},
             "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
             "trivial": trivial})
+        self.tracker.finish({f"{CHECKPOINTS[name]}/{split}/{metric}": value for name, scored in selections.items()
+                             for split, metrics in scored.items() for metric, value in metrics.items()})
         return RunResult(selections, self.folder, words)
 
 
@@ -298,9 +322,10 @@ def train(configs: Sequence[Config], dataset: Dataset, device: torch.device) -> 
     where another process works on one of the runs.
     """
     with contextlib.ExitStack() as stack:
-        locks = [stack.enter_context(_locked(run_folder(one.run, one.run.backbone, one.run.method)))
-                 for one in configs]
+        folders = [run_folder(one.run, one.run.backbone, one.run.method) for one in configs]
+        locks = [None if process_number() else stack.enter_context(_locked(folder)) for folder in folders]
         trainers = [Trainer(one, dataset, device, lock) for one, lock in zip(configs, locks, strict=True)]
+        wait_for_all()  # until each has seen what is there
         while trainers:
             yield trainers.pop(0).whole()
 

@@ -19,6 +19,12 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20
 BLANKS = " \n\0\ufeff"  # what some spreadsheets skip in front of it
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all; half characters, as in names that are not UTF-8, become escapes."""
     with atomic_file(path) as file:

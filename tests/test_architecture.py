@@ -23,12 +23,13 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([ROOT / "main.py", ROOT / "inference.py", *ROOT.glob("src/**/*.py"), *ROOT.glob("modules/*.py")])
 # From the bottom up; a part imports from lower levels and from its own package only.
 LEVELS = [
-    {"registry", "structures", "process"}, {"modules", "reading", "streams", "flags", "settings", "locks"},
-    {"runtime"}, {"writing", "guest"},
-    {"branches", "backbones", "datasets", "metrics", "precision", "replay"}, {"losses", "tasks"},
-    {"fusions", "causal_mer_model"}, {"methods"},
+    {"registry", "structures", "process", "eager"},
+    {"modules", "reading", "streams", "flags", "settings", "locks", "distributed"}, {"runtime"},
+    {"writing", "guest"},
+    {"branches", "backbones", "datasets", "metrics", "precision", "replay", "tracking"}, {"losses", "tasks"},
+    {"fusions", "causal_mer_model", "progress"}, {"methods"},
     {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
-    {"console", "published", "samples"}, {"train"}, {"analysis", "benchmark"}, {"api"},
+    {"console", "published", "samples"}, {"train"}, {"analysis", "benchmark", "export", "list"}, {"runs", "api"},
     {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
@@ -132,8 +133,9 @@ def test_users_have_ranges_the_lock_has_every_package_and_tests_add_their_own():
 
 
 def test_every_package_that_is_imported_is_declared():
-    declared = names_of("requirements.txt").keys() | names_of("requirements-scale.txt").keys()
-    named = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "matplotlib", "huggingface_hub": "transformers"}
+    declared = {name for path in ROOT.glob("requirements*.txt") for name in names_of(path.name)}
+    named = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "matplotlib", "huggingface_hub": "transformers",
+             "safetensors": "transformers"}
     imported = {(alias.name if isinstance(node, ast.Import) else node.module).split(".")[0]
                 for path in FILES for node in ast.walk(ast.parse(path.read_text()))
                 if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}

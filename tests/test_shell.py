@@ -1,6 +1,7 @@
 """The shell scripts on machines as users have them; a stub in the place of Python keeps these tests quick."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -73,3 +74,56 @@ def test_a_clone_with_autocrlf_keeps_the_line_ends(clone):
         subprocess.run([*git, *words], cwd=clone, check=True, capture_output=True)
     for path in clone.rglob("*"):
         assert ".git" in path.parts or path.is_dir() or b"\r" not in path.read_bytes(), path
+
+
+@pytest.fixture
+def tools(clone):
+    """Stubs of python3 and uv on a PATH of their own, which write what they are asked into calls.txt."""
+    folder = clone.parent / "tools"
+    folder.mkdir()
+    calls = clone.parent / "calls.txt"
+    python = f"""#!/bin/bash
+if [[ "$*" == *"-m venv"* ]]; then mkdir -p "${{@: -1}}/bin"; cp "$0" "${{@: -1}}/bin/python"
+elif [[ "$1" == - ]]; then cat > /dev/null
+elif [[ "$1" == -m ]]; then echo "$*" >> {shlex.quote(str(calls))}; fi
+"""
+    for name, text in {"python3": python, "uv": f"#!/bin/bash\necho uv \"$*\" >> {shlex.quote(str(calls))}\n"}.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return folder, calls
+
+
+def first_start(clone, tools, uv=False, **environment):
+    """Source the environment where nothing is installed; the result and what was called."""
+    folder, calls = tools
+    if not uv:
+        (folder / "uv").unlink(missing_ok=True)
+    calls.write_text("")
+    done = subprocess.run(["/bin/bash", "-euc", "source ./environment.sh"], cwd=clone, capture_output=True, text=True,
+                          env={"PATH": f"{folder}:/usr/bin:/bin"} | environment, timeout=20)
+    return done, calls.read_text().splitlines()
+
+
+def test_the_build_of_torch_comes_from_its_own_index_and_the_rest_after_it(clone, tools):
+    done, (torch, rest) = first_start(clone, tools, CAUSALMER_TORCH="cpu")
+    assert "pip install" in torch and torch.endswith(
+        " torch --no-deps --force-reinstall --index-url https://download.pytorch.org/whl/cpu")
+    assert rest.endswith(f"--requirement={clone}/requirements.txt") and "installed " in done.stderr
+    assert first_start(clone, tools, CAUSALMER_TORCH="cpu")[1] == []  # nothing is left to install
+    assert len(first_start(clone, tools, CAUSALMER_TORCH="cu126")[1]) == 2
+    assert first_start(clone, tools)[1] == []
+
+
+def test_without_a_word_on_torch_one_call_installs_everything(clone, tools):
+    assert len(first_start(clone, tools)[1]) == 1
+
+
+def test_uv_installs_where_it_is_there(clone, tools):
+    _, calls = first_start(clone, tools, uv=True)
+    assert calls == [f"uv pip install --quiet --python {clone}/.venv/bin/python -c {clone}/requirements.lock "
+                     f"--requirement={clone}/requirements.txt"]
+
+
+def test_a_build_that_is_no_name_is_refused(clone, tools):
+    done, calls = first_start(clone, tools, CAUSALMER_TORCH="https://x")
+    assert done.returncode == 2 and "give the name of a build, such as cpu" in done.stderr and calls == []

@@ -9,6 +9,7 @@ import torch
 from src.analysis.audit import audit_rows
 from src.analysis.measures import Measured, contribution_rows, missing_rows
 from src.analysis.missing import removals
+from src.analysis.remembering import branches_remembered
 from src.analysis.trained import Trained, load_trained
 from src.build import known, title
 from src.checkpoint import find_runs
@@ -97,11 +98,17 @@ def _selections(options: InferenceOptions, folder: Path) -> list[str]:
     return [name for name in CHECKPOINTS if (folder / f"{name}.pt").exists()]
 
 
-def detail_rows(options: InferenceOptions, one: Evaluation) -> Iterator[tuple[str, str, list[Measured]]]:
+def detail_rows(options: InferenceOptions, one: Evaluation) -> list[tuple[str, str, list[Measured]]]:
     """What is asked for of missing modalities, contributions and audit, for every test split with labels.
 
     -> split, which of the three, its rows.
     """
+    with branches_remembered(one.trained):
+        return list(_details(options, one))
+
+
+def _details(options: InferenceOptions, one: Evaluation) -> Iterator[tuple[str, str, list[Measured]]]:
+    """`detail_rows` one by one."""
     trained = one.trained
     if (options.missing or options.contributions or options.audit) and not one.scores:
         raise InputError("--missing, --contributions and --audit need labels, and the file has none; leave them out, "

@@ -18,6 +18,7 @@ from src.analysis.contributions import (
     spread,
 )
 from src.analysis.missing import RATES, SETTINGS, area, drop_spread, drops, random_removals, realised_rate, removals
+from src.analysis.remembering import branches_remembered
 from src.analysis.statistics import CORRECT, packed
 from src.analysis.trained import Trained
 from src.datasets.absence import FILLS
@@ -37,6 +38,12 @@ def measure(trained: Trained, analyses: Collection[str], fills: Collection[str] 
     names = [name for name in trained.dataset.test_splits if trained.dataset.splits[name].labels is not None]
     if not names:
         return []
+    with branches_remembered(trained):
+        return _measured(trained, names, analyses, fills)
+
+
+def _measured(trained: Trained, names: list[str], analyses: Collection[str], fills: Collection[str]) -> list[Measured]:
+    """`measure` on the test splits with labels, of which there are some."""
     whole = {name: trained.removal(name, (), "zero") for name in names}
     rows = [row for name, result in whole.items() for row in score_rows(trained, name, result)]
     first = names[0]

@@ -16,6 +16,7 @@ from src.datasets.absence import FILLS
 from src.datasets.base import Dataset, from_arrays
 from src.datasets.padding import PADDINGS
 from src.guest import LOGGER, guest
+from src.methods.base import Method
 from src.runtime import resolve_device
 from src.structures import LETTER, MODALITIES, DataInfo, InputError, UsageError, quoted
 from src.tasks import Task, task_of
@@ -77,11 +78,10 @@ class Prediction:
 class Model:
     """A checkpoint's model; `load` makes one."""
 
-    def __init__(self, path: Path, config: Config, saved: Mapping[str, Any], device: torch.device) -> None:
+    def __init__(self, path: Path, config: Config, info: DataInfo, model: Method, device: torch.device) -> None:
         self.path, self.config, self.device = path, config, device
-        self.info: DataInfo = saved["info"]  # of the training data: widths, lengths, task
-        self._lengths = self.info.lengths
-        self._model = rebuilt(config, self.info, saved, path, device)
+        self.info = info  # of the training data: widths, lengths, task
+        self._model, self._lengths = model.to(device), info.lengths
 
     def __repr__(self) -> str:
         return f"<{title(self.config)}, {self.info.task}, widths {self.info.widths}, {self.path}>"
@@ -139,7 +139,7 @@ class Model:
                 LOGGER.warning("predict: %s", finding.text)
         return dataset
 
-    def _fitting(self, found: DataInfo) -> Any:
+    def _fitting(self, found: DataInfo) -> Method:
         """The model, made for sequences of these lengths; InputError where it cannot take them."""
         if found.lengths != self._lengths:
             saved = {"model": self._model.state_dict(), "info": self.info}

@@ -1,4 +1,4 @@
-"""The published text branch: ALBERT fed with projected word features."""
+"""The published text branch: ALBERT (Lan et al., ICLR 2020) fed with projected word features."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""The published audio and vision branch: ResNet-18 on the (T, D) matrix as a one-channel image."""
+"""The published audio and vision branch: ResNet-18 (He et al., CVPR 2016) on (T, D) as a one-channel image."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""CH-SIMS, sentiment of Chinese videos in [-1, 1], as distributed with MMSA."""
+"""CH-SIMS (Yu et al., ACL 2020), sentiment of Chinese videos in [-1, 1], as distributed with MMSA."""
 
 from src.datasets.base import LIGHT, DatasetSpec
 from src.registry import DATASETS

@@ -1,4 +1,4 @@
-"""CREMA-D's human votes: what listeners heard, what viewers saw, and which sentence was said."""
+"""CREMA-D's human votes (Cao et al., IEEE TAC 2014): what listeners heard, what viewers saw, and the sentence."""
 
 from src.datasets.base import LIGHT, DatasetSpec
 from src.registry import DATASETS

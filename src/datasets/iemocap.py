@@ -1,4 +1,4 @@
-"""IEMOCAP as distributed for MulT: four binary emotions."""
+"""IEMOCAP (Busso et al., Language Resources and Evaluation 2008) as distributed for MulT: four binary emotions."""
 
 from src.datasets.base import DatasetSpec
 from src.registry import DATASETS

@@ -1,4 +1,4 @@
-"""IEMOCAP's six emotions, one vector per utterance and modality, as distributed for DialogueRNN and MMGCN."""
+"""IEMOCAP (Busso et al., 2008): six emotions, a vector per modality, as distributed for DialogueRNN and MMGCN."""
 
 from src.datasets.base import LIGHT, DatasetSpec
 from src.registry import DATASETS

@@ -1,4 +1,4 @@
-"""MELD's seven emotions and three sentiments, one vector per utterance and modality, as distributed for MMGCN."""
+"""MELD (Poria et al., ACL 2019): seven emotions, three sentiments, a vector per modality, as distributed for MMGCN."""
 
 from src.datasets.base import LIGHT, DatasetSpec
 from src.registry import DATASETS

@@ -1,4 +1,4 @@
-"""CMU-MOSEI sentiment as distributed for MulT."""
+"""CMU-MOSEI sentiment (Bagher Zadeh et al., ACL 2018) as distributed for MulT."""
 
 from src.datasets.base import DatasetSpec
 from src.registry import DATASETS

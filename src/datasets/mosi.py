@@ -1,4 +1,4 @@
-"""CMU-MOSI as distributed for MulT."""
+"""CMU-MOSI (Zadeh et al., IEEE Intelligent Systems 2016) as distributed for MulT."""
 
 from src.datasets.base import DatasetSpec
 from src.registry import DATASETS

@@ -111,6 +111,8 @@ class Method(nn.Module):
     needs_split: ClassVar[bool] = False  # whether the backbone has to offer `modality_parameters` and `state_widths`
     needs_whole_steps: ClassVar[bool] = False  # whether `--accumulate` would spoil what `before_step` does
 
+    needs_one_process: ClassVar[bool] = False  # whether `loss` itself differentiates, which several cannot share
+
     backbone: nn.Module
     options: Any
     strength: Tensor  # (S,) buffer in the order of `strengths`; there where a method has some

@@ -1,4 +1,4 @@
-"""CausalMER as a training method: its options, its loss, and what a trained model can be asked."""
+"""CausalMER (Kim, Hong, Choi, Applied Sciences 2024): fused paths, of which each direct effect is subtracted."""
 
 import copy
 from collections.abc import Collection, Mapping

@@ -87,6 +87,7 @@ class Pareto(Balancing):
 
     Options = ParetoOptions
     needs_whole_steps = True
+    needs_one_process = True
     options: ParetoOptions
 
     def forward(self, batch: Batch) -> ParetoOutput:

@@ -14,6 +14,7 @@ import inference
 import main
 from src.api import InputError, UsageError, evaluate, load, train
 from src.datasets.safe_pickle import read_pickle
+from src.export import __main__ as export
 from src.flags import words
 from src.guest import guest
 from src.structures import MODALITIES
@@ -177,6 +178,14 @@ def test_effects_are_arrays_that_add_up(made, tested):
     assert found.TIE.shape == (24, 8) and found.probabilities.shape == (24, 4) and len(found.decision) == 24
     np.testing.assert_allclose(found.TIE, found.total - sum(found.direct.values()), atol=1e-6)
     np.testing.assert_array_equal(found.TIE, found.logits)
+
+
+def test_an_exported_folder_predicts_like_its_run(made, tested, tmp_path):
+    place = ["--checkpoint_path", str(made[0]), "--name", "called", "--output", str(tmp_path / "hub")]
+    assert export.main([*place, "--selection", "valid_score", "--to", "hub_folder"]) == 0
+    models = [load(folder, device="cpu") for folder in (tmp_path / "hub", made[2].folder)]
+    first, second = (model.predict(tested) for model in models)
+    np.testing.assert_array_equal(first.TIE, second.TIE)
 
 
 def test_other_lengths_are_read_where_the_backbone_can(made, tested):

@@ -18,6 +18,7 @@ from src import train
 from src.build import build_data
 from src.config import parse_config, parse_configs
 from src.locks import FolderLock, busy
+from src.samples import has_samples
 
 CPU = torch.device("cpu")
 
@@ -338,3 +339,28 @@ def test_one_model_at_a_time_is_on_the_device(tiny, monkeypatch):
     next(results)
     gc.collect()
     assert there[0]() is None
+
+
+@pytest.mark.parametrize("scores, ended", [([0.5], False), ([0.5, 0.4], False), ([0.5, 0.5, 0.4], True),
+                                           ([0.4, 0.5, 0.4], False), ([0.4, 0.5, 0.4, 0.3], True)])
+def test_patience_counts_the_epochs_since_the_first_best_score(tiny, scores, ended):
+    config = parse_config([*tiny, "--patience", "2"])
+    trainer = train.Trainer(config, build_data(config), CPU)
+    trainer.history = [{"valid_accuracy_mean": score} for score in scores]
+    assert trainer._waited() == ended
+
+
+def test_a_run_without_patience_never_ends_early(tiny):
+    config = parse_config(tiny)
+    trainer = train.Trainer(config, build_data(config), CPU)
+    trainer.history = [{"valid_accuracy_mean": 0.5}] * 9
+    assert not trainer._waited()
+
+
+def test_a_run_that_waited_long_enough_is_finished_with_the_samples_of_its_epochs(tiny, tmp_path):
+    argv = [*tiny, "--num_epochs", "30", "--patience", "1", "--m_lr", "1e-12", "--log_samples", "--method", "plain"]
+    assert main.main(argv) == 0  # nothing is learnt, so the second epoch is no better than the first
+    assert len(history(folder(tmp_path, "plain"))) == 2
+    assert has_samples(folder(tmp_path, "plain"), parse_config(argv))
+    next((folder(tmp_path, "plain") / "samples").glob("*2.npz")).unlink()
+    assert not has_samples(folder(tmp_path, "plain"), parse_config(argv))

@@ -10,6 +10,7 @@ repeated; a study that was cut off continues where it was.
 import functools
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from src.analysis.report.files import FIGURES, TABLES, load_study, replacing, report_folder, write_scores
@@ -25,6 +26,7 @@ from src.console import align
 from src.options import StudyOptions
 from src.process import finish
 from src.runtime import run_command
+from src.tracking import check_tracker, tracker
 
 RESULTS, PAGE = "results.csv", "report.html"
 FILES = {RESULTS, *TABLES, FIGURES, PAGE}
@@ -42,6 +44,7 @@ def run(argv: Sequence[str] | None) -> None:
 
 def _study(options: StudyOptions, extra: list[str]) -> None:
     """Plan, train, measure, report."""
+    check_tracker(options.tracker)
     chosen = plans(options)
     runner = Runner(options)
     wanted = jobs(chosen, extra)
@@ -49,6 +52,10 @@ def _study(options: StudyOptions, extra: list[str]) -> None:
     if options.tune:
         wanted = jobs(tuned(chosen, extra, options, runner.bring), extra)
     write(options, runner.bring(wanted), {job: "python " + shlex.join(runner.command(job)) for job in wanted})
+    track = tracker(options.tracker, options.checkpoint_path / f"{options.name}_track", f"study {options.name}")
+    track.begin({name: str(value) for name, value in asdict(options).items()})
+    track.figures(sorted((options.report / FIGURES).glob("*.png")))
+    track.finish({})
 
 
 def write(options: StudyOptions, folders: Mapping[Job, Path], commands: Mapping[Job, str]) -> None:

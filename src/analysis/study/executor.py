@@ -28,12 +28,25 @@ class Command:
     words: tuple[str, ...]
     folder: Path  # of the run
     samples: bool  # the run has to keep them; one that began without is begun again
+    before: int = 0  # `written` of what stood there when the run was asked for
 
     def now(self) -> list[str]:
         """The words for a run as it stands on disk now."""
         kept = (self.folder / SAMPLES).exists() or not self.samples
         resumes = kept and (self.folder / f"{LAST}.pt").exists() and not (self.folder / RESULTS).exists()
         return [*self.words, *["--resume"] * resumes]
+
+    def finished(self) -> bool:
+        """Whether another process has finished the run since it was asked for, such as while a job was queued."""
+        return written(self.folder) not in (0, self.before) and ((self.folder / SAMPLES).exists() or not self.samples)
+
+
+def written(folder: Path) -> int:
+    """When the results in a run's folder were written, in nanoseconds; 0 where there are none."""
+    try:
+        return (folder / RESULTS).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 class Executor(Protocol):

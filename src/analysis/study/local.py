@@ -18,7 +18,7 @@ from src.analysis.study.executor import LOST, THREADS, Command
 from src.process import GRACE, blocked, end_with_parent, unblocked, watch
 from src.runtime import ROOT
 
-PRELOADED = ["src.train", "torch._dynamo"]  # seconds of every run's start; torch's optimizers import the second
+PRELOADED = ["src.train"]  # seconds of every run's start
 # Exit codes of a run that the system ended, for memory or preemption; 255: the process it is forked from went first.
 GONE = (-signal.SIGKILL, 128 + signal.SIGTERM, 255)
 
@@ -65,7 +65,7 @@ def end(run: BaseProcess) -> None:
 def attempt(command: Command, folder: Path, environment: Mapping[str, str]) -> str:
     """What a cluster's process does: a run in a folder, as on this machine. -> its error, or nothing."""
     os.chdir(folder)
-    return Local(environment).run(command, threading.Event())
+    return "" if command.finished() else Local(environment).run(command, threading.Event())
 
 
 def _run(words: list[str], errors: Path, folder: Path, environment: Mapping[str, str]) -> None:

@@ -1,10 +1,13 @@
 """Runs as jobs of Slurm, by submitit; without Slurm its cluster `local` does the same with processes."""
 
+import contextlib
 import multiprocessing
 import os
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from src.structures import UsageError, quoted
 
 SHARED = ("name", "timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "stderr_to_stdout")
 DEFAULTS = {"name": "causalmer", "timeout_min": 60}  # submitit's five minutes end most runs
+TOGETHER = 0.5  # seconds in which runs that are asked for become one array
 TIMEOUTS = 1000  # after each, the job is queued again and its run continues
 
 
@@ -39,7 +43,7 @@ class Attempt:
 
 
 class Slurm:
-    """The executor; each run is one job."""
+    """The executor; each run is one job, those asked for at one time are an array."""
 
     def __init__(self, options: StudyOptions) -> None:
         given = parameters(options.slurm)
@@ -57,11 +61,11 @@ class Slurm:
         except (NameError, AssertionError, ValueError, TypeError) as error:
             raise UsageError(f"--slurm: {str(error).splitlines()[0]}") from error
         self._lock = threading.Lock()
+        self._asked: list[tuple[Command, Future[submitit.Job]]] = []
 
     def run(self, command: Command, stopping: threading.Event) -> str:
         """The interface of an executor."""
-        with self._lock:
-            job = self.jobs.submit(Attempt(Path.cwd(), self.environment), command)
+        job = self._submitted(command)
         while not job.done() and not stopping.wait(0.5):
             pass
         if stopping.is_set():
@@ -74,6 +78,49 @@ class Slurm:
             return str(error).strip().splitlines()[-1]
         except submitit.core.utils.UncompletedJobError:
             return f"{LOST} with its job {job.job_id}, whose log is in {job.paths.stderr}"
+
+    def _submitted(self, command: Command) -> submitit.Job:
+        """The job of a run; the first thread that asks submits what the others ask for in the next moment."""
+        job: Future[submitit.Job] = Future()
+        with self._lock:
+            self._asked.append((command, job))
+            first = len(self._asked) == 1
+        if first:
+            time.sleep(TOGETHER)
+            with self._lock:
+                asked, self._asked = self._asked, []
+                self._submit(asked)
+        return job.result()
+
+    def _submit(self, asked: Sequence[tuple[Command, Future[submitit.Job]]]) -> None:
+        """Submit an array and hand out its jobs, or the error."""
+        work = Attempt(Path.cwd(), self.environment)
+        try:
+            with _silenced(self.jobs.folder / "controllers.log"), self.jobs.batch():
+                jobs = [self.jobs.submit(work, command) for command, _ in asked]
+        except Exception as error:
+            for _, waiting in asked:
+                waiting.set_exception(error)
+        else:
+            for (_, waiting), job in zip(asked, jobs, strict=True):
+                waiting.set_result(job)
+
+
+@contextlib.contextmanager
+def _silenced(log: Path) -> Iterator[None]:
+    """Processes started in the body write their errors to a file: submitit's of the cluster `local` die in a traceback.
+
+    submitit gives no other way than to exchange the stream of this process for that moment.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def parameters(words: Sequence[str]) -> dict[str, str | int | float]:

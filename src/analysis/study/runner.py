@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from src.analysis.study.devices import Devices, check_devices
-from src.analysis.study.executor import LOST, Command, Executor, opened
+from src.analysis.study.executor import LOST, Command, Executor, opened, written
 from src.analysis.study.grid import Job
 from src.analysis.study.stored import find_finished, finished
 from src.build import build_data
 from src.checkpoint import run_folder
 from src.locks import BUSY, busy
 from src.options import InferenceOptions, StudyOptions
+from src.progress import time_left
 from src.structures import InputError
 
 CONTINUED = 5  # times that a lost run is; one that is lost more often has a reason, such as its memory
@@ -36,8 +37,7 @@ class Progress:
         """One more is done."""
         self.done += 1
         left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
-        shown = f"{left / 60:.0f} min left" if left >= 60 else f"{left:.0f} s left"
-        say(f"{self.what} {self.done}/{self.total}: {text}, {shown}")
+        say(f"{self.what} {self.done}/{self.total}: {text}, {time_left(left)}")
 
 
 class Runner:
@@ -59,7 +59,8 @@ class Runner:
     def command(self, job: Job, device: str = "") -> list[str]:
         """The words of the main.py command of a run."""
         return ["main.py", *job.arguments, f"--device={device or self.options.device}", f"--name={self.name(job)}",
-                f"--checkpoint_path={self.options.checkpoint_path}", *["--log_samples"] * self.options.sampled]
+                f"--checkpoint_path={self.options.checkpoint_path}", *["--log_samples"] * self.options.sampled,
+                *[f"--tracker={self.options.tracker}"] * bool(self.options.tracker)]
 
     def name(self, job: Job) -> str:
         """A name that tells the settings and the data of a run apart."""
@@ -138,6 +139,6 @@ class Runner:
     def _start(self, job: Job, folder: Path, executor: Executor) -> str:
         """Run main.py once. -> its error, empty if it went well."""
         with self._devices.one() as device:
-            command = Command(tuple(self.command(job, device)[1:]), folder, self.options.sampled)
+            command = Command(tuple(self.command(job, device)[1:]), folder, self.options.sampled, written(folder))
             say(f"python main.py {shlex.join(command.now())}")
             return executor.run(command, self._stopping)

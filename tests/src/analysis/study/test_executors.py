@@ -4,6 +4,9 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,15 +14,17 @@ import pytest
 from src.analysis.study import __main__ as study
 from src.analysis.study import devices, executor
 from src.analysis.study.devices import Devices
-from src.analysis.study.executor import LOST, Command
+from src.analysis.study.executor import LOST, Command, written
 from src.analysis.study.grid import jobs, plans
-from src.analysis.study.local import Local
+from src.analysis.study.local import Local, attempt
 from src.analysis.study.runner import CONTINUED, Runner
 from src.config import parse_study
 from src.locks import BUSY, FolderLock
 from src.structures import InputError, UsageError
 from tests import benchmark_executors
 from tests.conftest import TINY
+
+PACKAGES = [("ray", "ray"), ("slurm", "submitit")]
 
 
 def refused(words, tmp_path, capsys):
@@ -48,7 +53,7 @@ def test_flags_that_do_not_fit_together_are_refused(tmp_path, capsys, words, mes
     assert code == 2 and message in error
 
 
-@pytest.mark.parametrize("name, package", [("ray", "ray"), ("slurm", "submitit")])
+@pytest.mark.parametrize("name, package", PACKAGES)
 def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, capsys, monkeypatch, name, package):
     monkeypatch.setattr(executor.importlib.util, "find_spec", lambda _: None)
     assert refused([f"--executor={name}"], tmp_path, capsys) == (
@@ -163,11 +168,43 @@ def test_what_slurm_cannot_do_is_said_before_a_job(tmp_path, capsys, monkeypatch
     assert code == 2 and message in error
 
 
-@pytest.mark.parametrize("name, package", [("ray", "ray"), ("slurm", "submitit")])
-def test_results_stay_where_a_worker_is_killed(name, package):
+@pytest.fixture(scope="module")
+def killed():
+    """Outcomes of a study of two runs: by the local executor, and by those that are installed, with a kill each."""
+    return benchmark_executors.compare(2, 1, [name for name, package in PACKAGES if find_spec(package)])
+
+
+@pytest.mark.xdist_group("killed")  # one study for both
+@pytest.mark.parametrize("name, package", PACKAGES)
+def test_results_stay_where_a_worker_is_killed(request, name, package):
     pytest.importorskip(package)
-    found = benchmark_executors.compare(4, 1, [name])
+    found = request.getfixturevalue("killed")
     assert found[name].rows == found["local"].rows and found[name].killed == 1
+
+
+def test_a_run_that_was_finished_while_its_job_was_queued_is_not_trained_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(Local, "run", lambda self, command, stopping: "trained")
+    command, folder = Command(("a",), tmp_path, False, written(tmp_path)), Path.cwd()
+    assert attempt(command, folder, {}) == "trained"
+    (tmp_path / "results.json").touch()
+    assert attempt(command, folder, {}) == "" and attempt(replace(command, samples=True), folder, {}) == "trained"
+
+
+def test_results_that_stood_there_when_a_run_was_asked_for_do_not_count(tmp_path):
+    (tmp_path / "results.json").touch()
+    assert not Command(("a",), tmp_path, False, written(tmp_path)).finished()
+
+
+def test_runs_that_are_asked_for_together_are_one_array(tmp_path, monkeypatch):
+    submitit = pytest.importorskip("submitit")
+    arrays = []
+    monkeypatch.setattr(submitit.AutoExecutor, "_internal_process_submissions", lambda self, submissions: arrays.append(
+        len(submissions)) or [submitit.core.core.DelayedJob(self) for _ in submissions])
+    from src.analysis.study.on_slurm import Slurm
+    slurm = Slurm(parse_study(["--executor=slurm", "--slurm=cluster=local", f"--checkpoint_path={tmp_path}"])[0])
+    with ThreadPoolExecutor(3) as pool:
+        jobs = list(pool.map(slurm._submitted, [Command((name,), tmp_path, False) for name in "abc"]))
+    assert arrays == [3] and len(set(map(id, jobs))) == 3
 
 
 def test_a_preempted_job_is_queued_again_and_continues_its_run(tmp_path, capsys):

@@ -1,0 +1,37 @@
+"""torch's compiler is left out where nothing compiles, and is there for who asks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CODE = """
+import inspect, sys, torch
+from src.eager import leave_out_compiler
+leave_out_compiler()
+weight = torch.nn.Parameter(torch.ones(2))
+optimizer = torch.optim.SGD([weight], lr=0.5)
+optimizer.zero_grad()
+weight.sum().backward()
+optimizer.step()
+inspect.getmodule(sys._getframe())  # looks at every module
+print(weight.tolist(), "torch._dynamo.eval_frame" in sys.modules)
+compiled = torch.compile(lambda x: 2 * x + 1, backend="eager")
+print(compiled(torch.tensor(3.0)).item(), "torch._dynamo.eval_frame" in sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """What a fresh process says after a step, and after it has compiled a function."""
+    run = subprocess.run([sys.executable, "-c", CODE], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    return run.stdout.splitlines()
+
+
+def test_a_step_is_taken_without_the_compiler(lines):
+    assert lines[0] == "[0.5, 0.5] False"
+
+
+def test_who_compiles_gets_the_compiler(lines):
+    assert lines[1] == "7.0 True"

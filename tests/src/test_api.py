@@ -101,6 +101,8 @@ def test_random_states_and_settings_are_the_callers_again(made):
                 torch.get_num_threads(), torch.backends.cudnn.deterministic, torch.is_grad_enabled())
 
     torch.set_flush_denormal(False)
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(5)
     before = state()
     load(made[2].folder, device="cpu")
     with pytest.raises(UsageError):

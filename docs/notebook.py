@@ -10,7 +10,7 @@ import pandas as pd
 from src.api import evaluate, load, study, train
 
 light = dict.fromkeys(("text_branch", "audio_branch", "vision_branch"), "light")
-own = {"dataset": "data/aligned_50.pkl", "task": "sentiment7", "num_epochs": 5, "nlevels": 1, **light}
+own = {"dataset": "data/aligned_50.pkl", "task": "sentiment7", "num_epochs": 3, "nlevels": 1, **light}
 runs = {method: train(method=method, **own) for method in ("plain", "pool", "causal")}
 print(pd.DataFrame({method: run.scores["valid_score"]["test"] for method, run in runs.items()}).T)
 

@@ -80,14 +80,14 @@ def _choices(record: Record, method: type[Method], config: Config, task: Task) -
 
 
 def _known(record: Record, method: type[Method], config: Config, task: Task) -> Choices:
-    """A number: so many unbiased validation samples choose, and nothing else; 0: validation as train chooses.
+    """A number up to `--unbiased`: so many unbiased validation samples choose, and nothing else.
 
-    Declared: validation as train chooses all but what follows from `--unwanted`.
+    0: validation as train chooses. Declared: validation as train chooses all but what follows from `--unwanted`.
     """
     free, declared = (strengths(method, config.method, VALID, names) for names in ((), config.choice.unwanted))
     found = {"0": selected(record, method, free, task)}
     order = unbiased_order(len(next(iter(record.values()))[SHIFTED].labels))
-    for count in (count for count in KNOWN if count <= len(order)):
+    for count in (count for count in KNOWN if count <= min(config.choice.unbiased, len(order))):
         granted = {epoch: {"granted": _taken(looks[SHIFTED], order[:count])} for epoch, looks in record.items()}
         found[str(count)] = selected(granted, method, free, task, "granted")
     if config.choice.unwanted:

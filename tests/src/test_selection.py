@@ -55,10 +55,11 @@ def test_of_two_paths_with_equal_scores_the_likelier_one_is_taken():
 def test_ten_unbiased_samples_choose_the_path_that_a_biased_validation_does_not():
     def look(joint, text):
         found = values(joint * RIGHT, text=text * RIGHT)
-        return Look({name: paths.repeat(3, 1) for name, paths in found.items()}, LABELS.repeat(3))  # 12 samples
+        return Look({name: paths.repeat(8, 1) for name, paths in found.items()}, LABELS.repeat(8))  # 32 samples
 
     record = {1: {"valid": look(1, -1), "valid_shifted": look(-1, 1), "test": look(1, -1), "test_shifted": look(-1, 1)}}
-    found = CHOSEN["knowledge"](record, Pool, parsed("--method=pool", "--unwanted=text"), TASK)
+    config = parsed("--method=pool", "--unwanted=text", "--unbiased=24")  # 25 would be more than are granted
+    found = CHOSEN["knowledge"](record, Pool, config, TASK)
     assert list(found["test"]) == ["0", "10", "declared"] and found["test"] == found["test_shifted"]
     paths = {setting: {name for name, weight in strength.items() if weight}
              for setting, (_, strength) in found["test"].items()}

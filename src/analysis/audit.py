@@ -50,7 +50,7 @@ def audit_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[di
 
     There also, per modality, how far its direct effect (of methods without one, its branch) is from what it truly says
     alone, as the training data was drawn, beside the distance of an effect that says nothing, which for a placebo
-    modality is 0. Raises InputError as `log_distribution`.
+    modality is 0. Nothing is known of the truth of another file. Raises InputError as `log_distribution`.
     """
     task, options, inputs = trained.task, trained.config.dataset, trained.dataset.splits[split].inputs
     labels = cast(Tensor, result.labels)
@@ -60,7 +60,7 @@ def audit_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[di
     for predictor, one in trained.model.predictors.items():
         right = task.correct(result.values[one.values], labels)
         yield row(predictor=predictor, setting="", measure="ece", value=calibration_error(models[predictor], right))
-    if not isinstance(options, SyntheticOptions):
+    if not isinstance(options, SyntheticOptions) or not trained.same_data:
         return
     rule, nothing = log_posterior(options, inputs, MODALITIES, shortcut=False), log_posterior(options, inputs, ())
     for predictor, model in models.items():

@@ -27,6 +27,7 @@ class Trained:
     dataset: Dataset
     model: Method
     device: torch.device
+    same_data: bool = True  # as that of the training, and not another file that `--data_file` names
 
     @property
     def task(self) -> Task:
@@ -63,7 +64,9 @@ def load_trained(path: Path, options: InferenceOptions, device: torch.device,
             print(f"note: {text}")
     dataset = datasets[key]
     _check_fit(path, saved["info"], dataset.info, same_file=options.data_file is None)
-    return key, Trained(config, dataset, rebuilt(config, dataset.info, saved, path, device), device)
+    model = rebuilt(config, dataset.info, saved, path, device)
+    return key, Trained(config, dataset, model, device, options.data_file is None
+                        or saved["info"].sha256 == dataset.info.sha256)
 
 
 def rebuilt(config: Config, found: DataInfo, saved: Mapping[str, Any], path: Path, device: torch.device) -> Method:

@@ -46,7 +46,8 @@ def test_labels_of_another_kind_are_refused(task):
         log_distribution(make_task(task), torch.zeros(1, 6))
 
 
-def test_a_model_that_knows_the_truth_has_no_distance_and_a_silent_effect_that_of_nothing():
+def audited(same_data=True):
+    """(modality, measure) -> value, of a model that knows the rule, what text says, and of audio nothing."""
     options = parse_config(["--shortcut_t", "0.8", "--synthetic_sizes", "1,1,50"]).dataset
     content = generate(options)["test_shifted"]
     inputs = {name: torch.from_numpy(content[name]) for name in MODALITIES}
@@ -54,14 +55,21 @@ def test_a_model_that_knows_the_truth_has_no_distance_and_a_silent_effect_that_o
     values = {"logits": as_pairs(log_posterior(options, inputs, MODALITIES, shortcut=False)),
               "direct_text": as_pairs(log_posterior(options, inputs, ("text",))), "audio": torch.zeros(50, 8)}
     trained = SimpleNamespace(
-        task=EMOTIONS, config=SimpleNamespace(dataset=options),
+        task=EMOTIONS, config=SimpleNamespace(dataset=options), same_data=same_data,
         dataset=SimpleNamespace(splits={"test_shifted": Split(inputs, labels, [])}),
         model=SimpleNamespace(predictors={"prediction": Predictor("logits", "")}))
-    found = {(row["setting"], row["measure"]): row["value"]
-             for row in audit_rows(trained, "test_shifted", SimpleNamespace(values=values, labels=labels))}
+    return {(row["setting"], row["measure"]): row["value"]
+            for row in audit_rows(trained, "test_shifted", SimpleNamespace(values=values, labels=labels))}
+
+
+def test_of_another_file_only_the_calibration_is_known():
+    assert list(audited(same_data=False)) == [("", "ece")]
+
+
+def test_a_model_that_knows_the_truth_has_no_distance_and_a_silent_effect_that_of_nothing():
     # what text says is 0.85, 0.05, 0.05, 0.05, so that its distance to saying nothing is log 4 minus its entropy
     told = math.log(4) + 0.85 * math.log(0.85) + 0.15 * math.log(0.05)
-    assert found == {
+    assert audited() == {
         ("", "ece"): pytest.approx(0, abs=0.01), ("", "kl_rule"): pytest.approx(0, abs=1e-12),
         ("", "decides_by_rule"): 1, ("text", "kl_effect"): pytest.approx(0, abs=1e-12),
         ("text", "kl_no_effect"): pytest.approx(told, abs=1e-3), ("audio", "kl_effect"): pytest.approx(0, abs=1e-12),

@@ -22,13 +22,15 @@ def run(argv: Sequence[str] | None) -> None:
     options = make(ExportOptions, parser.parse(argv))
     source = load_source(options)
     made = options.output or options.default_output(source.config.run.backbone, source.config.run.method)
-    if made.exists():
-        raise InputError(f"{made} is there already; give another --output, or remove it")
+    beside = made if options.to == "hub_folder" else made.with_name(f"{made.name}.md")
+    for path in (made, beside):
+        if path.exists():
+            raise InputError(f"{path} is there already; give another --output, or remove it")
     if options.to == "hub_folder":
         write_folder(made, source)
     else:
         write_bytes(made, onnx_bytes(source) if options.to == "onnx" else safetensors_bytes(source))
-        write_text(made.with_suffix(".md"), card(source))
+        write_text(beside, card(source))
     print(f"written to {made}")
 
 

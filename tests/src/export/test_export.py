@@ -65,7 +65,14 @@ def test_a_safetensors_file_has_the_weights_and_what_is_known_of_them(place, tmp
     with safe_open(tmp_path / "m.safetensors", "pt") as file:
         assert json.loads(file.metadata()["causalmer"])["config"]["method"] == "pool"
         assert set(file.keys()) == set(source(place, "pool").model.state_dict())
-    assert (tmp_path / "m.md").read_text() == card(source(place, "pool"))
+    assert (tmp_path / "m.safetensors.md").read_text() == card(source(place, "pool"))
+
+
+def test_a_card_replaces_no_file(place, tmp_path, capsys):
+    (tmp_path / "m.md").write_text("mine")
+    assert exported(place, tmp_path, "--method", "pool", "--to", "safetensors", "--output", str(tmp_path / "m")) == 1
+    assert "m.md is there already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["m.md"] and (tmp_path / "m.md").read_text() == "mine"
 
 
 def test_the_card_has_the_scores_their_number_and_the_hash_of_the_data(place):

@@ -31,7 +31,7 @@ def status(history: Sequence[Mapping[str, float]], task: Task, total: int, devic
     if not history:
         return ""
     column = [row[f"valid_{task.selection}"] for row in history]
-    best = min(column) if task.lower_is_better else max(column)
+    best = max(column, key=task.merit)
     left = sum(row["seconds"] for row in history) / len(history) * (total - len(history))
     return f"  {scores(history[-1], task)} (best {best:.4f})  {time_left(left)}  {memory(device)}"
 

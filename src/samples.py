@@ -12,7 +12,9 @@ from torch import Tensor
 from src.checkpoint import SAMPLES
 from src.config import Config
 from src.engine import EpochResult
-from src.methods.base import Look
+from src.methods.base import Look, Method
+from src.parts import named_class
+from src.registry import METHODS
 from src.runtime import atomic_file
 from src.structures import MODALITIES, InputError
 from src.tasks import Task
@@ -69,4 +71,5 @@ def has_samples(folder: Path, config: Config) -> bool:
         return len(kept) == config.training.num_epochs
     history = folder / "history.csv"
     last = history.read_text(encoding="utf-8").count("\n") - 1 if history.is_file() else 0
-    return bool(kept) and kept == list(range(kept[0], last + 1))
+    method: type[Method] = named_class(METHODS, config.run.method)
+    return bool(kept) and kept == list(range(method.epochs_ahead(config.method) + 1, last + 1))

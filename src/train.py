@@ -136,10 +136,9 @@ class Trainer:
 
     def _waited(self) -> bool:
         """Whether the validation score has not become better for `--patience` epochs."""
-        sign = 1 if self.task.lower_is_better else -1
-        own = [sign * row[f"valid_{self.task.selection}"] for row in self.history[self.model.ahead:]]
+        own = [self.task.merit(row[f"valid_{self.task.selection}"]) for row in self.history[self.model.ahead:]]
         patience = self.config.training.patience
-        return bool(patience and own) and len(own) - 1 - own.index(min(own)) >= patience
+        return bool(patience and own) and len(own) - 1 - own.index(max(own)) >= patience
 
     def whole(self) -> RunResult:
         """The run from where it stands to its test scores; raises Interrupted where the user stops it."""
@@ -227,10 +226,9 @@ class Trainer:
 
         Where strengths are chosen, the loss that counts is that of the prediction, as for them, not the objective.
         """
-        sign = -1 if self.task.lower_is_better else 1
         for name in self.best:
             split, by_loss = rule(name).split, rule(name).by_loss
-            score = sign * row[f"{split}_{self.task.selection}"]
+            score = self.task.merit(row[f"{split}_{self.task.selection}"])
             if by_loss:
                 score = row[f"{split}_fit"] if self.strengths.free else -row[f"{split}_loss"]
             if score > self.best[name]:

@@ -178,10 +178,15 @@ class Method(nn.Module):
         names = self.strengths(self.options)
         return dict(zip(names, (round(one, 6) for one in self.strength.tolist()), strict=True)) if names else {}
 
+    @classmethod
+    def epochs_ahead(cls, options: Any) -> int:
+        """Epochs before `--num_epochs` begin, in which `ahead_loss` is minimised and no checkpoint is selected."""
+        return options.branch_epochs if isinstance(options, BranchOptions) else 0
+
     @property
     def ahead(self) -> int:
-        """Epochs before `--num_epochs` begin, in which `ahead_loss` is minimised and no checkpoint is selected."""
-        return self.options.branch_epochs if isinstance(self.options, BranchOptions) else 0
+        """`epochs_ahead` of this model."""
+        return self.epochs_ahead(self.options)
 
     def ahead_loss(self, output: Any, batch: Batch, task: Task) -> Terms:
         """Terms of the objective of the epochs ahead: each branch's own loss."""

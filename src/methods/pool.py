@@ -112,11 +112,15 @@ class Late(Method):
 
     Options = BranchOptions
     needs_classes = True
-    ahead = 0  # there is nothing that the branches could be ahead of
 
     def __init__(self, info: DataInfo, options: BranchOptions, parts: Parts) -> None:
         super().__init__()
         self.options, self.backbone = options, Together(parts.branches, task_of(info))
+
+    @classmethod
+    def epochs_ahead(cls, options: Any) -> int:
+        """None: there is nothing that the branches could be ahead of."""
+        return 0
 
     def forward(self, batch: Batch) -> BackboneOutput:
         """The sum of the branches' opinions."""

@@ -36,11 +36,15 @@ class Unimodal(Method):
     """L(z_x) of one modality x; neither the backbone nor another branch is used."""
 
     Options = UnimodalOptions
-    ahead = 0  # there is nothing that the branch could be ahead of
 
     def __init__(self, info: DataInfo, options: UnimodalOptions, parts: Parts) -> None:
         super().__init__()
         self.options, self.backbone = options, Alone(parts.branches[options.modality], options.modality)
+
+    @classmethod
+    def epochs_ahead(cls, options: UnimodalOptions) -> int:
+        """None: there is nothing that the branch could be ahead of."""
+        return 0
 
     @classmethod
     def own_branches(cls, options: UnimodalOptions) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What every kind of label is: targets, loss, decision and metrics."""
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -40,6 +41,10 @@ class Task(ABC):
     def score(self, logits: Tensor, labels: Tensor) -> float:
         """The metric `selection` alone, the higher the better. logits (N, C), labels as in the file."""
         return self.share(logits, labels)
+
+    def merit(self, score: float) -> float:
+        """A value of the metric `selection` such that higher is better; an undefined one is below all."""
+        return -math.inf if math.isnan(score) else -score if self.lower_is_better else score
 
     def share(self, logits: Tensor, labels: Tensor) -> float:
         """The metric `exact`: how many of the samples are right. logits (N, C), labels as in the file -> [0, 1]."""

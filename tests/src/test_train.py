@@ -2,6 +2,7 @@
 
 import csv
 import gc
+import math
 import os
 import pickle
 import re
@@ -18,7 +19,7 @@ from src import train
 from src.build import build_data
 from src.config import parse_config, parse_configs
 from src.locks import FolderLock, busy
-from src.samples import has_samples
+from src.samples import has_samples, samples_file
 
 CPU = torch.device("cpu")
 
@@ -342,7 +343,8 @@ def test_one_model_at_a_time_is_on_the_device(tiny, monkeypatch):
 
 
 @pytest.mark.parametrize("scores, ended", [([0.5], False), ([0.5, 0.4], False), ([0.5, 0.5, 0.4], True),
-                                           ([0.4, 0.5, 0.4], False), ([0.4, 0.5, 0.4, 0.3], True)])
+                                           ([0.4, 0.5, 0.4], False), ([0.4, 0.5, 0.4, 0.3], True),
+                                           ([math.nan, 0.4, 0.5], False), ([0.4, math.nan, math.nan], True)])
 def test_patience_counts_the_epochs_since_the_first_best_score(tiny, scores, ended):
     config = parse_config([*tiny, "--patience", "2"])
     trainer = train.Trainer(config, build_data(config), CPU)
@@ -364,3 +366,13 @@ def test_a_run_that_waited_long_enough_is_finished_with_the_samples_of_its_epoch
     assert has_samples(folder(tmp_path, "plain"), parse_config(argv))
     next((folder(tmp_path, "plain") / "samples").glob("*2.npz")).unlink()
     assert not has_samples(folder(tmp_path, "plain"), parse_config(argv))
+
+
+@pytest.mark.parametrize("words, first, there", [([], 1, True), ([], 2, False), (["--branch_epochs=1"], 2, True),
+                                                 (["--branch_epochs=1", "--method=late"], 2, False)])
+def test_the_samples_of_an_early_end_begin_with_the_first_epoch_that_could_be_selected(tmp_path, words, first, there):
+    (tmp_path / "history.csv").write_text("epoch\n1\n2\n3\n")
+    (tmp_path / "samples").mkdir()
+    for epoch in range(first, 4):
+        samples_file(tmp_path, epoch).touch()
+    assert has_samples(tmp_path, parse_config(["--patience=1", *words])) == there

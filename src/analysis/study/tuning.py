@@ -73,5 +73,4 @@ def valid_score(job: Job, folders: Mapping[Job, Path], selection: str) -> float:
 
 def merit(config: Config, score: float) -> float:
     """A score such that higher is better; an undefined one is below all."""
-    lower = make_task(task_name(config)).lower_is_better
-    return -math.inf if math.isnan(score) else -score if lower else score
+    return make_task(task_name(config)).merit(score)

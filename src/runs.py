@@ -7,19 +7,22 @@ import re
 import shlex
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.analysis.study.stored import finished, history
+from src.analysis.study.stored import history, whole
 from src.build import task_name
 from src.checkpoint import LAST, RESULTS
 from src.config import config_from
 from src.console import align, cell
 from src.flags import Parser, path
 from src.locks import busy
+from src.methods.base import Method
+from src.parts import named_class
 from src.process import finish
+from src.registry import METHODS
 from src.runtime import run_command
 from src.settings import read_settings
 from src.structures import InputError, printable
@@ -34,7 +37,7 @@ class Run:
     """One run folder."""
 
     folder: Path
-    settings: dict[str, Any]  # of its config.yaml; empty where that cannot be read
+    settings: Mapping[str, Any]  # of its config.yaml; empty where that cannot be read
     state: str
     epoch: int
     total: int | None
@@ -47,16 +50,24 @@ class Run:
         return found[1] if found else ""
 
     @property
+    def aside(self) -> str:
+        """The number under which a run is kept whose name a newer one has."""
+        return self.folder.suffix if self.folder.suffix[1:].isdigit() else ""
+
+    @property
     def command(self) -> str:
-        """What continues the run; nothing where there is nothing to continue."""
+        """What continues the run; nothing where that is over, or where a newer one has its name."""
         place = self.folder.parents[2]
         words = ["python", "main.py", "--config", str(self.folder / "config.yaml"), "--checkpoint_path", str(place)]
-        return shlex.join([*words, "--resume"]) if self.state == STOPPED and self.settings else ""
+        own = {kind: str(self.settings.get(kind)) for kind in ("backbone", "method")}
+        words += [f"--{kind}={name}" for kind, name in own.items() if ":" in name]  # a file alone imports no code
+        return shlex.join([*words, "--resume"]) if self.state == STOPPED and self.settings and not self.aside else ""
 
     @property
     def cells(self) -> list[str]:
         """The line of a table."""
         found = [str(self.settings.get(key, "?")) for key in ("name", "seed", "method", "backbone", "dataset")]
+        found[0] += f" ({self.aside})" * bool(self.aside)
         return [*map(printable, found), self.state, f"{self.epoch}/{self.total or '?'}", self.score]
 
 
@@ -67,12 +78,12 @@ def find(place: Path) -> list[Run]:
 
 def _read(folder: Path) -> Run:
     """What a run folder tells, whatever state it is in."""
-    try:
+    settings, task, total = {}, None, None
+    with contextlib.suppress(InputError):  # damaged, or with a class of the user's own, which is not imported
         settings = read_settings(folder / "config.yaml")
         config = config_from(settings)
-        task, total = make_task(task_name(config)), config.training.num_epochs + settings.get("branch_epochs", 0)
-    except InputError:  # damaged, or made with a class of the user's own
-        settings, task, total = {}, None, None
+        method: type[Method] = named_class(METHODS, config.run.method)
+        task, total = make_task(task_name(config)), config.training.num_epochs + method.epochs_ahead(config.method)
     with contextlib.suppress(InputError):
         rows = history(folder)
         return Run(folder, settings, _state(folder), len(rows), total, _best(rows, task) if task else "-")
@@ -85,7 +96,7 @@ def _state(folder: Path) -> str:
         return RUNNING
     if (folder / RESULTS).exists():
         with contextlib.suppress(InputError):
-            if finished(folder)[1]:
+            if whole(folder)[1]:
                 return FINISHED
         return BROKEN
     return STOPPED if zipfile.is_zipfile(folder / f"{LAST}.pt") else BROKEN
@@ -93,9 +104,7 @@ def _state(folder: Path) -> str:
 
 def _best(rows: list[dict[str, float]], task: Task) -> str:
     """The best validation score of the epochs so far."""
-    values = [row.get(f"valid_{task.selection}", math.nan) for row in rows]
-    defined = [value for value in values if not math.isnan(value)]
-    best = (min if task.lower_is_better else max)(defined, default=math.nan)
+    best = max((row.get(f"valid_{task.selection}", math.nan) for row in rows), key=task.merit, default=math.nan)
     return f"{task.selection} {cell(task.selection, best)}"
 
 

@@ -75,6 +75,29 @@ def test_runs_of_a_study_are_counted_by_state(place):
     assert runs.overview([run, run]).endswith("study mine: 2 finished; its own command continues it")
 
 
+def test_a_stopped_run_that_was_put_aside_has_no_command(place):
+    (only(place).folder / RESULTS).unlink()
+    only(place).folder.rename(only(place).folder.with_suffix(".1"))  # main.py would continue the newer one
+    run = only(place)
+    assert (run.cells[0], run.state, run.command) == ("one (.1)", "stopped", "")
+
+
+def test_the_class_of_a_users_own_is_not_imported_and_stands_in_the_command(place):
+    path = only(place).folder / "config.yaml"
+    path.write_text(path.read_text().replace("backbone: mult", "backbone: nowhere:Mine"))
+    assert only(place).cells == ["one", "1111", "causal", "nowhere:Mine", "synthetic", "finished", "2/?", "-"]
+    (only(place).folder / RESULTS).unlink()
+    assert only(place).command.endswith("--backbone=nowhere:Mine --resume")
+
+
+def test_epochs_ahead_count_where_the_method_has_some(place):
+    path = only(place).folder / "config.yaml"
+    path.write_text(path.read_text().replace("branch_epochs: 0", "branch_epochs: 3"))
+    assert only(place).cells[6] == "2/5"
+    path.write_text(path.read_text().replace("method: causal", "method: late"))
+    assert only(place).cells[6] == "2/2"
+
+
 def test_a_folder_without_runs_is_told_what_to_name(tmp_path, capsys):
     assert runs.main([str(tmp_path)]) == 1
     assert "holds no run" in capsys.readouterr().err

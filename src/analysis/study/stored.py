@@ -45,14 +45,22 @@ def find_finished(checkpoint_path: Path, own: Collection[str] = (),
 def finished(folder: Path, own: Collection[str] = (), with_samples: bool = False) -> tuple[str, bool]:
     """Fingerprint of a finished run, and whether its checkpoints, and the samples where asked for, are there.
 
+    Raises InputError as `whole`, or where its code may not be run.
+    """
+    results, there = whole(folder)
+    config = config_from(results["config"], own)
+    return (fingerprint(config.flat(), results["data"]["sha256"]),
+            there and (not with_samples or has_samples(folder, config)))
+
+
+def whole(folder: Path) -> tuple[dict[str, Any], bool]:
+    """The results of a finished run, and whether its checkpoints are there.
+
     Raises InputError where the run is not finished, or where its results or its history are damaged.
     """
     results = read_results(folder)
     history(folder)
-    config = config_from(results["config"], own)
-    whole = all((folder / f"{name}.pt").is_file() for name in results["selections"])
-    return (fingerprint(config.flat(), results["data"]["sha256"]),
-            whole and (not with_samples or has_samples(folder, config)))
+    return results, all((folder / f"{name}.pt").is_file() for name in results["selections"])
 
 
 def read_results(folder: Path) -> dict[str, Any]:

@@ -46,7 +46,9 @@ def across_tables(study: Study) -> list[tuple[str, str, list[list[str]]]]:
         adjusted = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
         for variant, test in tests.items():
             lines[variant].append(_chance_cell(test, adjusted[variant]))
-    caption = f"{ACROSS}: probability of improvement over {study.baseline} (n forms of the data and backbones)"
+    choices = dict.fromkeys(study.choice(*place) for place in study.places(analysis="test"))
+    caption = (f"{ACROSS}: probability of improvement over {study.baseline}, n forms of the data and backbones "
+               f"({' / '.join(choices)})")
     return [(caption, NOTE, [head, *lines.values()])]
 
 
@@ -61,10 +63,13 @@ def _chance_cell(test: Difference, adjusted: float) -> str:
 
 
 def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
-    """Share of runs above every score, one panel per test split, where there are several forms of data or backbones."""
-    found = _by_variant(study)
-    rows = {variant: own.dropna(subset="value") for variant, own in found.items() if len(_cells(own)) > 1}
-    rows = {variant: own for variant, own in rows.items() if len(own)}
+    """Share of runs above every score, one panel per test split, where there are several forms of data or backbones.
+
+    Variants that stand in fewer of them than others are left out: theirs would be the curve of another task.
+    """
+    found = {variant: own.dropna(subset="value") for variant, own in _by_variant(study).items()}
+    most = max((len(_cells(own)) for own in found.values()), default=0)
+    rows = {variant: own for variant, own in found.items() if len(_cells(own)) == most > 1}
     if len(rows) < 2 or len(set(study.measure.values())) > 1:
         return
     score = Score(next(iter(study.measure.values())))

@@ -33,3 +33,18 @@ def test_the_mean_is_over_conditions_and_a_t_interval_needs_three():
 def test_one_condition_has_nothing_across():
     one = study({"a": {"plain": [0.1, 0.2], "pool": [0.3, 0.4]}})
     assert across_tables(one) == [] and list(drawings(one, marks(["plain", "pool"]))) == []
+
+
+def test_the_table_names_the_rule_and_what_it_knew():
+    both = {"plain": [0.1, 0.2], "pool": [0.3, 0.4]}
+    (caption, _, _), = across_tables(study({"a": both, "b": both}))
+    assert caption.endswith("(valid_score; known of a shift: not told)")
+
+
+def test_a_variant_that_not_all_conditions_have_has_no_profile():
+    both = {"plain": [0.1, 0.2], "pool": [0.3, 0.4]}
+    scores = {"a": both | {"late": [0.9, 0.9]}, "b": both | {"late": [0.9, 0.9]}, "c": both}
+    (drawing,) = drawings(study(scores), marks(["plain", "pool", "late"]))
+    (panel,) = drawing.figure.axes
+    assert [list(line.get_xdata()) for line in panel.get_lines()] == [
+        [10, *[10] * 3, *[20] * 3], [30, *[30] * 3, *[40] * 3]]

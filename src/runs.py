@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.analysis.study.stored import history, whole
+from src.analysis.study.stored import whole
 from src.build import task_name
 from src.checkpoint import LAST, RESULTS
 from src.config import config_from
@@ -23,6 +23,7 @@ from src.methods.base import Method
 from src.parts import named_class
 from src.process import finish
 from src.registry import METHODS
+from src.results import history
 from src.runtime import run_command
 from src.settings import read_settings
 from src.structures import InputError, printable

@@ -29,7 +29,8 @@ LEVELS = [
     {"branches", "backbones", "datasets", "metrics", "precision", "replay", "tracking"}, {"losses", "tasks"},
     {"fusions", "causal_mer_model", "progress"}, {"methods"},
     {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
-    {"console", "published", "samples"}, {"train"}, {"analysis", "benchmark", "export", "list"}, {"runs", "api"},
+    {"console", "published", "results", "samples"}, {"train"}, {"analysis", "benchmark", "export", "list"},
+    {"runs", "api"},
     {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

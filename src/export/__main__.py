@@ -29,8 +29,9 @@ def run(argv: Sequence[str] | None) -> None:
     if options.to == "hub_folder":
         write_folder(made, source)
     else:
+        about = card(source)
         write_bytes(made, onnx_bytes(source) if options.to == "onnx" else safetensors_bytes(source))
-        write_text(beside, card(source))
+        write_text(beside, about)
     print(f"written to {made}")
 
 

@@ -14,6 +14,8 @@ from src.config import Config, config_from
 from src.export.card import card
 from src.export.source import Source
 from src.methods.base import Method
+from src.reading.records import Damaged
+from src.saved import check_content
 from src.structures import DataInfo, InputError, reason
 from src.writing import read_json, without_nan, write_bytes, write_json, write_text
 
@@ -23,9 +25,9 @@ FORM = 1  # of the configuration
 
 def write_folder(folder: Path, source: Source) -> None:
     """A folder that huggingface_hub uploads as it is; the configuration, without which nothing reads it, comes last."""
-    weights = safetensors_bytes(source)
+    weights, about = safetensors_bytes(source), card(source)
     write_bytes(folder / WEIGHTS, weights)
-    write_text(folder / CARD, card(source))
+    write_text(folder / CARD, about)
     write_json(folder / CONFIG, {"form": FORM, "sha256": hashlib.sha256(weights).hexdigest()} | source.about())
 
 
@@ -54,11 +56,13 @@ def read_folder(folder: Path, own: Collection[str] = ()) -> tuple[Config, DataIn
             raise InputError(f"{folder / WEIGHTS} is not the file that {CONFIG} beside it was written for; bring back "
                              "both, or export the run again")
         weights: dict[str, Tensor] = load(content)
-        info = DataInfo(**about["info"] | {"class_names": tuple(about["info"].get("class_names", ()))})
+        info = about["info"] | {"class_names": tuple(about["info"].get("class_names", ()))}
+        check_content({"info": info, "config": about["config"]})
         config = config_from(about["config"], own)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError, Damaged) as error:
         raise InputError(f"{folder} cannot be used ({reason(error)}); export the run again") from error
-    check_size(config, info, weights, folder / WEIGHTS)
-    model = build_model(config, info, pretrained=False)
+    data = DataInfo(**info)
+    check_size(config, data, weights, folder / WEIGHTS)
+    model = build_model(config, data, pretrained=False)
     load_weights(model, weights, folder / WEIGHTS)
-    return config, info, model.eval(), about
+    return config, data, model.eval(), about

@@ -10,10 +10,10 @@ from src.checkpoint import RESULTS, find_runs, load_checkpoint, load_weights
 from src.config import Config, config_from
 from src.methods.base import Method
 from src.options import ExportOptions
+from src.results import read_results
 from src.selection import CHECKPOINTS, rule
 from src.structures import DataInfo, InputError
 from src.tasks import Task, task_of
-from src.writing import read_json
 
 CPU = torch.device("cpu")
 
@@ -66,7 +66,7 @@ def load_source(options: ExportOptions) -> Source:
     check_size(config, saved["info"], saved["model"], path)
     model = build_model(config, saved["info"], pretrained=False)
     load_weights(model, saved["model"], path)
-    results = read_json(path.with_name(RESULTS)) if path.with_name(RESULTS).exists() else {}
+    results = read_results(folders[0]) if path.with_name(RESULTS).exists() else {}
     return Source(config, saved["info"], model.eval(), saved["epoch"], options.selection, results)
 
 

@@ -8,12 +8,12 @@ from src.analysis.records import TRIVIAL, RunRecord, SampleRecord
 from src.analysis.results import VALID
 from src.analysis.study.grid import Job
 from src.analysis.study.measured import measure_all
-from src.analysis.study.stored import history, read_results
 from src.build import known
 from src.config import PLACES, parse_config
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
 from src.options import InferenceOptions, StudyOptions
+from src.results import history, read_results
 from src.selection import CHECKPOINTS
 
 Line = tuple[dict[str, Any], list[dict[str, Any]]]  # what is known of a run, and its scores as rows

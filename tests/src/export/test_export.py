@@ -99,6 +99,25 @@ def test_a_damaged_folder_is_refused(hub, name, text, message):
         read_folder(hub)
 
 
+@pytest.mark.parametrize("part, name, value", [("info", "outputs", "8"), ("info", "widths", 3), ("config", "dim", {})])
+def test_a_configuration_of_other_kinds_of_values_is_refused(hub, part, name, value):
+    about = json.loads((hub / "config.json").read_text())
+    about[part][name] = value
+    (hub / "config.json").write_text(json.dumps(about))
+    with pytest.raises(InputError, match=f"its {part} is not"):
+        read_folder(hub)
+
+
+@pytest.mark.parametrize("change", [{"selections": []}, {"samples": 3}, {"versions": {"torch": 2}}])
+def test_damaged_results_are_refused_before_anything_is_written(place, tmp_path, capsys, change):
+    shutil.copytree(place, tmp_path / "runs")
+    path = next((tmp_path / "runs").glob("checkpoint(*)/*/mult-pool/results.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert exported(tmp_path / "runs", tmp_path, "--method", "pool", "--to", "safetensors") == 1
+    assert "is not what a finished run of this code leaves" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["runs"]
+
+
 def test_weights_of_another_model_are_refused(hub, tmp_path):
     about = json.loads((hub / "config.json").read_text())
     about["config"]["dim"] = 4
@@ -129,7 +148,7 @@ def test_the_graph_gives_the_prediction_and_every_effect_for_any_number_of_sampl
     own = load_source(ExportOptions(checkpoint_path=folder, method=method))
     inputs = batch(own.info, 5)
     names = [output.name for output in session.get_outputs()]
-    assert names == ["prediction", "TE", "NDE_t", "NDE_a", "NDE_v"] if method == "causal" else ["prediction"]
+    assert names == ["prediction", *["TE", "NDE_t", "NDE_a", "NDE_v"] * (method == "causal")]
     found = session.run(None, {name: inputs.inputs[name].numpy() for name in MODALITIES})
     with torch.no_grad():
         values = own.model(inputs).per_sample()

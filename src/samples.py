@@ -28,6 +28,12 @@ def samples_file(folder: Path, epoch: int) -> Path:
     return folder / SAMPLES / f"epoch_{epoch:05d}.npz"
 
 
+def sample_files(folder: Path) -> dict[int, Path]:
+    """Epoch -> its file in a run's folder, in the order of the epochs; other files there do not count."""
+    found = {path.stem.removeprefix("epoch_"): path for path in (folder / SAMPLES).glob("epoch_*.npz")}
+    return {int(epoch): found[epoch] for epoch in sorted(filter(str.isdecimal, found), key=int)}
+
+
 def write_samples(folder: Path, epoch: int, results: Mapping[str, EpochResult], task: Task) -> None:
     """Keep the values (N, C) of every split: paths as log-probabilities, effects as they are; and the labels."""
     arrays = {}
@@ -66,7 +72,7 @@ def read_samples(path: Path) -> dict[str, Look]:
 
 def has_samples(folder: Path, config: Config) -> bool:
     """Whether a finished run has kept the samples of every epoch that could be selected."""
-    kept = sorted(int(path.stem.removeprefix("epoch_")) for path in (folder / SAMPLES).glob("epoch_*.npz"))
+    kept = list(sample_files(folder))
     if not config.training.patience:
         return len(kept) == config.training.num_epochs
     history = folder / "history.csv"

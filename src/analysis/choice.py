@@ -16,7 +16,7 @@ from src.config import Config
 from src.methods.base import Look, Method
 from src.parts import named_class
 from src.registry import METHODS
-from src.samples import has_samples, read_samples
+from src.samples import has_samples, read_samples, sample_files
 from src.selection import PUBLISHED, SHIFTED, VALID, Losses, Strengths, strengths, unbiased_order
 from src.structures import InputError
 from src.tasks import Task
@@ -33,8 +33,7 @@ def read_record(folder: Path, config: Config) -> Record:
     """The samples of all epochs of a run; InputError where some were not kept, or where they are of several forms."""
     if not has_samples(folder, config):
         raise InputError(f"{folder} has not the samples of all its epochs; train it again with --log_samples")
-    found = {int(path.stem.removeprefix("epoch_")): read_samples(path)
-             for path in sorted((folder / SAMPLES).glob("epoch_*.npz"))}
+    found = {epoch: read_samples(path) for epoch, path in sample_files(folder).items()}
     first, *others = ({split: (look.labels.shape, {name: values.shape for name, values in look.values.items()})
                        for split, look in looks.items()} for looks in found.values())
     if "valid" not in first or any(form != first for form in others):

@@ -373,6 +373,7 @@ def test_a_run_that_waited_long_enough_is_finished_with_the_samples_of_its_epoch
 def test_the_samples_of_an_early_end_begin_with_the_first_epoch_that_could_be_selected(tmp_path, words, first, there):
     (tmp_path / "history.csv").write_text("epoch\n1\n2\n3\n")
     (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "epoch_of_mine.npz").touch()
     for epoch in range(first, 4):
         samples_file(tmp_path, epoch).touch()
     assert has_samples(tmp_path, parse_config(["--patience=1", *words])) == there

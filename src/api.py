@@ -15,7 +15,6 @@ from src.analysis.evaluation import detail_rows, evaluations
 from src.analysis.prediction import Model, Prediction
 from src.analysis.records import SCORE
 from src.analysis.study.collect import plain_rows
-from src.analysis.study.stored import history, read_results
 from src.analysis.trained import rebuilt
 from src.build import build_data, check, known, title, warnings
 from src.checkpoint import TABLE, is_run, load_checkpoint, runs_in
@@ -28,6 +27,7 @@ from src.export.folder import read_folder
 from src.flags import words
 from src.guest import Progress, guest, no_script
 from src.process import raising
+from src.results import history, read_results
 from src.runtime import atomic_file, resolve_device
 from src.selection import ATTAINABLE, CHECKPOINTS, checkpoint
 from src.structures import InputError, UsageError, quoted, reason

@@ -233,6 +233,8 @@ class StudyOptions(PlanOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.grid == "knowledge" and "knowledge" not in self.analyses:
+            object.__setattr__(self, "analyses", (*self.analyses, "knowledge"))
         allowed_words = {"analyses": ANALYSES, "fills": FILLS}
         for name, allowed in allowed_words.items():
             unknown = [value for value in getattr(self, name) if value not in allowed]

@@ -16,6 +16,7 @@ from src.registry import Registry
 from src.structures import UsageError, quoted
 
 PUBLISHED, VALID = "published", "valid"  # what --strength may say besides values
+CHOOSING = 2  # version of the rule by which `valid` chooses; raised where it changes, so that runs are told apart
 Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), the lower the better
 
 

@@ -40,7 +40,7 @@ from src.replay import Replay
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.samples import write_samples
 from src.saved import check_form, optimizer_form
-from src.selection import CHECKPOINTS, SHIFTED, kept, not_published, rule, unbiased_samples
+from src.selection import CHECKPOINTS, CHOOSING, SHIFTED, kept, not_published, rule, unbiased_samples
 from src.structures import Batch, InputError
 from src.tasks import Task, task_of
 from src.tracking import tracker
@@ -302,6 +302,7 @@ class Trainer:
             "parameters": count_parameters(self.model), "versions": versions(self.device),
             "samples": {name: len(self.dataset.splits[name]) for name in self.dataset.splits},
             "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
+            "choosing": CHOOSING,
             "trivial": trivial})
         self.tracker.finish({f"{CHECKPOINTS[name]}/{split}/{metric}": value for name, scored in selections.items()
                              for split, metrics in scored.items() for metric, value in metrics.items()})

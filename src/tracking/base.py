@@ -3,13 +3,12 @@
 import contextlib
 import importlib
 import importlib.util
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from src.structures import UsageError, printable, reason
-from src.writing import write_json
+from src.writing import read_json, write_json
 
 TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}  # name -> package that it needs
 STATE = "tracker.json"  # in the folder of what is tracked: the name under which a service knows it
@@ -43,7 +42,7 @@ class Kept:
         with self._kept():
             if self.name:
                 state, own = self.folder / STATE, self.made()
-                known = json.loads(state.read_text()).get(self.name, "") if state.exists() and epoch else ""
+                known = read_json(state).get(self.name, "") if state.exists() and epoch else ""
                 write_json(state, {self.name: own.begin(config, epoch, known)})
                 self.own = own
 

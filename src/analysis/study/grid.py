@@ -14,7 +14,7 @@ from src.methods import BASELINE
 from src.options import PlanOptions, StudyOptions
 from src.parts import named_class
 from src.registry import METHODS
-from src.selection import SHIFTED, rule
+from src.selection import CHOOSING, SHIFTED, VALID, rule
 from src.structures import MODALITIES, UsageError
 
 MOST = 2000  # runs of a study
@@ -69,9 +69,14 @@ class Job:
         return fingerprint(self.config.flat(), sha256)
 
 
-def fingerprint(flat: dict[str, Any], sha256: str) -> str:
-    """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too."""
+def fingerprint(flat: dict[str, Any], sha256: str, choosing: int = CHOOSING) -> str:
+    """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too.
+
+    choosing: the version of the rule by which strengths were chosen, which counts where they were.
+    """
     kept = {key: value for key, value in flat.items() if key not in PLACES}
+    if kept["strength"] == VALID:
+        kept["choosing"] = choosing
     if dataset_spec(kept["dataset"]).file:
         kept["dataset"] = ""
     return hashlib.sha256(json.dumps([kept, sha256], sort_keys=True).encode()).hexdigest()

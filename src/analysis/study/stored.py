@@ -46,7 +46,7 @@ def finished(folder: Path, own: Collection[str] = (), with_samples: bool = False
     """
     results, there = whole(folder)
     config = config_from(results["config"], own)
-    return (fingerprint(config.flat(), results["data"]["sha256"]),
+    return (fingerprint(config.flat(), results["data"]["sha256"], results.get("choosing", 1)),
             there and (not with_samples or has_samples(folder, config)))
 
 

@@ -67,6 +67,15 @@ def test_a_run_is_the_same_wherever_it_is_kept_and_another_with_any_other_settin
     assert len({key(), key("--seed", "2"), key("--m_lr", "0.1"), key(sha256="b"), key("--fusion_mode", "hm")}) == 5
 
 
+def test_runs_whose_strengths_an_earlier_rule_chose_are_others_and_only_those():
+    pool, plain = (parse_config(["--method", method]).flat() for method in ("pool", "plain"))
+    assert fingerprint(pool, "a", 1) != fingerprint(pool, "a") and fingerprint(plain, "a", 1) == fingerprint(plain, "a")
+
+
+def test_the_grid_of_knowledge_measures_it():
+    assert "knowledge" in parse_study(["--grid", "knowledge"])[0].analyses
+
+
 def test_the_strength_curve_meets_its_two_zeros_in_one_run():
     found = [job for job in planned("--grid", "strength") if job.condition.label in ("text 0.0", "vision 0.0")]
     assert len(found) == 18 and len({job.fingerprint("a") for job in found}) == 9

@@ -113,7 +113,7 @@ def test_tables_and_figures_of_scores_are_made_again_byte_for_byte(finished, tmp
     shutil.copy(folder / "results.csv", tmp_path / "mine.csv")
     assert report.main([str(tmp_path / "mine.csv")]) == 0
     made = sorted(path for path in (tmp_path / "mine").rglob("*.*"))
-    assert {path.name for path in made} >= {"tables.md", "tables.tex"} and len(made) == 2 + 3 * 12
+    assert {path.name for path in made} >= {"tables.md", "tables.tex"} and len(made) == 2 + 3 * 10
     for path in made:
         assert path.read_bytes() == (folder / path.relative_to(tmp_path / "mine")).read_bytes(), path.name
 

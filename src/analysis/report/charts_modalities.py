@@ -35,7 +35,8 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
     for name, rows, _ in _splits(study, analysis="contribution", measure="share", predictor=tuple(SHARES_OF),
                                  setting=MODALITIES):
         yield contributions(rows, name, study.baseline)
-    for name, rows, _ in _splits(study, analysis="audit", measure=(EFFECT, NO_EFFECT), setting=MODALITIES, split="test"):
+    for name, rows, _ in _splits(study, analysis="audit", measure=(EFFECT, NO_EFFECT), setting=MODALITIES,
+                                 split="test"):
         yield effects(rows, looks, name)
 
 

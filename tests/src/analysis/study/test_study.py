@@ -41,6 +41,12 @@ def finished(tmp_path_factory):
     return folder, argv
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave out the figures, which have tests of their own and take most of a report's time."""
+    monkeypatch.setattr("src.analysis.report.files.save_figures", lambda _, folder: folder.mkdir() or [])
+
+
 def rows(folder):
     with (folder / "results.csv").open() as file:
         return list(csv.DictReader(file))
@@ -152,6 +158,7 @@ def test_an_existing_report_is_kept_unless_it_may_be_overwritten(finished, capsy
     assert (folder / "report" / "report.html").read_bytes() == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_seed_says_so_and_finished_runs_are_found_under_any_name(finished, tmp_path, capsys, monkeypatch):
     argv = copied(finished, tmp_path)
     monkeypatch.setattr(Local, "run", lambda *a, **k: pytest.fail("nothing is left to train"))
@@ -188,6 +195,7 @@ def test_runs_on_other_data_are_not_used(finished, tmp_path, capsys):
     assert unfinished(argv, capsys)[0] == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_run_is_continued(finished, tmp_path, capsys, monkeypatch):
     argv = copied(finished, tmp_path)
     cut = folders(tmp_path)[0]
@@ -273,6 +281,7 @@ def test_two_studies_of_one_report_are_not_mixed(finished, tmp_path, capsys):
     assert "another process works in" in capsys.readouterr().err and not (tmp_path / "report").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_a_killed_study_left_of_a_report_is_no_report(finished, tmp_path):
     argv = [*copied(finished, tmp_path), "--analyses="]
     (tmp_path / "report" / ".report.999999999.partial" / "figures").mkdir(parents=True)
@@ -281,6 +290,7 @@ def test_what_a_killed_study_left_of_a_report_is_no_report(finished, tmp_path):
     assert {path.name for path in (tmp_path / "report").iterdir()} == study.FILES
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_earlier_report_stays_where_the_new_one_cannot_be_written(finished, tmp_path, monkeypatch, capsys):
     argv = [*copied(finished, tmp_path), "--analyses="]
     shutil.copytree(finished[0] / "report", tmp_path / "report")

@@ -27,13 +27,13 @@ from src.export.folder import read_folder
 from src.flags import words
 from src.guest import Progress, guest, no_script
 from src.process import raising
-from src.results import history, read_results
-from src.runtime import atomic_file, resolve_device
+from src.results import history, read_results, test_scores
+from src.runtime import resolve_device
 from src.selection import ATTAINABLE, CHECKPOINTS, checkpoint
 from src.structures import InputError, UsageError, quoted, reason
 from src.tasks import task_of
 from src.train import train as train_runs
-from src.writing import write_text
+from src.writing import write_bytes, write_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -70,8 +70,7 @@ def train(*, progress: Progress | None = None, dataset: str | Path | Arrays = "s
             dataset = _arrays_file(dataset, flags)
         (folder,), _ = train_all([parse_config(words({"dataset": dataset, **flags}))])
     found = read_results(folder)
-    scores = {CHECKPOINTS[name]: {split: one for split, one in scored.items() if split not in ("epoch", "valid")}
-              for name, scored in found["selections"].items()}
+    scores = {CHECKPOINTS[name]: test_scores(scored) for name, scored in found["selections"].items()}
     return Run(folder, scores, {CHECKPOINTS[name]: one for name, one in found["strengths"].items()}, found["trivial"])
 
 
@@ -113,8 +112,7 @@ def _arrays_file(arrays: Arrays, flags: Mapping[str, Any]) -> Path:
                          f"'labels'}} with numpy arrays are expected ({reason(error)})") from error
     path = config.run.checkpoint_path / f"arrays-{hashlib.sha256(content).hexdigest()[:8]}.pkl"
     if not path.exists():
-        with atomic_file(path) as file:
-            file.write(content)
+        write_bytes(path, content)
         try:
             build_data(replace(config, run=replace(config.run, dataset=str(path))))
         except InputError:

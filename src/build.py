@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from src.checkpoint import check_weights, run_name
+from src.checkpoint import check_weights, load_weights, run_name
 from src.config import Config
 from src.datasets.base import Dataset, chosen_task, data_file, dataset_spec, load
 from src.datasets.checks import REQUIRED
@@ -201,6 +201,14 @@ def check_size(config: Config, info: DataInfo, weights: dict[str, Tensor], sourc
     """
     if is_ours(config):  # a user's own class may compute on its weights while it is made
         check_weights(empty_model(config, info), weights, source)
+
+
+def restored(config: Config, info: DataInfo, weights: dict[str, Tensor], source: Path) -> Method:
+    """The model of a file's weights, on the CPU; InputError where they are not those of what the file describes."""
+    check_size(config, info, weights, source)
+    model = build_model(config, info, pretrained=False)
+    load_weights(model, weights, source)
+    return model
 
 
 def _build_backbone(config: Config, info: DataInfo) -> nn.Module:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.build import build_model, check_size, empty_model, run_strengths, task_name
+from src.build import empty_model, restored, run_strengths, task_name
 from src.checkpoint import load_checkpoint, load_weights, run_folder, save_checkpoint
 from src.config import Config, config_from
 from src.methods.base import Method
@@ -85,9 +85,7 @@ def import_published(options: InferenceOptions) -> Path:
                          "ResNets") from error
     weights = _used(weights, empty_model(config, info)) | {"strength": torch.tensor(
         list(run_strengths(config).start.values()))}
-    check_size(config, info, weights, path)
-    ours = build_model(config, info, pretrained=False)
-    load_weights(ours, weights, path)
+    ours = restored(config, info, weights, path)
     selection = "best_valid_acc" if "valid_acc" in path.name else "best_valid_loss"
     target = run_folder(options, config.run.backbone, config.run.method) / f"{selection}.pt"
     if target.exists():

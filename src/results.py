@@ -24,6 +24,11 @@ def read_results(folder: Path) -> dict[str, Any]:
     return results
 
 
+def test_scores(selection: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """What one selected checkpoint scores, without its epoch and its validation. -> test split -> metrics."""
+    return {name: scores for name, scores in selection.items() if name not in ("epoch", "valid")}
+
+
 def _is_whole(results: Any) -> bool:
     """Whether results have everything that a study shows, in the form that training writes."""
     tables = ("config", "data", "parameters", "versions", "selections", "strengths", "trivial")

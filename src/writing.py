@@ -27,8 +27,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all; half characters, as in names that are not UTF-8, become escapes."""
-    with atomic_file(path) as file:
-        file.write(text.encode("utf-8", "backslashreplace"))
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_yaml(path: Path, content: Mapping[str, Any], remark: str = "") -> None:

@@ -143,7 +143,12 @@ class Score:
     @property
     def hint(self) -> str:
         """Which end is the good one, where it is not the upper one."""
-        return " (lower is better)" if self.measure == "mae" else ""
+        return " (lower is better)" if self.sign < 0 else ""
+
+    @property
+    def sign(self) -> int:
+        """What makes higher better: -1 for an error."""
+        return -1 if self.measure == "mae" else 1
 
     def values(self, rows: "DataFrame") -> "Series":
         """Seed -> value as shown."""

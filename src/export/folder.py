@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from src.build import build_model, check_size
-from src.checkpoint import load_weights
+from src.build import restored
 from src.config import Config, config_from
 from src.export.card import card
 from src.export.source import Source
@@ -62,7 +61,4 @@ def read_folder(folder: Path, own: Collection[str] = ()) -> tuple[Config, DataIn
     except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError, Damaged) as error:
         raise InputError(f"{folder} cannot be used ({reason(error)}); export the run again") from error
     data = DataInfo(**info)
-    check_size(config, data, weights, folder / WEIGHTS)
-    model = build_model(config, data, pretrained=False)
-    load_weights(model, weights, folder / WEIGHTS)
-    return config, data, model.eval(), about
+    return config, data, restored(config, data, weights, folder / WEIGHTS).eval(), about

@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
-from src.build import build_model, check_size, known
-from src.checkpoint import RESULTS, find_runs, load_checkpoint, load_weights
+from src.build import known, restored
+from src.checkpoint import RESULTS, find_runs, load_checkpoint
 from src.config import Config, config_from
 from src.methods.base import Method
 from src.options import ExportOptions
-from src.results import read_results
+from src.results import read_results, test_scores
 from src.selection import CHECKPOINTS, rule
 from src.structures import DataInfo, InputError
 from src.tasks import Task, task_of
@@ -43,8 +43,7 @@ class Source:
     @property
     def scores(self) -> dict[str, dict[str, float]]:
         """Test split -> metrics."""
-        found = self.results.get("selections", {}).get(self.checkpoint, {})
-        return {name: values for name, values in found.items() if name not in ("epoch", "valid")}
+        return test_scores(self.results.get("selections", {}).get(self.checkpoint, {}))
 
     def about(self) -> dict[str, Any]:
         """Everything that another program needs beside the weights."""
@@ -63,10 +62,6 @@ def load_source(options: ExportOptions) -> Source:
     path = folders[0] / f"{options.selection}.pt"
     saved = load_checkpoint(path, CPU)
     config = config_from(saved["config"], (options.backbone, options.method))
-    check_size(config, saved["info"], saved["model"], path)
-    model = build_model(config, saved["info"], pretrained=False)
-    load_weights(model, saved["model"], path)
+    model = restored(config, saved["info"], saved["model"], path)
     results = read_results(folders[0]) if path.with_name(RESULTS).exists() else {}
     return Source(config, saved["info"], model.eval(), saved["epoch"], options.selection, results)
-
-

@@ -99,7 +99,7 @@ def _by_variant(study: Study) -> dict[str, "DataFrame"]:
     parts = []
     for (dataset, _), rows in study.places(analysis="test", predictor="prediction").items():
         own = models(select(rows, measure=study.measure[dataset], setting=""))
-        parts.append(own.assign(value=own["value"] * (-1 if study.measure[dataset] == "mae" else 1)))
+        parts.append(own.assign(value=own["value"] * Score(study.measure[dataset]).sign))
     if not parts:
         return {}
     rows = pd.concat(parts)

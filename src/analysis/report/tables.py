@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from src.analysis.choice import CHOICES
 from src.analysis.missing import SETTINGS
-from src.analysis.records import TRIVIAL, Study, models, ordered, place_name, select
+from src.analysis.records import TRIVIAL, Score, Study, models, ordered, place_name, select
 from src.analysis.report.across import across_tables
 from src.analysis.report.cells import INTERVALS, defined_seeds, difference_cell, mean_cell
 from src.analysis.report.headline import headlines
@@ -133,7 +133,7 @@ def _below_single(rows: "DataFrame", exact: str) -> str:
     """Which models are worse than one modality alone, in distribution: the first thing to know of a fused model."""
     splits = ordered(select(rows, analysis="test"), "split")
     own = select(rows, analysis="test", predictor="prediction", measure=exact, split=splits[:1])
-    means = {model: found["value"].mean() * (-1 if exact == "mae" else 1) for model, found in _by_model(own).items()}
+    means = {model: found["value"].mean() * Score(exact).sign for model, found in _by_model(own).items()}
     singles = {variant: mean for (_, variant), mean in means.items() if variant in MODALITIES}
     if not singles:
         return "No single modality was trained (method unimodal), so nothing tells whether fusing gains anything. "

@@ -149,7 +149,8 @@ class PlanOptions:
     backbones: tuple[str, ...] = option(("mult",), "backbones")
     methods: tuple[str, ...] = option((BASELINE, "causal"), f"methods: {', '.join(METHODS)}, or package.module:Class")
     fusions: tuple[str, ...] = option(("mask", "tanh"), "fusions of the methods that have one")
-    seeds: tuple[int, ...] = option((1111, 1112, 1113), "seeds; one alone allows no interval")
+    seeds: tuple[int, ...] = option((), "seeds, one alone allows no interval (default: those of the grid, or "
+                                        "1111,1112,1113)")
     name: str = option("study", "beginning of the names of new runs")
     report: Path = option(Path("report"), "folder of results.csv, tables, figures and report.html")
     overwrite: bool = option(False, "replace the files of an existing report folder")
@@ -179,7 +180,7 @@ class PlanOptions:
         object.__setattr__(self, "selection", checkpoint(self.selection))
         for name in ("datasets", "conditions", "backbones", "methods", "seeds"):
             values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
+            if not values and name != "seeds" or len(set(values)) < len(values):
                 raise InputError(f"--{name} needs values, each once, with commas between them, got "
                                  f"{','.join(map(str, values))!r}")
         self._check_places()

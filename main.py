@@ -20,7 +20,7 @@ from src.checkpoint import TABLE  # noqa: E402
 from src.config import parse_configs  # noqa: E402
 from src.distributed import joined  # noqa: E402
 from src.runtime import run_command  # noqa: E402
-from src.selection import rule_checkpoint  # noqa: E402
+from src.selection import shown  # noqa: E402
 
 
 @joined()
@@ -28,7 +28,8 @@ def run(argv: Sequence[str] | None) -> None:
     """Parse, train, report."""
     configs = parse_configs(argv)
     folders, tables = train_all(configs)
-    print(f"\n{tables.short(rule_checkpoint('valid'))}\nall metrics, all rules: {folders[-1] / TABLE}")
+    choice = configs[0].choice
+    print(f"\n{tables.short(shown(choice.unbiased, choice.unwanted))}\nall metrics, all rules: {folders[-1] / TABLE}")
     if configs[0].run.dataset == "synthetic":
         print("synthetic data: these scores are no result on any real dataset")
 

@@ -14,17 +14,20 @@ from src.datasets.synthetic import VALID_SHIFTED as SHIFTED
 from src.methods.base import Method
 from src.registry import Registry
 from src.structures import UsageError, quoted
+from src.tasks import Task
 
 PUBLISHED, VALID = "published", "valid"  # what --strength may say besides values
 CHOOSING = 2  # version of the rule by which `valid` chooses; raised where it changes, so that runs are told apart
-Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), the lower the better
+GRANTING = 2  # the same of the rule by which unbiased samples choose
+SHOWN = 2.0  # standard errors of a paired difference from which on samples show an epoch to be worse
+Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), or (S, N) at S sizes; the lower the better
 
 
 @dataclass(frozen=True)
 class Rule:
     """How one epoch of a run is chosen."""
 
-    split: str  # whose samples decide
+    split: str  # whose samples decide; empty where none do
     by_loss: bool  # by the lowest loss, or by the best value of the task's selection metric
     checkpoint: str  # name of the file that holds the chosen epoch; empty where training keeps none
     words: str
@@ -34,8 +37,9 @@ class Rule:
 SELECTIONS = Registry("selection")
 SELECTIONS.register("valid_loss")(Rule("valid", True, "best_valid_loss", "lowest validation loss"))
 SELECTIONS.register("valid_score")(Rule("valid", False, "best_valid_acc", "best validation score"))
-SELECTIONS.register("valid_shifted")(Rule(SHIFTED, False, "best_valid_shifted", "best score on unbiased validation "
-                                                                                "samples"))
+SELECTIONS.register("valid_shifted")(Rule(SHIFTED, True, "best_valid_shifted",
+                                          "last epoch that unbiased validation samples do not show to be worse"))
+SELECTIONS.register("last_epoch")(Rule("", False, "last_epoch", "the last epoch, which no validation chooses"))
 SELECTIONS.register("oracle_test")(Rule("test", False, "", "best test score of every split: not attainable", False))
 ATTAINABLE = tuple(name for name in SELECTIONS if SELECTIONS[name].attainable)
 CHECKPOINTS = {SELECTIONS[name].checkpoint: name for name in SELECTIONS if SELECTIONS[name].checkpoint}
@@ -52,14 +56,37 @@ def rule(checkpoint: str) -> Rule:
     return SELECTIONS[CHECKPOINTS[checkpoint]]
 
 
-def kept(unbiased: int) -> tuple[str, ...]:
-    """The checkpoints that a run keeps; that of unbiased validation samples where it is given some."""
-    return (*ALWAYS, rule_checkpoint(SHIFTED)) if unbiased else ALWAYS
+def kept(unbiased: int, unwanted: Collection[str]) -> tuple[str, ...]:
+    """The checkpoints that a run keeps: one for each state of knowledge that it is in.
+
+    Where modalities are unwanted that is the last epoch, since validation as train rewards epochs that lean on them.
+    """
+    more = {"valid_shifted": unbiased, "last_epoch": unwanted}
+    return (*ALWAYS, *(SELECTIONS[name].checkpoint for name, known in more.items() if known))
 
 
-def rule_checkpoint(split: str) -> str:
-    """The checkpoint that is chosen by the score on a validation split."""
-    return next(name for name in CHECKPOINTS if rule(name).split == split and not rule(name).by_loss)
+def shown(unbiased: int, unwanted: Collection[str]) -> str:
+    """The checkpoint that knows most of a shift, which a run shows first."""
+    known = kept(unbiased, unwanted)[len(ALWAYS):]
+    return known[0] if known else SELECTIONS["valid_score"].checkpoint
+
+
+@dataclass
+class Latest:
+    """Takes every epoch that samples do not show to be worse than the best before it; the last one taken counts.
+
+    Shown: losses lie above those of the best epoch by `SHOWN` standard errors of the mean, sample by sample. So few
+    samples are not spent on choosing an epoch, all pass and the last is taken; many notice training that does harm.
+    """
+
+    least: list[float]  # losses of all samples in the best epoch so far; empty before the first
+
+    def takes(self, losses: Tensor) -> bool:
+        """Whether the next epoch, with these losses (N,), is taken."""
+        if not self.least or losses.mean() < sum(self.least) / len(self.least):
+            self.least = losses.tolist()
+        above = losses.double() - torch.tensor(self.least, dtype=torch.double)
+        return bool(above.mean() <= SHOWN * above.std(correction=0) / len(above) ** 0.5)
 
 
 def unbiased_samples(dataset: Dataset, count: int) -> Split:
@@ -102,15 +129,7 @@ class Strengths:
         gives them, (N, C). losses: of logits (N, C) and labels; `Task.misfit` to choose, errors on the test split for
         the most that could be reached.
         """
-        found: list[tuple[dict[str, float], Tensor]] = []
-        for point in product(*self.free.values()) if self.free else ():
-            strength = {**self.start, **dict(zip(self.free, point, strict=True))}
-            logits = method.combined(values, strength)
-            if len(logits) > 1 and (logits == logits[:1]).all():
-                continue  # no path is left, all samples look alike
-            lost = losses(logits, labels).double()
-            if lost.isfinite().all():
-                found.append((strength, lost))
+        found = self._tried(method, values, labels, losses)
         if not found:
             return dict(self.start)
         every = torch.stack([lost for _, lost in found])
@@ -121,6 +140,43 @@ class Strengths:
                   sum(abs(value - self.start[name]) for name, value in strength.items()))
                  for (strength, _), loss in zip(found, mean.tolist(), strict=True)]
         return found[min((place for place, one in enumerate(near) if one), key=ranks.__getitem__)][0]
+
+
+    def by(self, split: str, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
+           task: Task) -> dict[str, float]:
+        """What the samples of a split choose: those of `valid_shifted` are few, and are averaged over."""
+        if split == SHIFTED:
+            return self.averaged(method, values, labels, task.misfits)
+        return self.chosen(method, values, labels, task.misfit)
+
+    def averaged(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
+                 losses: Losses) -> dict[str, float]:
+        """The mean of the grid's strengths, each weighted by the likelihood of the samples: for few of them.
+
+        All points of the grid, and all sizes of the logits, are as likely before the samples are seen:
+        p(w | y) ~ mean over sizes of exp(-sum of losses). losses: of logits (N, C) and labels at S sizes, (S, N). Few
+        samples leave the mean near that of the grid, all paths alike, where the best point would follow their noise.
+        """
+        found = self._tried(method, values, labels, losses)
+        if not found:
+            return dict(self.start)
+        evidence = torch.stack([(-lost.sum(1)).logsumexp(0) for _, lost in found]).softmax(0).tolist()
+        return {name: sum(share * strength[name] for share, (strength, _) in zip(evidence, found, strict=True))
+                for name in self.start}
+
+    def _tried(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
+               losses: Losses) -> list[tuple[dict[str, float], Tensor]]:
+        """The points of the grid, each with the losses of its prediction; those without a path or a number left out."""
+        found = []
+        for point in product(*self.free.values()) if self.free else ():
+            strength = {**self.start, **dict(zip(self.free, point, strict=True))}
+            logits = method.combined(values, strength)
+            if len(logits) > 1 and (logits == logits[:1]).all():
+                continue  # no path is left, all samples look alike
+            lost = losses(logits, labels).double()
+            if lost.isfinite().all():
+                found.append((strength, lost))
+        return found
 
 
 def strengths(method: type[Method], options: Any, asked: str, unwanted: Collection[str]) -> Strengths:

@@ -40,7 +40,18 @@ from src.replay import Replay
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.samples import write_samples
 from src.saved import check_form, optimizer_form
-from src.selection import CHECKPOINTS, CHOOSING, SHIFTED, kept, not_published, rule, unbiased_samples
+from src.selection import (
+    ALWAYS,
+    CHECKPOINTS,
+    CHOOSING,
+    GRANTING,
+    SHIFTED,
+    Latest,
+    kept,
+    not_published,
+    rule,
+    unbiased_samples,
+)
 from src.structures import Batch, InputError
 from src.tasks import Task, task_of
 from src.tracking import tracker
@@ -95,7 +106,9 @@ class Trainer:
             self.checked[SHIFTED] = unbiased_samples(dataset, config.choice.unbiased)
         self.epoch = self.saved_epoch = 0
         self.history: list[dict[str, Any]] = []
-        self.best: dict[str, float] = {name: -math.inf for name in kept(config.choice.unbiased)}
+        self.kept = kept(config.choice.unbiased, config.choice.unwanted)  # checkpoints
+        self.best: dict[str, float] = dict.fromkeys(ALWAYS, -math.inf)
+        self.latest = Latest([])
 
     def start(self) -> None:
         """Open the run folder: continue the run in it, or put it aside and begin a new one."""
@@ -168,7 +181,7 @@ class Trainer:
                                       replay=self.replay)}
         checked |= {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
                     for name, split in self.checked.items() if name != "valid"}
-        chosen = {name: self.strengths.chosen(type(self.model), result.values, result.labels, self.task.misfit)
+        chosen = {name: self.strengths.by(name, type(self.model), result.values, result.labels, self.task)
                   for name, result in checked.items()}
         row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}
         for split, result in (("train", trained), *checked.items()):
@@ -186,7 +199,7 @@ class Trainer:
         self.history = [{name: one.get(name, math.nan) for name in columns} for one in (*self.history, row)]
         self.epoch = number
         if not ahead:
-            self._select(row, chosen)
+            self._select(row, checked, chosen)
             if self.config.choice.log_samples:
                 write_samples(self.folder, number, self._every_sample(checked["valid"], chosen["valid"]), self.task)
         write_csv(self.folder / "history.csv", self.history)
@@ -221,28 +234,41 @@ class Trainer:
             result.values["logits"] = self.model.combined(result.values, strength)
         return found
 
-    def _select(self, row: dict[str, Any], chosen: dict[str, dict[str, float]]) -> None:
+    def _select(self, row: dict[str, Any], checked: Mapping[str, EpochResult],
+                chosen: Mapping[str, dict[str, float]]) -> None:
         """Save the checkpoint of each selection that this epoch improves, with the strengths that its samples chose.
 
         Where strengths are chosen, the loss that counts is that of the prediction, as for them, not the objective.
         """
-        for name in self.best:
-            split, by_loss = rule(name).split, rule(name).by_loss
-            score = self.task.merit(row[f"{split}_{self.task.selection}"])
-            if by_loss:
-                score = row[f"{split}_fit"] if self.strengths.free else -row[f"{split}_loss"]
-            if score > self.best[name]:
-                self.best[name] = score
+        for name in self.kept:
+            if self._selected(name, row, checked, chosen):
                 if self.strengths.start:
-                    self.model.strength.copy_(torch.tensor(list(chosen[split].values())))
+                    self.model.strength.copy_(torch.tensor(list(chosen[rule(name).split or "valid"].values())))
                 self._save(name, epoch=self.epoch, metrics=row)
+
+    def _selected(self, name: str, row: dict[str, Any], checked: Mapping[str, EpochResult],
+                  chosen: Mapping[str, dict[str, float]]) -> bool:
+        """Whether a selection takes this epoch, and not one before."""
+        split, by_loss = rule(name).split, rule(name).by_loss
+        if not split:
+            return True
+        if split == SHIFTED:
+            result = checked[split]
+            logits = self.model.combined(result.values, chosen[split])
+            return self.latest.takes(self.task.misfit(logits, result.labels))
+        score = self.task.merit(row[f"{split}_{self.task.selection}"])
+        if by_loss:
+            score = row[f"{split}_fit"] if self.strengths.free else -row[f"{split}_loss"]
+        better = score > self.best[name]
+        self.best[name] = max(score, self.best[name])
+        return better
 
     def _save(self, name: str, **more: Any) -> None:
         save_checkpoint(self.folder / f"{name}.pt", self.model, saved_form(self.config), self.dataset.info,
                         versions=versions(self.device), **more)
 
     def _save_last(self) -> None:
-        self._save(LAST, epoch=self.epoch, history=self.history, best=self.best,
+        self._save(LAST, epoch=self.epoch, history=self.history, best=self.best, least=self.latest.least,
                    optimizer=self.optimizer.state_dict(), scheduler=self.scheduler.state_dict(),
                    random=random_state(self.order))
         self.saved_epoch = self.epoch
@@ -279,13 +305,13 @@ class Trainer:
         self.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"], self.order)
         self.epoch = self.saved_epoch = saved["epoch"]
-        self.history, self.best = saved["history"], saved["best"]
+        self.history, self.best, self.latest = saved["history"], saved["best"], Latest(saved["least"])
 
     def test(self) -> RunResult:
         """Score the test splits once for each selected checkpoint and write results.json."""
         wait_for_all()  # until the first process has written the last checkpoint
         selections, record, chosen, words = {}, {}, {}, {}
-        for name in self.best:
+        for name in self.kept:
             path = self.folder / f"{name}.pt"
             saved = load_checkpoint(path, self.device)
             if "metrics" not in saved:
@@ -302,7 +328,7 @@ class Trainer:
             "parameters": count_parameters(self.model), "versions": versions(self.device),
             "samples": {name: len(self.dataset.splits[name]) for name in self.dataset.splits},
             "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
-            "choosing": CHOOSING,
+            "choosing": CHOOSING, "granting": GRANTING,
             "trivial": trivial})
         self.tracker.finish({f"{CHECKPOINTS[name]}/{split}/{metric}": value for name, scored in selections.items()
                              for split, metrics in scored.items() for metric, value in metrics.items()})

@@ -17,7 +17,7 @@ from src.methods.base import Look, Method
 from src.parts import named_class
 from src.registry import METHODS
 from src.samples import has_samples, read_samples, sample_files
-from src.selection import PUBLISHED, SHIFTED, VALID, Losses, Strengths, strengths, unbiased_order
+from src.selection import PUBLISHED, SHIFTED, VALID, Latest, Losses, Strengths, strengths, unbiased_order
 from src.structures import InputError
 from src.tasks import Task
 
@@ -81,17 +81,31 @@ def _choices(record: Record, method: type[Method], config: Config, task: Task) -
 def _known(record: Record, method: type[Method], config: Config, task: Task) -> Choices:
     """A number up to `--unbiased`: so many unbiased validation samples choose, and nothing else.
 
-    0: validation as train chooses. Declared: validation as train chooses all but what follows from `--unwanted`.
+    0: validation as train chooses. Declared: the last epoch, where validation as train chooses the strengths that do
+    not follow from `--unwanted`.
     """
     free, declared = (strengths(method, config.method, VALID, names) for names in ((), config.choice.unwanted))
     found = {"0": selected(record, method, free, task)}
     order = unbiased_order(len(next(iter(record.values()))[SHIFTED].labels))
     for count in (count for count in KNOWN if count <= min(config.choice.unbiased, len(order))):
-        granted = {epoch: {"granted": _taken(looks[SHIFTED], order[:count])} for epoch, looks in record.items()}
-        found[str(count)] = selected(granted, method, free, task, "granted")
+        granted = {epoch: _taken(looks[SHIFTED], order[:count]) for epoch, looks in record.items()}
+        found[str(count)] = _granted(granted, method, free, task)
     if config.choice.unwanted:
-        found[DECLARED] = selected(record, method, declared, task)
+        last = max(record)
+        valid = record[last]["valid"]
+        found[DECLARED] = last, declared.by("valid", method, valid.values, valid.labels, task)
     return dict.fromkeys(_tests(record), found)
+
+
+def _granted(record: Mapping[int, Look], method: type[Method], among: Strengths,
+             task: Task) -> tuple[int, dict[str, float]]:
+    """The last epoch that unbiased samples do not show to be worse than one before, and the strengths of its average."""
+    found, latest = {}, Latest([])
+    for epoch, look in sorted(record.items()):
+        strength = among.by(SHIFTED, method, look.values, look.labels, task)
+        if latest.takes(task.misfit(method.combined(look.values, strength), look.labels)):
+            found[epoch] = strength
+    return max(found), found[max(found)]
 
 
 def _tests(record: Record) -> list[str]:

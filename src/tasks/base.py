@@ -56,6 +56,11 @@ class Task(ABC):
         logits (N, C), labels as in the file. Where samples are few its mean tells more than `score`, and as there the
         size of the logits does not count. Numbers stay as they are.
         """
+        every = self.misfits(logits, labels)
+        return every[every.mean(1).argmin()]
+
+    def misfits(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of every sample at each of `SCALES`, to which the logits are brought; numbers stay. -> (S, N)."""
         targets, scales = self.targets(labels), (1.0,)
         if self.has_classes:
             rows = self.rows(logits)
@@ -63,8 +68,7 @@ class Task(ABC):
             logits, scales = logits / size if size else logits, SCALES
         tried = torch.cat([scale * logits for scale in scales])
         terms = self.loss(tried, torch.cat([targets] * len(scales)), "none")
-        every = terms.reshape(len(scales), len(logits), -1).mean(2)
-        return every[every.mean(1).argmin()]
+        return terms.reshape(len(scales), len(logits), -1).mean(2)
 
     @abstractmethod
     def correct(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from src.methods import BASELINE
 from src.options import PlanOptions, StudyOptions
 from src.parts import named_class
 from src.registry import METHODS
-from src.selection import CHOOSING, SHIFTED, VALID, rule
+from src.selection import CHECKPOINTS, CHOOSING, GRANTING, SHIFTED, VALID, checkpoint, kept, rule
 from src.structures import MODALITIES, UsageError
 
 MOST = 2000  # runs of a study
@@ -69,14 +69,17 @@ class Job:
         return fingerprint(self.config.flat(), sha256)
 
 
-def fingerprint(flat: dict[str, Any], sha256: str, choosing: int = CHOOSING) -> str:
+def fingerprint(flat: dict[str, Any], sha256: str, choosing: int = CHOOSING, granting: int = GRANTING) -> str:
     """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too.
 
-    choosing: the version of the rule by which strengths were chosen, which counts where they were.
+    choosing, granting: versions of the rules by which strengths were chosen, and by which unbiased samples chose; each
+    counts where they did.
     """
     kept = {key: value for key, value in flat.items() if key not in PLACES}
     if kept["strength"] == VALID:
         kept["choosing"] = choosing
+    if kept["unbiased"]:
+        kept["granting"] = granting
     if dataset_spec(kept["dataset"]).file:
         kept["dataset"] = ""
     return hashlib.sha256(json.dumps([kept, sha256], sort_keys=True).encode()).hexdigest()
@@ -126,7 +129,7 @@ OTHERS = tuple(Variant(name, (f"--method={name}",)) for name in METHODS
 RELEARN = Variant("relearn, every 3", ("--method=relearn", "--relearn_every=3"))  # as published after epoch 20
 SMALL = _longer(NOISY, "--synthetic_sizes=1500,300,500", label="text 0.8 noisy, small")
 EVIDENCE = (causal("evidence"), causal("evidence", "--strength=published", label="evidence, TIE"))
-BASELINES = (*REFERENCES, causal("tanh"), *EVIDENCE)
+BASELINES = (*REFERENCES, causal("tanh"), causal("tanh", "--strength=valid", label="tanh, chosen"), *EVIDENCE)
 LIGHT = tuple(f"--{name}_branch=light" for name in MODALITIES)
 BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 layers": (*LIGHT, "--light_layers=4"),
                 "attention": tuple(f"--{name}_branch=attention" for name in MODALITIES),
@@ -136,9 +139,9 @@ BRANCHES = (ALONE, *(causal(fusion, *flags, "--strength=published", label=f"{fus
 EVERY = (*REFERENCES, *PUBLISHED, *EVIDENCE, *OTHERS, RELEARN)
 EIGHT = tuple(range(1, 9))  # seeds
 METHODS_QUICK = (Plan((SMALL,), ("mult",), EVERY, SEEDS[:3]),)
-# For each backbone the smallest network, the fewest frames and epochs with which `tanh` learns the rule, tried with a seed
-# that is not among those reported. With one frame PMR leaves the shortcut of text by itself. DMD, without its strong
-# dropout (see its preset), learns the rule of one shortcut and with little noise only.
+# For each backbone the smallest network, the fewest frames and epochs with which `tanh` learns the rule, tried with a
+# seed that is not among those reported. With one frame PMR leaves the shortcut of text by itself. DMD, without its
+# strong dropout (see its preset), learns the rule of one shortcut and with little noise only.
 BRIEF = ("--batch_size=128", "--synthetic_sizes=3000,300,500", "--num_heads=2", "--dim=40", "--unbiased=300")
 BRIEF_MULT = (*BRIEF, "--synthetic_lengths=2,2,2", "--nlevels=1", "--m_lr=0.004", "--num_epochs=10")
 BRIEF_PMR = (*BRIEF, "--synthetic_lengths=1,1,1", "--nlevels=1", "--m_lr=0.003", "--num_epochs=13")
@@ -148,10 +151,12 @@ METHODS_WHOLE = (
     Plan((_longer(ALL, *BRIEF_MULT, label="all 0.6, two frames"), WIDER), ("mult",), EVERY, EIGHT),
     Plan((_longer(ALL, *BRIEF_PMR, label="all 0.6, one frame"),), ("pmr",), EVERY, EIGHT),
     Plan((_longer(TEXT, *BRIEF_DMD, label="text 0.8, one frame"),), ("dmd",), (*EVERY, FUSED_AUXILIARY), EIGHT))
-COMPARED = (*BASELINES, PUBLISHED[0], *(one for one in OTHERS if one.label in ("poe", "ogm_ge", "cf_vqa")))
-GRANTED = "--unbiased=400"
-KNOWLEDGE = (Plan((_longer(NOISY, GRANTED, "--unwanted=text"), _longer(ALL, GRANTED, "--num_epochs=12")), ("mult",),
-                  COMPARED, SEEDS),)
+COMPARED = (ALONE, REFERENCES[-1], PUBLISHED[0], causal("tanh"), EVIDENCE[0],
+            *(one for one in OTHERS if one.label in ("poe", "ogm_ge", "cf_vqa")))
+GRANTED = ("--synthetic_sizes=3000,500,500", "--unbiased=400")
+KNOWLEDGE = (Plan((_longer(WIDER, *GRANTED, "--unwanted=text"),
+                   _longer(ALL, *BRIEF_MULT, *GRANTED, label="all 0.6, two frames")),  # pool has no path if all three go
+                  ("mult",), COMPARED, SEEDS),)
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH, "knowledge": KNOWLEDGE, "methods": METHODS_WHOLE}
 ON_DATASETS = {"baselines": BASELINES, "branches": BRANCHES, "knowledge": COMPARED}
@@ -202,9 +207,11 @@ def jobs(chosen: Sequence[Plan], extra: Sequence[str]) -> list[Job]:
 
 def check_rule(selection: str, wanted: Sequence[Job], analyses: Sequence[str] = ()) -> None:
     """Raise UsageError where a run would not keep the checkpoint, or the samples, of what is asked for."""
-    if rule(selection).split == SHIFTED and not all(job.config.choice.unbiased for job in wanted):
-        raise UsageError("--selection valid_shifted needs --unbiased N, the number of samples of valid_shifted that "
-                         "every run may look at")
+    if not all(checkpoint(selection) in kept(job.config.choice.unbiased, job.config.choice.unwanted) for job in wanted):
+        needs = ("--unbiased N, the number of samples of valid_shifted that every run may look at"
+                 if rule(selection).split == SHIFTED else
+                 "--unwanted text[,audio,vision], since only runs that name unwanted modalities keep it")
+        raise UsageError(f"--selection {CHECKPOINTS[checkpoint(selection)]} needs {needs}")
     if "knowledge" in analyses and not all(job.config.choice.unbiased for job in wanted):
         raise UsageError("--analyses knowledge needs --unbiased N, the most samples of valid_shifted that a choice may "
                          "look at")

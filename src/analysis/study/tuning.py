@@ -68,7 +68,7 @@ def valid_score(job: Job, folders: Mapping[Job, Path], selection: str) -> float:
     if job not in folders:
         return math.nan
     return read_results(folders[job])["selections"][selection]["valid"][
-        f"{rule(selection).split}_{score_name(job.config)}"]
+        f"{rule(selection).split or 'valid'}_{score_name(job.config)}"]
 
 
 def merit(config: Config, score: float) -> float:

@@ -99,7 +99,7 @@ def _known(record: Record, method: type[Method], config: Config, task: Task) -> 
 
 def _granted(record: Mapping[int, Look], method: type[Method], among: Strengths,
              task: Task) -> tuple[int, dict[str, float]]:
-    """The last epoch that unbiased samples do not show to be worse than one before, and the strengths of its average."""
+    """The last epoch that unbiased samples do not show to be worse than one before, and its averaged strengths."""
     found, latest = {}, Latest([])
     for epoch, look in sorted(record.items()):
         strength = among.by(SHIFTED, method, look.values, look.labels, task)

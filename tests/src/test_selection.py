@@ -18,7 +18,7 @@ from src.methods.base import Look
 from src.methods.causal_mer import Causal
 from src.methods.pool import Pool
 from src.registry import METHODS
-from src.selection import Strengths, kept, knowledge, strengths, unbiased_samples
+from src.selection import Latest, Strengths, kept, knowledge, shown, strengths, unbiased_samples
 from src.structures import MODALITIES, InputError, UsageError
 from src.tasks import make_task
 from tests.conftest import install
@@ -61,9 +61,29 @@ def test_ten_unbiased_samples_choose_the_path_that_a_biased_validation_does_not(
     config = parsed("--method=pool", "--unwanted=text", "--unbiased=24")  # 25 would be more than are granted
     found = CHOSEN["knowledge"](record, Pool, config, TASK)
     assert list(found["test"]) == ["0", "10", "declared"] and found["test"] == found["test_shifted"]
-    paths = {setting: {name for name, weight in strength.items() if weight}
-             for setting, (_, strength) in found["test"].items()}
-    assert paths["0"] == {"m"} and paths["10"] == {"t"} and not paths["declared"] & {"m", "t"}
+    weights = {setting: [strength["m"], strength["t"]] for setting, (_, strength) in found["test"].items()}
+    assert weights["0"][1] == 0 < weights["0"][0] and weights["declared"] == [0, 0]
+    # Of 0, 1/4, 1/2, 1 all pairs with t above m are right; their mean is (0 + 1/4 + 3/4) / 6 for m, 17/4 / 6 for t.
+    assert weights["10"] == pytest.approx([1 / 6, 17 / 24], abs=0.005)
+
+
+@pytest.mark.parametrize("sizes, expected", [((1,), (1 / 2, 3 / 4)), ((1, 2), (3 / 7, 11 / 14))])
+def test_few_samples_average_strengths_by_their_likelihood(sizes, expected):
+    # Losses of all samples together, at size 1: log 2 for z_m, 0 for text, log 2 for both; likelihoods 1/2, 1, 1/2;
+    # with size 2, where losses double, they are 1/2 + 1/4, 1 + 1 and 1/2 + 1/4.
+    joint, words = (torch.tensor([[first, 0], [second, 0], [0, 0], [0, 0]])
+                    for first, second in ((math.log(2), 0.0), (0.5, -0.5)))
+    found = pool().averaged(Pool, values(joint, text=words), LABELS,
+                            lambda logits, _: torch.stack([size * logits[:, 0] for size in sizes]))
+    assert [found["m"], found["t"], found["a"]] == pytest.approx([*expected, 1])
+
+
+def test_an_epoch_is_left_out_only_where_samples_show_it_to_be_worse():
+    latest = Latest([])
+    # Above the least by 1/4 with a standard error of 0.22; then by 1 with one of 0.35; then below, so that it is 1 / 8.
+    seen = ([0, 0, 0, 0], [1, 0, 0, 0], [2, 1, 1, 0], [-1, 0, 0, 0], [0, 0, 0, 0])
+    assert [latest.takes(torch.tensor(losses, dtype=torch.float)) for losses in seen] == [True, True, False, True, True]
+    assert latest.least == [-1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("errors, text", [(1.0, 0.0), (0.0, 1.0)])
@@ -163,11 +183,14 @@ def test_what_a_choice_knew_is_told():
     assert knowledge((), 0, "best_valid_acc") == "nothing (validation as train)"
     assert knowledge(("text",), 50, "best_valid_acc") == "declared: text"
     assert knowledge((), 50, "best_valid_shifted") == "50 unbiased validation samples"
-    assert kept(0) == ("best_valid_loss", "best_valid_acc") and kept(5)[-1] == "best_valid_shifted"
+    always = ("best_valid_loss", "best_valid_acc")
+    assert kept(0, ()) == always and kept(5, ("text",)) == (*always, "best_valid_shifted", "last_epoch")
+    assert [shown(0, ()), shown(0, ("text",)), shown(5, ("text",))] == ["best_valid_acc", "last_epoch",
+                                                                        "best_valid_shifted"]
 
 
 def test_the_record_of_samples_gives_the_choice_of_the_training_again(tiny, tmp_path):
-    words = [*tiny, "--method", "pool", "--log_samples", "--num_epochs", "3"]
+    words = [*tiny, "--method", "pool", "--log_samples", "--num_epochs", "3", "--unbiased", "10"]
     assert main.main(words) == 0
     folder, config = tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-pool", parse_config(words)
     task, results = make_task("emotion4"), json.loads((folder / "results.json").read_text())
@@ -176,6 +199,9 @@ def test_the_record_of_samples_gives_the_choice_of_the_training_again(tiny, tmp_
         history = list(csv.DictReader(file))
     epoch, chosen = selected(record, METHODS["pool"], plan, task)
     assert (epoch, chosen) == (results["selections"]["best_valid_acc"]["epoch"], results["strengths"]["best_valid_acc"])
+    granted = CHOSEN["knowledge"](record, METHODS["pool"], config, task)["test"]["10"]
+    assert granted[0] == results["selections"]["best_valid_shifted"]["epoch"]
+    assert granted[1] == pytest.approx(results["strengths"]["best_valid_shifted"], abs=1e-5)
     test = record[epoch]["test"]
     scored = task.metrics(Pool.combined(test.values, chosen), test.labels)
     printed = results["selections"]["best_valid_acc"]["test"]
@@ -193,6 +219,15 @@ def test_the_record_of_samples_gives_the_choice_of_the_training_again(tiny, tmp_
     file.write_bytes(b"PK")
     with pytest.raises(InputError, match="npz cannot be used"):
         read_record(folder, config)
+
+
+def test_where_a_modality_is_unwanted_the_last_epoch_is_kept_as_well(tiny, tmp_path):
+    words = [*tiny, "--method", "causal", "--fusion_mode", "sum", "--num_epochs", "3", "--unwanted", "text"]
+    assert main.main(words) == 0
+    folder = tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-causal"
+    results = json.loads((folder / "results.json").read_text())
+    assert results["selections"]["last_epoch"]["epoch"] == 3
+    assert results["strengths"]["last_epoch"] == {"m": 1, "t": 0, "a": 1, "v": 1}
 
 
 @pytest.mark.parametrize("words, start", [

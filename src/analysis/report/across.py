@@ -1,25 +1,31 @@
-"""What holds across forms of the data and backbones: probability of improvement and performance profiles.
+"""What holds across forms of the data and backbones: gains, probabilities of improvement, performance profiles.
 
-Both follow Agarwal et al. 2021 (Deep Reinforcement Learning at the Edge of the Statistical Precipice, section 4).
+The last two follow Agarwal et al. 2021 (Deep Reinforcement Learning at the Edge of the Statistical Precipice,
+section 4).
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.analysis.records import Score, Study, by_seed, model_seeds, models, ordered, select
+from src.analysis.records import Score, Study, by_seed, model_seeds, models, ordered, place_name, select
 from src.analysis.report import style
 from src.analysis.report.cells import p_words
 from src.analysis.report.charts_scores import SPLIT_NAMES
 from src.analysis.report.style import Drawing, Mark, behind
-from src.analysis.statistics import FEWEST_SEEDS, Difference, holm, paired_difference
+from src.analysis.statistics import FEWEST_SEEDS, Difference, compared, holm, paired_difference
+from src.datasets.synthetic import SHIFTS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 ACROSS = "Across conditions"
+GAINS_NOTE = ("Variant minus baseline, seed by seed, with the 95 % t-interval over seeds (from "
+              f"{FEWEST_SEEDS} on): with the shortcut broken and, after the stroke, in distribution. In the order of "
+              "the mean of the former; an interval that holds zero shows no difference.")
 NOTE = ("P: the probability that a run of the variant scores higher than one of the baseline, ties counting half, in "
         "each form of the data and backbone; its mean over them with the 95 % t-interval over them (from "
         f"{FEWEST_SEEDS} on); then p of the t-test against 1/2, adjusted by Holm within its column.")
@@ -32,7 +38,7 @@ def improvement(own: Sequence[float], baseline: Sequence[float]) -> float:
 
 
 def across_tables(study: Study) -> list[tuple[str, str, list[list[str]]]]:
-    """One table where the baseline stands in at least two forms of the data or backbones; else nothing."""
+    """Two tables where the baseline stands in at least two forms of the data or backbones; else nothing."""
     found = _by_variant(study)
     if study.baseline not in found or len(_cells(found[study.baseline])) < 2:
         return []
@@ -46,10 +52,86 @@ def across_tables(study: Study) -> list[tuple[str, str, list[list[str]]]]:
         adjusted = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
         for variant, test in tests.items():
             lines[variant].append(_chance_cell(test, adjusted[variant]))
-    choices = dict.fromkeys(study.choice(*place) for place in study.places(analysis="test"))
+    choices = " / ".join(dict.fromkeys(study.choice(*place) for place in study.places(analysis="test")))
     caption = (f"{ACROSS}: probability of improvement over {study.baseline}, n forms of the data and backbones "
-               f"({' / '.join(choices)})")
-    return [(caption, NOTE, [head, *lines.values()])]
+               f"({choices})")
+    return [*_gains_table(study, found, choices), (caption, NOTE, [head, *lines.values()])]
+
+
+Gains = dict[str, dict[tuple[str, str, str], list[Difference]]]  # variant -> cell -> shifted, in distribution
+
+
+def gains(study: Study, rows: "dict[str, DataFrame]") -> Gains:
+    """Differences to the baseline of variants in every cell with a shift, the greatest mean first."""
+    found: Gains = {}
+    baseline = _cells(rows[study.baseline])
+    for variant in rows.keys() - {study.baseline}:
+        both = {key: own for key, own in _cells(rows[variant]).items()
+                if key in baseline and {"test", SHIFTS[0]} <= set(own["split"])}
+        found[variant] = {key: [_gain(own, baseline[key], split, Score(study.measure[key[0]]))
+                                for split in (SHIFTS[0], "test")] for key, own in both.items()}
+    return dict(sorted(((variant, of) for variant, of in found.items() if of), key=lambda one: -_mean(one[1])))
+
+
+def _mean(of: dict[tuple[str, str, str], list[Difference]]) -> float:
+    return float(np.mean([shifted.mean for shifted, _ in of.values()]))
+
+
+def _columns(found: Gains) -> dict[tuple[str, str, str], str]:
+    """Cells and what they are called."""
+    return {(dataset, condition, backbone): f"{place_name(dataset, condition)}, {backbone}"
+            for of in found.values() for dataset, condition, backbone in of}
+
+
+def _gain(own: "DataFrame", baseline: "DataFrame", split: str, score: Score) -> Difference:
+    """In points where the score is a share."""
+    found = compared(select(own, split=split), select(baseline, split=split))
+    factor = 100 if score.share else 1
+    return replace(found, **{name: factor * getattr(found, name) for name in ("mean", "low", "high")})
+
+
+def _gains_table(study: Study, rows: "dict[str, DataFrame]", choices: str) -> list[tuple[str, str, list[list[str]]]]:
+    found = gains(study, rows)
+    columns = _columns(found)
+    if not columns:
+        return []
+    lines = [[variant, f"{_mean(of):+.1f}",
+              *(" / ".join(map(_gain_words, of[key])) if key in of else "-" for key in columns)]
+             for variant, of in found.items()]
+    return [(f"{ACROSS}: gain over {study.baseline} ({choices})", GAINS_NOTE,
+             [["variant", "mean", *columns.values()], *lines])]
+
+
+def _gain_words(found: Difference) -> str:
+    interval = "" if math.isnan(found.low) else f" [{found.low:+.1f}, {found.high:+.1f}]"
+    return f"{found.mean:+.1f}{interval}" if found.n else "-"
+
+
+def gains_drawing(study: Study, rows: "dict[str, DataFrame]", looks: dict[str, Mark]) -> Iterator[Drawing]:
+    """Gains of all variants, one panel per form of the data and backbone, the best on top."""
+    found = gains(study, rows)
+    columns = _columns(found)
+    if len(columns) < 2:
+        return
+    figure, grid = style.panels([""], list(columns.values()), 0.6 + 0.2 * len(found), share_y=True)
+    for key, column in columns.items():
+        axes = grid["", column]
+        axes.axvline(0, color="#000000", linewidth=1)
+        for i, (variant, of) in enumerate(found.items()):
+            for one, filled in zip(of.get(key, ()), (True, False), strict=False):
+                mark = looks[variant]
+                if filled and math.isfinite(one.low):
+                    axes.plot([one.low, one.high], [i, i], color=mark.colour, linewidth=1.4)
+                axes.plot(one.mean, i, marker=mark.marker, color=mark.colour, markersize=4.5,
+                          markerfacecolor=mark.colour if filled else "white")
+        axes.set_yticks(range(len(found)), list(found))
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.set_xlabel(f"gain over {study.baseline}")
+        axes.grid(False, axis="y")
+    seeds = [pair for variant in found for pair in model_seeds(rows[variant])]
+    style.finish(figure, f"Gain over {study.baseline}", behind(seeds, "lines: 95 % t-intervals over seeds"), [])
+    yield Drawing(ACROSS, "", f"Variant minus {study.baseline}, seed by seed. Filled: with the shortcut broken; "
+                              "hollow: in distribution.", figure)
 
 
 def _chance_cell(test: Difference, adjusted: float) -> str:
@@ -69,6 +151,8 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
     """
     found = {variant: own.dropna(subset="value") for variant, own in _by_variant(study).items()}
     most = max((len(_cells(own)) for own in found.values()), default=0)
+    if study.baseline in found:
+        yield from gains_drawing(study, found, looks)
     rows = {variant: own for variant, own in found.items() if len(_cells(own)) == most > 1}
     if len(rows) < 2 or len(set(study.measure.values())) > 1:
         return

@@ -155,7 +155,7 @@ COMPARED = (ALONE, REFERENCES[-1], PUBLISHED[0], causal("tanh"), EVIDENCE[0],
             *(one for one in OTHERS if one.label in ("poe", "ogm_ge", "cf_vqa")))
 GRANTED = ("--synthetic_sizes=3000,500,500", "--unbiased=400")
 KNOWLEDGE = (Plan((_longer(WIDER, *GRANTED, "--unwanted=text"),
-                   _longer(ALL, *BRIEF_MULT, *GRANTED, label="all 0.6, two frames")),  # pool has no path if all three go
+                   _longer(ALL, *BRIEF_MULT, *GRANTED, label="all 0.6, two frames")),  # pool has no path without all
                   ("mult",), COMPARED, SEEDS),)
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH, "knowledge": KNOWLEDGE, "methods": METHODS_WHOLE}

@@ -1,5 +1,6 @@
 """Probabilities of improvement are those of hand-counted pairs, and stand only where there are several conditions."""
 
+import pandas
 import pytest
 
 from src.analysis.records import Study
@@ -7,11 +8,11 @@ from src.analysis.report.across import across_tables, drawings, improvement
 from src.analysis.report.style import marks
 
 
-def study(scores):
-    """Accuracies: condition -> variant -> one per seed."""
+def study(scores, split="test"):
+    """Accuracies on a split: condition -> variant -> one per seed."""
     rows = [{"dataset": "synthetic", "condition": condition, "backbone": "mult", "variant": variant, "method": variant,
-             "fusion": "", "seed": seed, "selection": "best_valid_acc", "predictor": "prediction", "split": "test",
-             "analysis": "test", "setting": "", "measure": "accuracy", "value": value}
+             "fusion": "", "seed": seed, "selection": "best_valid_acc", "predictor": "prediction", "split": split,
+             "analysis": "test", "setting": "", "measure": "accuracy", "value": value, "bits": ""}
             for condition, variants in scores.items() for variant, values in variants.items()
             for seed, value in enumerate(values)]
     return Study("", rows, [], [], [], [], {"synthetic": "accuracy"})
@@ -28,6 +29,24 @@ def test_the_mean_is_over_conditions_and_a_t_interval_needs_three():
     assert head == ["variant", "n", "P on test"] and line == ["pool", "3", "0.71 [0.06, 1.00] p 0.300"]
     (_, _, (_, line)), = across_tables(study({name: scores[name] for name in "ab"}))
     assert line == ["pool", "2", "0.81"]
+
+
+def test_gains_stand_beside_what_they_cost_and_the_greatest_comes_first():
+    inside = {"plain": [0.5, 0.5, 0.5], "pool": [0.4, 0.4, 0.4], "tanh": [0.5, 0.6, 0.7]}
+    shifted = {"plain": [0.2, 0.2, 0.2], "pool": [0.3, 0.4, 0.5], "tanh": [0.2, 0.3, 0.4]}
+    both, broken = study({"a": inside, "b": inside}), study({"a": shifted, "b": shifted}, "test_shifted")
+    both.rows = pandas.concat([both.rows, broken.rows], ignore_index=True)
+    (caption, _, (head, *lines)), _ = across_tables(both)
+    assert caption.startswith("Across conditions: gain over plain")
+    assert head == ["variant", "mean", "synthetic, a, mult", "synthetic, b, mult"]
+    # 10, 20, 30: mean 20, deviation 10, t 4.303, so 24.8 to both sides; differences that are all equal have no interval
+    assert lines == [["pool", "+20.0", *["+20.0 [-4.8, +44.8] / -10.0"] * 2],
+                     ["tanh", "+10.0", *["+10.0 [-14.8, +34.8] / +10.0 [-14.8, +34.8]"] * 2]]
+    first, _ = drawings(both, marks(["plain", "pool", "tanh"]))
+    panel, other = first.figure.axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["pool", "tanh"]
+    assert [list(line.get_xdata()) for line in other.get_lines()][1:3] == [[pytest.approx(-4.84, abs=0.01),
+                                                                            pytest.approx(44.84, abs=0.01)], [20.0]]
 
 
 def test_one_condition_has_nothing_across():

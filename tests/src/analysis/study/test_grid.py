@@ -36,9 +36,9 @@ def test_conditions_are_flags_of_main_py():
 
 def test_a_study_of_knowledge_is_of_synthetic_data_or_of_the_data_sets_given():
     found = planned("--grid", "knowledge")
-    assert len(found) == 2 * 13 * 5 and {job.config.choice.unbiased for job in found} == {400}
+    assert len(found) == 2 * 8 * 5 and {job.config.choice.unbiased for job in found} == {400}
     own = planned("--grid", "knowledge", "--datasets", "mosi", "--seeds", "1")
-    assert len(own) == 13 and {job.config.run.dataset for job in own} == {"mosi"}
+    assert len(own) == 8 and {job.config.run.dataset for job in own} == {"mosi"}
 
 
 def test_a_study_of_knowledge_needs_unbiased_samples():
@@ -72,6 +72,21 @@ def test_runs_whose_strengths_an_earlier_rule_chose_are_others_and_only_those():
     assert fingerprint(pool, "a", 1) != fingerprint(pool, "a") and fingerprint(plain, "a", 1) == fingerprint(plain, "a")
 
 
+def test_runs_whose_unbiased_samples_chose_by_an_earlier_rule_are_others():
+    granted = parse_config(["--method", "plain", "--unbiased", "9"]).flat()
+    assert fingerprint(granted, "a", granting=1) != fingerprint(granted, "a")
+
+
+def test_seeds_of_ones_own_take_the_place_of_those_of_a_grid():
+    assert [job.seed for job in planned("--grid", "quick", "--seeds", "7")] == [7] * 3
+
+
+def test_the_last_epoch_is_no_selection_of_runs_that_do_not_keep_it():
+    with pytest.raises(UsageError, match="--selection last_epoch needs --unwanted text"):
+        check_rule("last_epoch", planned())
+    check_rule("last_epoch", planned("--unwanted", "text"))
+
+
 def test_the_grid_of_knowledge_measures_it():
     assert "knowledge" in parse_study(["--grid", "knowledge"])[0].analyses
 
@@ -83,5 +98,5 @@ def test_the_strength_curve_meets_its_two_zeros_in_one_run():
 
 def test_every_grid_can_be_planned():
     assert {name: len(planned("--grid", name)) for name in GRIDS} == {
-        "quick": 6, "methods_quick": 81, "shift": 120, "dmd": 60, "strength": 72, "benchmark": 252, "knowledge": 130,
-        "methods": 2 * 8 * (3 * 27 + 1)}
+        "quick": 6, "methods_quick": 81, "shift": 120, "dmd": 60, "strength": 72, "benchmark": 252, "knowledge": 80,
+        "methods": 8 * (4 * 27 + 1)}

@@ -51,7 +51,7 @@ def figures(study: Study) -> Iterator[tuple[str, Drawing]]:
     variants = [*ordered(study.rows, "variant"), *(run.variant for run in study.runs)]
     looks = marks(list(dict.fromkeys(variants)))  # the same in every figure
     with matplotlib.rc_context(STYLE):
-        charts = (charts_headline, charts_scores, charts_knowledge, charts_modalities, charts_models, across)
+        charts = (across, charts_headline, charts_scores, charts_knowledge, charts_modalities, charts_models)
         for number, drawing in enumerate(chain(*(kind.drawings(study, looks) for kind in charts)), 1):
             yield f"{number:03}-{file_name(drawing.section, drawing.title)}", drawing
 

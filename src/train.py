@@ -305,7 +305,8 @@ class Trainer:
         self.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"], self.order)
         self.epoch = self.saved_epoch = saved["epoch"]
-        self.history, self.best, self.latest = saved["history"], saved["best"], Latest(saved["least"])
+        self.history, self.best = saved["history"], saved["best"]
+        self.latest = Latest(saved.get("least", []))  # runs of an earlier version have none
 
     def test(self) -> RunResult:
         """Score the test splits once for each selected checkpoint and write results.json."""

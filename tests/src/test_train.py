@@ -63,6 +63,7 @@ def test_two_runs_with_one_seed_give_the_same_bits_and_another_seed_does_not(sto
 @pytest.mark.parametrize("stop", [1, 4, 9])  # batches: 3 training and 2 validation passes per epoch
 def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(stochastic, tmp_path, monkeypatch,
                                                                                    stop, capsys):
+    stochastic += ["--unbiased", "5", "--unwanted", "text"]
     assert main.main(moved(stochastic, tmp_path / "whole")) == 0
     cut = moved(stochastic, tmp_path / "cut")
     seen, original = [], train.run_epoch
@@ -85,8 +86,10 @@ def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_o
     assert main.main([*cut, "--resume"]) == 0
     whole, resumed = folder(tmp_path / "whole"), folder(tmp_path / "cut")
     assert history(whole) == history(resumed)
-    for name in ("last", "best_valid_loss", "best_valid_acc"):
+    for name in ("last", "best_valid_loss", "best_valid_acc", "best_valid_shifted", "last_epoch"):
         assert same_bits(weights(whole, name), weights(resumed, name))
+    least = [torch.load(run / "last.pt", weights_only=True)["least"] for run in (whole, resumed)]
+    assert least[0] == least[1] and len(least[0]) == 5
     assert same_bits(*({f"{k}.{n}": t for k, state in
                         torch.load(run / "last.pt", weights_only=True)["optimizer"]["state"].items()
                         for n, t in state.items()} for run in (whole, resumed)))

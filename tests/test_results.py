@@ -18,6 +18,11 @@ def rounded(svg: str) -> str:
     return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]) + 0:.1f}", svg)
 
 
+def first(found, last):
+    """Figures up to the one of that name, so that no later one is drawn."""
+    return takewhile(lambda one: one[0] <= last, found)
+
+
 def test_every_table_and_figure_of_the_documents_is_made_from_the_rows(tmp_path):
     studies = {path.stem: load_study(path) for path in (ROOT / "results").glob("*.csv")}
     whole = "".join(map(to_markdown, studies.values()))
@@ -33,7 +38,7 @@ def test_every_table_and_figure_of_the_documents_is_made_from_the_rows(tmp_path)
     assert shown and shown == set(kept)
     for name in {place.split("/")[0] for place in kept}:
         own = {place.split("/")[1][:-4]: text for place, text in kept.items() if place.startswith(f"{name}/")}
-        upto = takewhile(lambda found, last=max(own): found[0] <= last, figures(studies[name]))
-        drawn = {each: save(drawing, tmp_path, each).svg.read_text() for each, drawing in upto if each in own}
+        drawn = {each: save(drawing, tmp_path, each).svg.read_text()
+                 for each, drawing in first(figures(studies[name]), max(own)) if each in own}
         assert {each: rounded(text) for each, text in drawn.items()} == {
             each: rounded(text) for each, text in own.items()}

@@ -22,6 +22,8 @@ from src.registry import METHODS
 from src.structures import WEIGHT, Batch, option
 from src.tasks import Task
 
+CANCELLED = 1e-6  # of the length of both gradients, float32's rounding, below which nothing of them is left
+
 
 @dataclass(frozen=True)
 class ParetoOptions(HeadOptions):
@@ -75,9 +77,11 @@ def combined_gradients(joint: Sequence[Tensor], own: Sequence[Tensor], gamma: fl
     combined = []
     for g, u in zip(joint, own, strict=True):
         d, plain = weights[0] * g + weights[1] * u, g + u
-        # Nothing that could be lengthened is left where a tensor's weighted gradients cancel out.
+        # Nothing that could be lengthened is left where a tensor's weighted gradients cancel out; what rounding leaves
+        # of them points anywhere, another way on every processor.
         length, whole = d.norm(), plain.norm()
-        combined.append(gamma * (plain if length == 0 else d * (whole / length).clamp(min=1)))
+        cancelled = length <= CANCELLED * (g.norm() + u.norm())
+        combined.append(gamma * (plain if cancelled else d * (whole / length).clamp(min=1)))
     return combined
 
 

@@ -276,7 +276,7 @@ def test_what_is_no_run_or_no_checkpoint_is_one_sentence(made, tmp_path):
             ask(tmp_path)
     with pytest.raises(InputError, match="name one of those in it: mult-causal"):
         load(made[2].folder.parent)
-    with pytest.raises(UsageError, match="selection is 'best'; choose from valid_loss, valid_score, valid_shifted"):
+    with pytest.raises(UsageError, match="selection is 'best'; choose from last_epoch, valid_loss, valid_score"):
         load(made[2].folder, selection="best")
     path = tmp_path / "best_valid_acc.pt"
     whole = (made[2].folder / path.name).read_bytes()

@@ -16,7 +16,7 @@ from src.analysis.report import style
 from src.analysis.report.cells import p_words
 from src.analysis.report.charts_scores import SPLIT_NAMES
 from src.analysis.report.style import Drawing, Mark, behind
-from src.analysis.statistics import FEWEST_SEEDS, Difference, compared, holm, paired_difference
+from src.analysis.statistics import FEWEST_SEEDS, Difference, holm, paired_difference
 from src.datasets.synthetic import SHIFTS
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def gains(study: Study, rows: "dict[str, DataFrame]") -> Gains:
     """Differences to the baseline of variants in every cell with a shift, the greatest mean first."""
     found: Gains = {}
     baseline = _cells(rows[study.baseline])
-    for variant in rows.keys() - {study.baseline}:
+    for variant in (name for name in rows if name != study.baseline):
         both = {key: own for key, own in _cells(rows[variant]).items()
                 if key in baseline and {"test", SHIFTS[0]} <= set(own["split"])}
         found[variant] = {key: [_gain(own, baseline[key], split, Score(study.measure[key[0]]))
@@ -85,7 +85,7 @@ def _columns(found: Gains) -> dict[tuple[str, str, str], str]:
 
 def _gain(own: "DataFrame", baseline: "DataFrame", split: str, score: Score) -> Difference:
     """In points where the score is a share."""
-    found = compared(select(own, split=split), select(baseline, split=split))
+    found = paired_difference(by_seed(select(own, split=split)) - by_seed(select(baseline, split=split)))
     factor = 100 if score.share else 1
     return replace(found, **{name: factor * getattr(found, name) for name in ("mean", "low", "high")})
 

@@ -141,7 +141,6 @@ class Strengths:
                  for (strength, _), loss in zip(found, mean.tolist(), strict=True)]
         return found[min((place for place, one in enumerate(near) if one), key=ranks.__getitem__)][0]
 
-
     def by(self, split: str, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
            task: Task) -> dict[str, float]:
         """What the samples of a split choose: those of `valid_shifted` are few, and are averaged over."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from src.build import build_model, build_optimizer, check_memory, count_parameters, is_ours, run_strengths
 from src.checkpoint import (
@@ -184,12 +185,15 @@ class Trainer:
         chosen = {name: self.strengths.by(name, type(self.model), result.values, result.labels, self.task)
                   for name, result in checked.items()}
         row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}
+        lost: dict[str, Tensor] = {}  # of the samples that choose
         for split, result in (("train", trained), *checked.items()):
             logits = self.model.combined(result.values, chosen.get(split, chosen["valid"]))
             metrics = self.task.metrics(logits, result.labels)
             row |= {f"{split}_{name}": value for name, value in (result.terms | metrics).items()}
-            if split in chosen and self.strengths.free:
-                row[f"{split}_fit"] = -self.task.misfit(logits, result.labels).mean().item()
+            if split == SHIFTED or split in chosen and self.strengths.free:
+                lost[split] = self.task.misfit(logits, result.labels)
+            if split in lost and self.strengths.free:
+                row[f"{split}_fit"] = -lost[split].mean().item()
         row |= {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
                 for name, value in strength.items()}
         if not ahead:
@@ -199,7 +203,7 @@ class Trainer:
         self.history = [{name: one.get(name, math.nan) for name in columns} for one in (*self.history, row)]
         self.epoch = number
         if not ahead:
-            self._select(row, checked, chosen)
+            self._select(row, lost, chosen)
             if self.config.choice.log_samples:
                 write_samples(self.folder, number, self._every_sample(checked["valid"], chosen["valid"]), self.task)
         write_csv(self.folder / "history.csv", self.history)
@@ -234,28 +238,25 @@ class Trainer:
             result.values["logits"] = self.model.combined(result.values, strength)
         return found
 
-    def _select(self, row: dict[str, Any], checked: Mapping[str, EpochResult],
+    def _select(self, row: dict[str, Any], lost: Mapping[str, Tensor],
                 chosen: Mapping[str, dict[str, float]]) -> None:
         """Save the checkpoint of each selection that this epoch improves, with the strengths that its samples chose.
 
         Where strengths are chosen, the loss that counts is that of the prediction, as for them, not the objective.
         """
         for name in self.kept:
-            if self._selected(name, row, checked, chosen):
+            if self._selected(name, row, lost):
                 if self.strengths.start:
                     self.model.strength.copy_(torch.tensor(list(chosen[rule(name).split or "valid"].values())))
                 self._save(name, epoch=self.epoch, metrics=row)
 
-    def _selected(self, name: str, row: dict[str, Any], checked: Mapping[str, EpochResult],
-                  chosen: Mapping[str, dict[str, float]]) -> bool:
+    def _selected(self, name: str, row: dict[str, Any], lost: Mapping[str, Tensor]) -> bool:
         """Whether a selection takes this epoch, and not one before."""
         split, by_loss = rule(name).split, rule(name).by_loss
         if not split:
             return True
         if split == SHIFTED:
-            result = checked[split]
-            logits = self.model.combined(result.values, chosen[split])
-            return self.latest.takes(self.task.misfit(logits, result.labels))
+            return self.latest.takes(lost[split])
         score = self.task.merit(row[f"{split}_{self.task.selection}"])
         if by_loss:
             score = row[f"{split}_fit"] if self.strengths.free else -row[f"{split}_loss"]

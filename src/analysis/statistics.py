@@ -61,7 +61,7 @@ def paired_difference(differences: Sequence[float]) -> Difference:
     Fewer than FEWEST_SEEDS have neither. Differences that are all equal say nothing about their spread, so they have no
     interval; where all are 0 there is no evidence of a difference, and p is 1.
     """
-    from scipy.stats import ttest_1samp
+    from scipy.special import stdtr, stdtrit
 
     found = _defined(differences)
     mean = float(found.mean()) if found.size else math.nan
@@ -69,9 +69,9 @@ def paired_difference(differences: Sequence[float]) -> Difference:
         return Difference(mean, math.nan, math.nan, math.nan, found.size)
     if np.ptp(found) < 1e-12:
         return Difference(mean, math.nan, math.nan, 1.0 if abs(mean) < 1e-12 else math.nan, found.size)
-    test = ttest_1samp(found, 0.0)
-    low, high = test.confidence_interval()
-    return Difference(mean, float(low), float(high), float(test.pvalue), found.size)
+    error, freedom = float(found.std(ddof=1)) / math.sqrt(found.size), found.size - 1
+    half = error * float(stdtrit(freedom, 0.975))
+    return Difference(mean, mean - half, mean + half, 2 * float(stdtr(freedom, -abs(mean) / error)), found.size)
 
 
 def sample_interval(differences: np.ndarray) -> tuple[float, float]:
@@ -90,14 +90,14 @@ def sample_interval(differences: np.ndarray) -> tuple[float, float]:
 
 def compared(rows: "DataFrame", baseline: "DataFrame") -> Difference:
     """Both differences of a measure to its baseline, over the seeds that both have; from one row per seed each."""
-    both, other = (found[["seed", "value", "bits"]] for found in (rows, baseline))
-    both = both.merge(other, on="seed", suffixes=("", "_baseline"), validate="one_to_one")
-    found = paired_difference(both["value"] - both["value_baseline"])
-    known = both[(both["bits"] != "") & (both["bits_baseline"] != "")]
-    own, other = (list(map(unpacked, known[name])) for name in ("bits", "bits_baseline"))
-    if len({correct.size for correct in own + other}) != 1:  # of other data, or unknown
+    own, other = (found.set_index("seed", verify_integrity=True)[["value", "bits"]].to_dict("index")
+                  for found in (rows, baseline))
+    pairs = [(own[seed], other[seed]) for seed in own if seed in other]
+    found = paired_difference([one["value"] - base["value"] for one, base in pairs])
+    known = [(unpacked(one["bits"]), unpacked(base["bits"])) for one, base in pairs if one["bits"] and base["bits"]]
+    if len({correct.size for pair in known for correct in pair}) != 1:  # of other data, or unknown
         return found
-    return replace(found, samples=sample_interval(np.mean(own, axis=0) - np.mean(other, axis=0)))
+    return replace(found, samples=sample_interval(np.subtract(*np.mean(known, axis=0))))
 
 
 def packed(correct: Sequence[bool]) -> str:

@@ -2,10 +2,12 @@
 
 from src.datasets.base import DatasetSpec
 from src.registry import DATASETS
+from src.structures import EMOTIONS
 
 SPEC = DATASETS.register("iemocap")(DatasetSpec(
     name="iemocap",
     task="emotion4",
+    class_names={"classes:4": EMOTIONS},
     source="the features are those that MulT's authors distribute (links in docs/data.md), and IEMOCAP itself needs "
            "a licence from USC",
     expected={True: "2717/798/938 samples, text 20x300, audio 20x74, vision 20x35",

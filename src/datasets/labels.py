@@ -13,6 +13,7 @@ ROUNDING = 1e-6  # what a score may lie outside its range, as 0.1 * 3 * 10 does
 MOST_CLASSES = 10_000
 FEWEST = {"classes": 2, "labels": 2, "regression": 1}  # kind of a task that has a number behind a colon -> its least
 TASK_NAMES = "emotion4, sentiment7, sentiment, sims5, sims, classes:N, labels:N, regression:K"
+PAIRS = (len(EMOTIONS), 2)  # form of IEMOCAP's labels of a sample
 BINS = 5  # of a histogram of numbers
 LARGEST = 1e6  # no scale of emotions is as wide
 
@@ -53,7 +54,7 @@ def label_form(task: str) -> LabelForm:
     kind, count = numbered(task)
     check, histogram = {"classes": (check_classes, count_classes), "labels": (check_sets, count_sets),
                         "regression": (check_numbers, count_numbers)}[kind]
-    return LabelForm(partial(check, count=count), histogram)
+    return LabelForm(partial(check, count=count), histogram, _same if kind != "classes" else exclusive)
 
 
 def score_limit(task: str) -> int:
@@ -76,12 +77,11 @@ def class_numbers(labels: np.ndarray, task: str) -> np.ndarray:
 
     -> (N,) from 0. Raises InputError where samples have no class, or several.
     """
-    if task == "emotion4":
-        return labels.argmax(-1).argmax(1)
+    labels = exclusive(labels)
     if limit := score_limit(task):
         scores = labels.flatten().clip(-limit, limit)
         return scores.round().astype(int) + 3 if limit > 1 else sims_classes(scores)
-    if numbered(task)[0] != "classes":
+    if task != "emotion4" and numbered(task)[0] != "classes":
         raise InputError(f"the labels of the task {task} are not one class per sample, which is needed here; take a "
                          "file with classes, or with scores of sentiment")
     return labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.flatten().astype(int)
@@ -92,9 +92,14 @@ def sims_classes(scores: np.ndarray) -> np.ndarray:
     return np.digitize(scores.astype(np.float32), np.asarray(SIMS_BORDERS, np.float32), right=True)
 
 
+def exclusive(labels: np.ndarray) -> np.ndarray:
+    """The class of every sample in the place of IEMOCAP's pairs; other labels stay. (N, 4, 2) -> (N,)."""
+    return labels.argmax(-1).argmax(1).astype(labels.dtype) if labels.shape[1:] == PAIRS else labels
+
+
 def check_emotions(labels: np.ndarray) -> Iterator[Finding]:
     """IEMOCAP's (N, 4, 2) one-hot pairs (absent, present) with exactly one emotion present in every row."""
-    if labels.shape[1:] != (4, 2):
+    if labels.shape[1:] != PAIRS:
         yield Finding("FAIL", "labels", f"labels have the shape {labels.shape}; expected (N, 4, 2), pairs of absent "
                                         f"and present for {', '.join(EMOTIONS)}")
         return
@@ -143,7 +148,10 @@ def count_sims(labels: np.ndarray) -> dict[str, int]:
 
 
 def check_classes(labels: np.ndarray, count: int) -> Iterator[Finding]:
-    """One class of 0..count-1 per sample, as a number or one-hot over `count` places."""
+    """One class of 0..count-1 per sample, as a number or one-hot over `count` places; IEMOCAP's pairs are four."""
+    if labels.shape[1:] == PAIRS == (count, 2):
+        yield from check_emotions(labels)
+        return
     if labels.ndim == 2 and labels.shape[1] == count and count > 1:
         yield _check_one_hot(labels, count)
         return
@@ -225,5 +233,6 @@ def _misfit(labels: np.ndarray, fine: np.ndarray, wanted: str) -> str:
 
 def count_classes(labels: np.ndarray) -> dict[str, int]:
     """Samples per class."""
+    labels = exclusive(labels)
     classes = labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.flatten()
     return {f"{value:g}": count for value, count in sorted(Counter(classes.tolist()).items())}

@@ -14,7 +14,7 @@ import numpy as np
 
 from src.datasets.base import LIGHT, DatasetSpec
 from src.registry import DATASETS
-from src.structures import MODALITIES, RATE, SEED, Bounds, InputError, check_bounds, option, quoted
+from src.structures import EMOTIONS, MODALITIES, RATE, SEED, Bounds, InputError, check_bounds, option, quoted
 
 CLASSES = 4
 SHIFTS = ("test_shifted", "test_reversed")  # test splits in which the shortcut is broken, and misleads
@@ -133,6 +133,7 @@ def _features(random: np.random.Generator, digits: np.ndarray, shortcut: np.ndar
 SPEC = DATASETS.register("synthetic")(DatasetSpec(
     name="synthetic",
     task="emotion4",
+    class_names={"classes:4": EMOTIONS},
     source="it is generated there by main.py",
     # The benchmark asks what a fixed budget of epochs learns, so learning rates never fall ("when" is out of reach).
     preset={"aligned": True, "batch_size": 64, "num_epochs": 8, "when": 100, **LIGHT,

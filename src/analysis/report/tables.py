@@ -167,9 +167,10 @@ def _fields(column: Column) -> dict[str, Any]:
 
 def _columns(study: Study, caption: str, rows: "DataFrame", columns: Mapping[str, Column]) -> Table:
     """One line per backbone and variant; marked columns are followed by their paired difference to the baseline."""
-    own = _by_model(select(rows, predictor="prediction"))
-    picked = {name: {model: select(found, **_fields(column)) for model, found in own.items()}
-              for name, column in columns.items()}
+    own = select(rows, predictor="prediction")
+    found = {name: _by_model(select(own, **_fields(column))) for name, column in columns.items()}
+    picked = {name: {model: by_model.get(model, own[:0]) for model in _by_model(own)}
+              for name, by_model in found.items()}
     return _compared(study, caption, picked, {name: column["measure"] for name, column in columns.items()},
                      [name for name, column in columns.items() if COMPARED in column])
 

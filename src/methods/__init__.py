@@ -9,6 +9,7 @@ from src.methods import confidence as confidence
 from src.methods import gblend as gblend
 from src.methods import gge as gge
 from src.methods import learned_mixin as learned_mixin
+from src.methods import logit_adjustment as logit_adjustment
 from src.methods import mmpareto as mmpareto
 from src.methods import muldef as muldef
 from src.methods import ogm_ge as ogm_ge

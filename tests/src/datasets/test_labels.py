@@ -42,6 +42,18 @@ def test_one_label_per_sample_may_have_further_axes_of_one(shape, task):
     assert failure(np.arange(6).reshape(shape) % 3, task) == ""
 
 
+PAIRS = np.eye(2, dtype=np.float32)[np.eye(4, dtype=int)[[2, 0, 3]]]  # sad, neutral, angry
+
+
+def test_pairs_of_which_one_is_present_are_four_exclusive_classes():
+    form = label_form("classes:4")
+    assert failure(PAIRS, "classes:4") == "" and form.clean(PAIRS).tolist() == [2, 0, 3]
+    assert form.histogram(PAIRS) == {"0": 1, "2": 1, "3": 1}
+    assert class_numbers(PAIRS, "classes:4").tolist() == class_numbers(PAIRS, "emotion4").tolist() == [2, 0, 3]
+    assert "several in 0 and none in 1" in failure(np.eye(2)[[[0, 0, 0, 0], [0, 1, 0, 0]]], "classes:4")
+    assert "expected one class per sample" in failure(PAIRS, "classes:3")
+
+
 @pytest.mark.parametrize("task, labels, counts", [
     ("classes:6", [[1, 1, 0, 0, 0, 0], [0] * 6, [0] * 6, [0, 1, 0, 0, 0, 0]], "several classes in 1 and none in 2"),
     ("emotion4", np.eye(2, dtype=int)[[[1, 1, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]], "several in 1 and none in 1;"),

@@ -231,7 +231,16 @@ def test_the_backbones_own_loss_stands_beside_its_debiased_one(method):
     assert (model.loss(output, batch, task)["loss"] - without).item() == pytest.approx(5, abs=1e-4)
 
 
-@pytest.mark.parametrize("method", DEBIASING)
+@pytest.mark.parametrize("tau, rare", [(1.0, 4.0), (2.0, 10.0), (0.0, 2.0)])
+def test_logit_adjustment_asks_more_of_rare_classes(tau, rare):
+    model = method_around("logit_adjustment", torch.zeros(1, 2), {}, tau=tau)
+    model.prior.prepare(torch.tensor([0.75, 0.25]))  # with tau 2 they are 9 : 1
+    loss = model.loss(model(given([1.0])), given([1.0]), BINARY)["loss"]
+    assert loss.item() == pytest.approx(math.log(rare), rel=1e-6)
+    assert model(given([1.0])).logits.tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("method", [*DEBIASING, "logit_adjustment"])
 def test_a_score_is_refused_before_training(method):
     with pytest.raises(UsageError, match=f"the method {method} needs classes"):
         check(parse_config(["--dataset", "mosi", "--mosei_task", "regression", "--method", method]))

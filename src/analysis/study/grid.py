@@ -128,7 +128,8 @@ OTHERS = tuple(Variant(name, (f"--method={name}",)) for name in METHODS
                if name not in (BASELINE, "causal", "unimodal", "late", "pool", "relearn"))
 RELEARN = Variant("relearn, every 3", ("--method=relearn", "--relearn_every=3"))  # as published after epoch 20
 SMALL = _longer(NOISY, "--synthetic_sizes=1500,300,500", label="text 0.8 noisy, small")
-EVIDENCE = (causal("evidence"), causal("evidence", "--strength=published", label="evidence, TIE"))
+EVIDENCE = tuple(causal(fusion, *flags, label=f"{fusion}{words}") for fusion in ("evidence", "bounded")
+                 for words, flags in (("", ()), (", TIE", ("--strength=published",))))
 CHOSEN = causal("tanh", "--strength=valid", label="tanh, chosen")
 BASELINES = (*REFERENCES, causal("tanh"), CHOSEN, *EVIDENCE)
 LIGHT = tuple(f"--{name}_branch=light" for name in MODALITIES)
@@ -148,18 +149,24 @@ BRIEF_MULT = (*BRIEF, "--synthetic_lengths=2,2,2", "--nlevels=1", "--m_lr=0.004"
 BRIEF_PMR = (*BRIEF, "--synthetic_lengths=1,1,1", "--nlevels=1", "--m_lr=0.003", "--num_epochs=13")
 BRIEF_DMD = (*BRIEF, "--synthetic_lengths=1,1,1", "--m_lr=0.002", "--num_epochs=14", "--synthetic_noise=0.05")
 WIDER = _longer(TEXT, *BRIEF_MULT, "--synthetic_noise=0.2", label="text 0.8, two frames")
+THREE = _longer(ALL, *BRIEF_MULT, label="all 0.6, two frames")
+THREE_PMR = _longer(ALL, *BRIEF_PMR, label="all 0.6, one frame")
 METHODS_WHOLE = (
-    Plan((_longer(ALL, *BRIEF_MULT, label="all 0.6, two frames"), WIDER), ("mult",), EVERY, EIGHT),
-    Plan((_longer(ALL, *BRIEF_PMR, label="all 0.6, one frame"),), ("pmr",), EVERY, EIGHT),
+    Plan((THREE, WIDER), ("mult",), EVERY, EIGHT),
+    Plan((THREE_PMR,), ("pmr",), EVERY, EIGHT),
     Plan((_longer(TEXT, *BRIEF_DMD, label="text 0.8, one frame"),), ("dmd",), (*EVERY, FUSED_AUXILIARY), EIGHT))
-COMPARED = (ALONE, REFERENCES[-1], PUBLISHED[0], causal("tanh"), EVIDENCE[0],
+COMPARED = (ALONE, REFERENCES[-1], PUBLISHED[0], causal("tanh"), EVIDENCE[0], EVIDENCE[2],
             *(one for one in OTHERS if one.label in ("poe", "ogm_ge", "cf_vqa")))
 GRANTED = ("--synthetic_sizes=3000,500,500", "--unbiased=400")
 KNOWLEDGE = (Plan((_longer(WIDER, *GRANTED, "--unwanted=text"),
-                   _longer(ALL, *BRIEF_MULT, *GRANTED, label="all 0.6, two frames")),  # pool has no path without all
+                   _longer(THREE, *GRANTED)),  # pool has no path without all
                   ("mult",), COMPARED, SEEDS),)
+# The same data with one class per sample in the place of pairs, of which each has its own class prior.
+CLASSES = tuple(Plan(tuple(_longer(one, "--task=classes:4") for one in conditions), (backbone,), COMPARED, SEEDS)
+                for conditions, backbone in (((THREE, WIDER), "mult"), ((THREE_PMR,), "pmr")))
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
-         "benchmark": SHIFT + DMD + STRENGTH, "knowledge": KNOWLEDGE, "methods": METHODS_WHOLE}
+         "benchmark": SHIFT + DMD + STRENGTH, "knowledge": KNOWLEDGE, "classes": CLASSES,
+         "methods": METHODS_WHOLE}
 ON_DATASETS = {"baselines": BASELINES, "branches": BRANCHES, "knowledge": COMPARED}
 
 

@@ -6,7 +6,7 @@ import torch
 from src.build import run_strengths
 from src.causal_mer_model import FUSED, effects
 from src.config import parse_config
-from src.fusions.evidence import BoundedEvidence, EvidenceFusion
+from src.fusions.evidence import EvidenceFusion
 from src.structures import MODALITIES, Batch, DataInfo
 from src.tasks import make_task
 from tests.methods_golden import method_around
@@ -14,9 +14,9 @@ from tests.methods_golden import method_around
 PRIOR = (0.5, 0.3, 0.2)
 
 
-def fusion(task="classes:3", prior=PRIOR, kind=EvidenceFusion):
+def fusion(task="classes:3", prior=PRIOR):
     info = DataInfo("x", task, len(prior), dict.fromkeys(MODALITIES, 1), dict.fromkeys(MODALITIES, 1))
-    made = kind(info, None)
+    made = EvidenceFusion(info, None)
     made.prepare(torch.tensor(prior))
     return made
 
@@ -74,25 +74,6 @@ def test_a_modality_of_weight_one_alone_predicts_as_its_branch_does():
     half = model.combined(values, {"m": 0.5, "t": 0.0, "a": 0.0, "v": 0.0})
     joint = 0.5 * torch.tensor([[9.0, -9.0, 0.0]]) + 0.5 * torch.tensor([PRIOR]).log()
     torch.testing.assert_close(half.softmax(1), joint.softmax(1))
-
-
-def test_bounded_evidence_counts_at_most_one_and_the_prior_three_times():
-    sure, nothing = torch.tensor([[0.0, 0.0, 60.0]]), torch.tensor(PRIOR).log()[None]
-    found = fusion(kind=BoundedEvidence)(torch.zeros(1, 3), sure, nothing, nothing)
-    bounded = torch.tensor([-1.0, -1.0, math.tanh(math.log(5))])  # 1 / 0.2; the other classes are impossible
-    torch.testing.assert_close(found - 3 * nothing, bounded[None])
-
-
-def test_bounded_evidence_gives_the_prior_back_that_training_added():
-    made, opinion = fusion(kind=BoundedEvidence), torch.tensor([[0.2, 0.3, 0.5]]).log()
-    joint, prior = torch.tensor([[1.0, -1.0, 0.5]]), torch.tensor([PRIOR]).log()
-    model = method_around("causal", joint, dict.fromkeys(MODALITIES, opinion), fusion_mode="bounded", fusion=made)
-    values = model(Batch(dict.fromkeys(MODALITIES), torch.tensor([0]))).per_sample()
-    for weights, logits in (((1, 0, 0, 0), joint + 3 * prior), ((0, 0, 0, 0), prior),
-                            ((0.5, 0, 1, 0), 0.5 * joint + 2 * prior + made.evidence(opinion).tanh())):
-        found = model.combined(values, dict(zip("mtav", weights, strict=True)))
-        torch.testing.assert_close(found.log_softmax(1), logits.log_softmax(1))
-    torch.testing.assert_close(values["logits"].log_softmax(1), (joint + 3 * prior).log_softmax(1))
 
 
 def test_the_weights_of_no_published_fusion_are_chosen_unless_told_otherwise():

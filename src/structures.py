@@ -123,13 +123,12 @@ class CausalOutput:
     alignment: Effects  # the same values; gradients reach the constants only
     branch_logits: dict[str, Tensor]  # modality -> (B, C)
     backbone: BackboneOutput
-    prior: Tensor | None = None  # (B, C) log p(y), where the fusion knows it
-    empty: Tensor | None = None  # (B, C) what the empty world F_0 says of the classes, where it says anything
+    prior: Tensor | None = None  # (B, C) what z_m stands in the place of, where the fusion knows it
 
     def per_sample(self) -> dict[str, Tensor]:
         """What an evaluation keeps of every sample. -> name -> (B, C), and the joint state (B, H)."""
         direct = {f"direct_{name}": effect for name, effect in self.effects.direct.items()}
-        known = {name: value for name, value in (("prior", self.prior), ("empty", self.empty)) if value is not None}
+        known = {} if self.prior is None else {"prior": self.prior}
         return self.backbone.per_sample() | {
             "logits": self.logits, "fused": self.effects.fused, "total": self.effects.total, **direct,
             **self.branch_logits, **known}

@@ -24,7 +24,7 @@ SCORE = ("predictor", "split", "analysis", "setting", "measure")
 COLUMNS = (*PLACE, *SCORE, "value", "bits")  # bits: which samples are right, `packed`, beside the share that they are
 ORDER = {  # values that stand first, in this order; others follow as they appear
     "backbone": ("mult", "pmr", "dmd"),
-    "variant": (BASELINE, *MODALITIES, "late", "pool", "mask", "sum", "hm", "tanh", "evidence", "bounded"),
+    "variant": (BASELINE, *MODALITIES, "late", "pool", "mask", "sum", "hm", "tanh", "evidence"),
     "split": ("test", *SHIFTS), "setting": ("", "t", "a", "v", "ta", "tv", "av"),
 }
 

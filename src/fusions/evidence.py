@@ -62,25 +62,3 @@ class EvidenceFusion(ClassPrior):
     def forward(self, fused: Tensor, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
         """(B, C) x 4 -> (B, C)."""
         return fused + sum(self.evidence(logits.detach()) for logits in (text, audio, vision))
-
-
-@FUSIONS.register("bounded")
-class BoundedEvidence(EvidenceFusion):
-    """h = z_m + 3 log p(y) + sum_x tanh(log softmax z_x - log p(y)), the branches without a gradient.
-
-    (B, C) x 4 -> (B, C). Evidence without a bound explains a shortcut wholly, and leaves the joint path hardly a
-    gradient to learn anything else by; a bound of 1 leaves some for every sample, as the published tanh does. That one
-    also adds the class prior once per branch (see `logit_adjustment`), which matters where labels are pairs, 3 : 1
-    against each emotion. Here it is added on purpose, so it is known: the empty world F_0 = 3 log p(y) holds it, and
-    the prediction gives it back, w_m (TIE + F_0) + (1 - w_m) log p(y) + sum_x w_x tanh(log softmax z_x - log p(y)),
-    where TIE alone would favour rare classes.
-    """
-
-    @property
-    def empty(self) -> Tensor:
-        """What F_0 says of the classes, (C,)."""
-        return 3 * self.log_prior
-
-    def forward(self, fused: Tensor, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
-        """(B, C) x 4 -> (B, C)."""
-        return fused + self.empty + sum(torch.tanh(self.evidence(logits.detach())) for logits in (text, audio, vision))

@@ -72,16 +72,10 @@ class Causal(CausalMER, Method):
 
     @classmethod
     def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:
-        """The paths at these strengths, see `weighted_paths`, and where a fusion knows the prior, what they lack of it.
-
-        With w_m of the joint path that is w_m F_0, which every effect is a difference to, and 1 - w_m of the prior.
-        -> (N, C).
-        """
+        """The paths at these strengths, see `weighted_paths`, and 1 - w_m of what z_m stands for. -> (N, C)."""
         paths = weighted_paths(values["total"], {name: values[f"direct_{name}"] for name in MODALITIES}, strength["m"],
                                {name: strength[letter] for letter, name in LETTER.items()})
-        if "prior" in values:
-            paths = paths + (1 - strength["m"]) * values["prior"]
-        return paths + strength["m"] * values["empty"] if "empty" in values else paths
+        return paths + (1 - strength["m"]) * values["prior"] if "prior" in values else paths
 
     @classmethod
     def default_strength(cls, options: CausalOptions) -> str:
@@ -103,10 +97,8 @@ class Causal(CausalMER, Method):
     def forward(self, batch: Batch) -> CausalOutput:
         """Predict by the paths at their strengths; as published that is the total indirect effect."""
         output = super().forward(batch)
-        known = {name: value.expand_as(output.logits) for name, value in
-                 (("prior", getattr(self.fusion, "log_prior", None)), ("empty", getattr(self.fusion, "empty", None)))
-                 if value is not None}
-        output = replace(output, **known)
+        prior = getattr(self.fusion, "log_prior", None)
+        output = replace(output, prior=None if prior is None else prior.expand_as(output.logits))
         return replace(output, logits=self.combined(output.per_sample(), self.current_strength()))
 
     def loss(self, output: CausalOutput, batch: Batch, task: Task) -> Terms:

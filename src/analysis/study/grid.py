@@ -128,8 +128,7 @@ OTHERS = tuple(Variant(name, (f"--method={name}",)) for name in METHODS
                if name not in (BASELINE, "causal", "unimodal", "late", "pool", "relearn"))
 RELEARN = Variant("relearn, every 3", ("--method=relearn", "--relearn_every=3"))  # as published after epoch 20
 SMALL = _longer(NOISY, "--synthetic_sizes=1500,300,500", label="text 0.8 noisy, small")
-EVIDENCE = tuple(causal(fusion, *flags, label=f"{fusion}{words}") for fusion in ("evidence", "bounded")
-                 for words, flags in (("", ()), (", TIE", ("--strength=published",))))
+EVIDENCE = (causal("evidence"), causal("evidence", "--strength=published", label="evidence, TIE"))
 CHOSEN = causal("tanh", "--strength=valid", label="tanh, chosen")
 BASELINES = (*REFERENCES, causal("tanh"), CHOSEN, *EVIDENCE)
 LIGHT = tuple(f"--{name}_branch=light" for name in MODALITIES)
@@ -138,7 +137,9 @@ BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 l
                 "5 epochs ahead": (*LIGHT, "--branch_epochs=5")}
 BRANCHES = (ALONE, *(causal(fusion, *flags, "--strength=published", label=f"{fusion}, {form}")
                      for form, flags in BRANCH_FORMS.items() for fusion in ("tanh", "evidence")))
-EVERY = (*REFERENCES, *PUBLISHED, CHOSEN, *EVIDENCE, *OTHERS, RELEARN)
+# As often as the branches of an additive fusion bring the class prior.
+ADJUSTED = Variant("logit_adjustment, tau 3", ("--method=logit_adjustment", "--tau=3"))
+EVERY = (*REFERENCES, *PUBLISHED, CHOSEN, *EVIDENCE, *OTHERS, RELEARN, ADJUSTED)
 EIGHT = tuple(range(1, 9))  # seeds
 METHODS_QUICK = (Plan((SMALL,), ("mult",), EVERY, SEEDS[:3]),)
 # For each backbone the smallest network, the fewest frames and epochs with which `tanh` learns the rule, tried with a
@@ -155,14 +156,15 @@ METHODS_WHOLE = (
     Plan((THREE, WIDER), ("mult",), EVERY, EIGHT),
     Plan((THREE_PMR,), ("pmr",), EVERY, EIGHT),
     Plan((_longer(TEXT, *BRIEF_DMD, label="text 0.8, one frame"),), ("dmd",), (*EVERY, FUSED_AUXILIARY), EIGHT))
-COMPARED = (ALONE, REFERENCES[-1], PUBLISHED[0], causal("tanh"), EVIDENCE[0], EVIDENCE[2],
+COMPARED = (ALONE, REFERENCES[-1], PUBLISHED[0], causal("tanh"), EVIDENCE[0],
             *(one for one in OTHERS if one.label in ("poe", "ogm_ge", "cf_vqa")))
 GRANTED = ("--synthetic_sizes=3000,500,500", "--unbiased=400")
 KNOWLEDGE = (Plan((_longer(WIDER, *GRANTED, "--unwanted=text"),
                    _longer(THREE, *GRANTED)),  # pool has no path without all
                   ("mult",), COMPARED, SEEDS),)
 # The same data with one class per sample in the place of pairs, of which each has its own class prior.
-CLASSES = tuple(Plan(tuple(_longer(one, "--task=classes:4") for one in conditions), (backbone,), COMPARED, SEEDS)
+CLASSES = tuple(Plan(tuple(_longer(one, "--task=classes:4") for one in conditions), (backbone,),
+                     (*COMPARED, EVIDENCE[1]), SEEDS)
                 for conditions, backbone in (((THREE, WIDER), "mult"), ((THREE_PMR,), "pmr")))
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH, "knowledge": KNOWLEDGE, "classes": CLASSES,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ACROSS = "Across conditions"
-GAINS_NOTE = ("Variant minus baseline, seed by seed, with the 95 % t-interval over seeds (from "
+GAINS_NOTE = ("Variant minus baseline, seed by seed, n seeds, with the 95 % t-interval over them (from "
               f"{FEWEST_SEEDS} on): with the shortcut broken and, after the stroke, in distribution. In the order of "
               "the mean of the former; an interval that holds zero shows no difference.")
 NOTE = ("P: the probability that a run of the variant scores higher than one of the baseline, ties counting half, in "
@@ -95,11 +95,17 @@ def _gains_table(study: Study, rows: "dict[str, DataFrame]", choices: str) -> li
     columns = _columns(found)
     if not columns:
         return []
-    lines = [[variant, f"{_mean(of):+.1f}",
+    lines = [[variant, _seeds(of), f"{_mean(of):+.1f}",
               *(" / ".join(map(_gain_words, of[key])) if key in of else "-" for key in columns)]
              for variant, of in found.items()]
     return [(f"{ACROSS}: gain over {study.baseline} ({choices})", GAINS_NOTE,
-             [["variant", "mean", *columns.values()], *lines])]
+             [["variant", "n", "mean", *columns.values()], *lines])]
+
+
+def _seeds(of: dict[tuple[str, str, str], list[Difference]]) -> str:
+    """How many seeds stand behind a row, the fewest and the most of its cells."""
+    counts = sorted({shifted.n for shifted, _ in of.values()})
+    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
 
 def _gain_words(found: Difference) -> str:

@@ -38,10 +38,10 @@ def test_gains_stand_beside_what_they_cost_and_the_greatest_comes_first():
     both.rows = pandas.concat([both.rows, broken.rows], ignore_index=True)
     (caption, _, (head, *lines)), _ = across_tables(both)
     assert caption.startswith("Across conditions: gain over plain")
-    assert head == ["variant", "mean", "synthetic, a, mult", "synthetic, b, mult"]
+    assert head == ["variant", "n", "mean", "synthetic, a, mult", "synthetic, b, mult"]
     # 10, 20, 30: mean 20, deviation 10, t 4.303, so 24.8 to both sides; differences that are all equal have no interval
-    assert lines == [["pool", "+20.0", *["+20.0 [-4.8, +44.8] / -10.0"] * 2],
-                     ["tanh", "+10.0", *["+10.0 [-14.8, +34.8] / +10.0 [-14.8, +34.8]"] * 2]]
+    assert lines == [["pool", "3", "+20.0", *["+20.0 [-4.8, +44.8] / -10.0"] * 2],
+                     ["tanh", "3", "+10.0", *["+10.0 [-14.8, +34.8] / +10.0 [-14.8, +34.8]"] * 2]]
     first, _ = drawings(both, marks(["plain", "pool", "tanh"]))
     panel, other = first.figure.axes
     assert [label.get_text() for label in panel.get_yticklabels()] == ["pool", "tanh"]

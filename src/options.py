@@ -254,9 +254,14 @@ class TuneOptions(PlanOptions):
     sampler: str = option("random", "random: the same draws whenever asked; optuna: those that look best after the "
                                     "earlier ones (TPE), shared by all processes that use --checkpoint_path",
                           ("random", "optuna"))
+    prune: bool = option(False, "with --sampler optuna: end a trial whose validation score is below the median of the "
+                                "trials before at the same epoch")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.prune and self.sampler != "optuna":
+            raise InputError("--prune needs --sampler optuna, since random draws are trained side by side and are not "
+                             "compared while they are; leave one of them out")
         for name in ("datasets", "conditions", "seeds"):
             if len(getattr(self, name)) > 1:
                 raise InputError(f"--{name} takes one value here, since all trials of a search are compared, got "

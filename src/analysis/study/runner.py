@@ -1,9 +1,10 @@
 """The runs of a study that have to be trained, several at a time."""
 
+import functools
 import shlex
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -18,12 +19,31 @@ from src.options import InferenceOptions, StudyOptions
 from src.progress import time_left
 from src.structures import InputError
 
+CUT = "cut short"  # the message of a run that was ended since it was hopeless; it can be continued
+Hopeless = Callable[[Job, Path], bool]  # whether a run in training, in its folder, is to be ended
 CONTINUED = 5  # times that a lost run is; one that is lost more often has a reason, such as its memory
 
 
 def say(text: str) -> None:
     """Print a line in one piece, since several threads print."""
     print(f"{text}\n", end="", flush=True)
+
+
+class _Ending(threading.Event):
+    """Set where all runs are to stop, and where one has become hopeless."""
+
+    def __init__(self, everything: threading.Event, hopeless: Callable[[], bool]) -> None:
+        super().__init__()
+        self.everything, self.hopeless, self.cut = everything, hopeless, False
+
+    def is_set(self) -> bool:
+        """Whether the run is to stop."""
+        self.cut = self.cut or self.hopeless()
+        return self.cut or self.everything.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """As `is_set`, after at most so many seconds."""
+        return self.everything.wait(timeout) or self.is_set()
 
 
 class Progress:
@@ -72,8 +92,11 @@ class Runner:
                                  checkpoint_path=self.options.checkpoint_path)
         return run_folder(place, job.backbone, job.config.run.method)
 
-    def bring(self, wanted: Sequence[Job], excused: str = "") -> dict[Job, Path]:
-        """Train what is missing of the wanted runs. -> the folder of each, but of those whose failure is `excused`."""
+    def bring(self, wanted: Sequence[Job], excused: str = "", hopeless: Hopeless | None = None) -> dict[Job, Path]:
+        """Train what is missing of the wanted runs.
+
+        -> the folder of each, but of those whose failure is `excused`, and of those that are `hopeless` while training.
+        """
         options, keys = self.options, {job: job.fingerprint(self.sha256(job)) for job in wanted}
         found, notes = find_finished(options.checkpoint_path, options.own, options.sampled)
         missing = list({keys[job]: job for job in wanted if keys[job] not in found}.values())
@@ -81,11 +104,11 @@ class Runner:
             print(f"note: {text}")
         print(f"{len(wanted)} runs in this study, {len(missing)} of them to train")
         if missing:
-            self.train(missing, excused)
+            self.train(missing, excused, hopeless)
             found, _ = find_finished(options.checkpoint_path, options.own, options.sampled)
-        return {job: found[key] for job, key in keys.items() if key in found or not excused}
+        return {job: found[key] for job, key in keys.items() if key in found or not (excused or hopeless)}
 
-    def train(self, missing: list[Job], excused: str = "") -> None:
+    def train(self, missing: list[Job], excused: str = "", hopeless: Hopeless | None = None) -> None:
         """Train all jobs, `--jobs` at a time; a run that was cut off continues. No run outlives this process.
 
         Raises InputError with the first message of a failed run once all others are done; not for a message with the
@@ -96,13 +119,13 @@ class Runner:
         failed = []
         self._stopping.clear()
         with opened(self.options) as executor, ThreadPoolExecutor(self.options.jobs) as pool:
-            futures = {pool.submit(self._train, job, executor): job for job in missing}
+            futures = {pool.submit(self._train, job, executor, hopeless): job for job in missing}
             try:
                 for future in as_completed(futures):
                     job, message = futures[future], future.result()
-                    fatal = message and not (excused and excused in message)
+                    fatal = message not in ("", CUT) and not (excused and excused in message)
                     failed += [f"{job.title}: {message}"] if fatal else []
-                    progress.step(f"{job.title} {'failed' if message else 'trained'}")
+                    progress.step(f"{job.title} {CUT if message == CUT else 'failed' if message else 'trained'}")
             finally:
                 self._stopping.set()
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -110,20 +133,23 @@ class Runner:
             raise InputError(f"{len(failed)} of {len(missing)} runs failed, the first with '{failed[0]}'; mend that "
                              "and give the same command, which keeps the finished runs")
 
-    def _train(self, job: Job, executor: Executor) -> str:
+    def _train(self, job: Job, executor: Executor, hopeless: Hopeless | None) -> str:
         """Bring one job to a finished run. -> its error, empty if it went well.
 
         Runs of a killed study may still be stopping, and another study may train the same: such a run is waited for.
         A run that was lost is continued.
         """
         folder, message, left = self.folder(job), "stopped", CONTINUED
+        ending = _Ending(self._stopping, functools.partial(hopeless, job, folder) if hopeless else lambda: False)
         while not self._stopping.is_set():
             if busy(folder):
                 self._stopping.wait(0.2)
                 continue
             if self._is_there(job, folder):
                 return ""
-            message = self._start(job, folder, executor)
+            message = self._start(job, folder, executor, ending)
+            if message and ending.cut:
+                return CUT
             left -= LOST in message
             if BUSY not in message and (LOST not in message or left < 0):
                 break
@@ -136,9 +162,9 @@ class Runner:
         except InputError:
             return False
 
-    def _start(self, job: Job, folder: Path, executor: Executor) -> str:
+    def _start(self, job: Job, folder: Path, executor: Executor, ending: threading.Event) -> str:
         """Run main.py once. -> its error, empty if it went well."""
         with self._devices.one() as device:
             command = Command(tuple(self.command(job, device)[1:]), folder, self.options.sampled, written(folder))
             say(f"python main.py {shlex.join(command.now())}")
-            return executor.run(command, self._stopping)
+            return executor.run(command, ending)

@@ -1,22 +1,29 @@
 """Settings that look best after the earlier ones, by Optuna's TPE; many processes may share a search.
 
 What they share is a journal in `--checkpoint_path`: each asks for a setting, trains it as an ordinary run, and tells
-the score. Trials that a stopped process left open are brought to their end by the next one. No trial is cut short: a
-run that ends early would have no results, so nothing could find it by its fingerprint.
+the score. Trials that a stopped process left open are brought to their end by the next one. With `--prune` a trial is
+cut short where its validation score falls below the median of the others at the same epoch; its run is then one that
+was interrupted, which whoever asks for it later continues.
 """
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.analysis.study.drawing import Setting, ranges, seed_of, short
 from src.analysis.study.grid import Job
 from src.analysis.study.runner import Runner
-from src.analysis.study.tuning import Search, merit, valid_score
+from src.analysis.study.tuning import Search, merit, score_name, valid_score
 from src.analysis.tune.trials import count
 from src.datasets.base import dataset_spec
 from src.engine import DIVERGED
+from src.methods.base import Method
 from src.options import TuneOptions
+from src.parts import named_class
+from src.registry import METHODS
+from src.results import history
 from src.structures import InputError, Range, reason
 
 if TYPE_CHECKING:  # an optional package
@@ -24,6 +31,7 @@ if TYPE_CHECKING:  # an optional package
     from optuna.trial import FrozenTrial
 
 JOURNAL = "optuna.journal"
+OBSERVED = 4  # trials that are finished before the first is cut short
 
 
 def check_installed() -> None:
@@ -36,34 +44,66 @@ def check_installed() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def optuna_jobs(search: Search, options: TuneOptions, runner: Runner) -> list[Job]:
-    """The runs of a study of Optuna, trained until there are as many as asked for."""
+def optuna_jobs(search: Search, options: TuneOptions, runner: Runner) -> tuple[list[Job], Collection[Job]]:
+    """The runs of a study of Optuna, trained until there are as many as asked for, and those cut short."""
     from optuna.samplers import TPESampler
+    from optuna.trial import Trial, TrialState
 
     study, wanted = _study(search, options, runner), count(search, options)
     distributions = _distributions(search)
 
-    def run(trials: "Sequence[Trial | FrozenTrial]") -> None:
+    def run(trials: "Sequence[Trial]") -> None:
         if not trials:
             return
-        tried = {trial.number: search.job(_setting(trial)) for trial in trials}
-        folders = runner.bring(list(tried.values()), DIVERGED)
-        for number, job in tried.items():
-            study.tell(number, merit(job.config, valid_score(job, folders, options.selection)), skip_if_finished=True)
+        tried = {search.job(_setting(trial)): trial for trial in trials}
+        watch = _Watch(tried) if options.prune else None
+        folders = runner.bring(list(tried), DIVERGED, watch)
+        for job, trial in tried.items():
+            told: dict[str, Any] = {"values": merit(job.config, valid_score(job, folders, options.selection))}
+            if watch and job in watch.cut and job not in folders:
+                told = {"state": TrialState.PRUNED}
+            study.tell(trial.number, **told, skip_if_finished=True)
 
-    run([trial for trial in study.trials if not trial.state.is_finished()])
+    run([Trial(study, trial._trial_id) for trial in study.trials if not trial.state.is_finished()])
     while (made := len(study.trials)) < wanted:
         asked = []
         for number in range(made, min(made + options.jobs, wanted)):
             study.sampler = TPESampler(seed=seed_of(search.usual, number), constant_liar=True)
             asked.append(study.ask(distributions if number else {}))  # the first is the default
         run(asked)
-    return [search.job(_setting(trial)) for trial in study.trials[:wanted]]
+    done = [(search.job(_setting(trial)), trial.state) for trial in study.trials[:wanted]]
+    return [job for job, _ in done], {job for job, state in done if state == TrialState.PRUNED}
+
+
+class _Watch:
+    """Tells Optuna the validation score of every epoch of trials in training, and asks which of them to end."""
+
+    def __init__(self, trials: "Mapping[Job, Trial]") -> None:
+        self.trials, self.told = trials, dict.fromkeys(trials, 0)
+        self.cut: set[Job] = set()
+
+    def __call__(self, job: Job, folder: Path) -> bool:
+        """Whether the trial of a run is below the median; epochs ahead of the training do not count."""
+        method: type[Method] = named_class(METHODS, job.config.run.method)
+        ahead = method.epochs_ahead(job.config.method)
+        try:
+            rows = history(folder)[ahead + self.told[job]:]
+        except InputError:
+            return False  # before the first epoch
+        for row in rows:
+            self.told[job] += 1
+            score = merit(job.config, row[f"valid_{score_name(job.config)}"])
+            if math.isfinite(score):
+                self.trials[job].report(score, self.told[job])
+        if rows and self.told[job] < job.config.training.num_epochs and self.trials[job].should_prune():
+            self.cut.add(job)
+        return job in self.cut
 
 
 def _study(search: Search, options: TuneOptions, runner: Runner) -> "Study":
     """The study of a search: named by method, backbone and data, and by what else decides its scores."""
     from optuna import create_study
+    from optuna.pruners import MedianPruner
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
@@ -75,7 +115,8 @@ def _study(search: Search, options: TuneOptions, runner: Runner) -> "Study":
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return create_study(storage=JournalStorage(JournalFileBackend(str(path))), direction="maximize",
-                            study_name=" ".join(filter(None, name)), load_if_exists=True)
+                            study_name=" ".join(filter(None, name)), load_if_exists=True,
+                            pruner=MedianPruner(n_startup_trials=OBSERVED))
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is no journal of Optuna ({reason(error)}); move it away, finished runs are kept and "
                          "found") from error

@@ -71,9 +71,10 @@ def _rows(one: Searched, options: TuneOptions, runner: Runner) -> list[dict[str,
              "backbone": usual.backbone, "method": usual.variant.label, "seed": usual.seed,
              "sampler": options.sampler, "trials": len(one.trials), "selection": rule_words(options),
              "measure": one.measure}
-    return [place | {"trial": trial.number + 1, "valid_score": trial.score, "best": trial is one.best,
-                     "fingerprint": trial.job.fingerprint(runner.sha256(trial.job)), "folder": trial.folder or "",
-                     "command": _command(trial, runner)} | dict(trial.setting) for trial in one.trials]
+    return [place | {"trial": trial.number + 1, "valid_score": trial.score, "outcome": trial.outcome,
+                     "best": trial is one.best, "fingerprint": trial.job.fingerprint(runner.sha256(trial.job)),
+                     "folder": trial.folder or "", "command": _command(trial, runner)} | dict(trial.setting)
+            for trial in one.trials]
 
 
 def _command(trial: Trial, runner: Runner) -> str:

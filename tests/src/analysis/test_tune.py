@@ -263,8 +263,12 @@ def test_without_optuna_its_sampler_says_how_to_get_it(called, monkeypatch, tmp_
     assert "pip install -r requirements-scale.txt" in capsys.readouterr().err and called == []
 
 
+def test_random_draws_are_not_cut_short(capsys):
+    assert tune.main(["--prune"]) == 2 and "--prune needs --sampler optuna" in capsys.readouterr().err
+
+
 def test_importance_is_the_rank_correlation_with_the_score():
-    found = [Trial(i, None, None, {"rate": rate, "form": "x", "same": 1}, score, score)
+    found = [Trial(i, None, None, "finished", {"rate": rate, "form": "x", "same": 1}, score, score)
              for i, (rate, score) in enumerate([(1e-4, 0.1), (1e-3, 0.2), (1e-2, 0.9), (1e-1, 0.5)])]
     assert correlations(Searched(None, found)) == {"rate": pytest.approx(0.8)}  # 1 - 6 * 2 / (4 * 15)
     assert correlations(Searched(None, found[:2])) == {}

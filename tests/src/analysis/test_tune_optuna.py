@@ -2,8 +2,11 @@
 
 import pytest
 
+import main
 from src.analysis.study.local import Local
 from src.analysis.tune import __main__ as tune
+from src.analysis.tune import optuna_sampler
+from src.train import Trainer
 from tests.src.analysis.test_tune import arguments, called, rows  # noqa: F401
 from tests.src.test_honest import with_noise
 
@@ -56,6 +59,35 @@ def test_no_test_split_has_a_part_in_what_optuna_asks_for(called, tmp_path):  # 
         assert tune.main(argv) == 0
         found.append([(row["m_lr"], row["valid_score"], row["best"]) for row in rows(file.parent)])
     assert found[0] == found[1]
+
+
+def test_a_trial_below_the_median_is_cut_short_and_stays_so(called, monkeypatch, tmp_path):  # noqa: F811
+    def run(self, command, stopping):  # as a process would be, the run is stopped between two epochs
+        def save(trainer):
+            saved(trainer)
+            if stopping.is_set():
+                raise KeyboardInterrupt
+        monkeypatch.setattr(Trainer, "_save_last", save)
+        called.append(command.now())
+        try:
+            main.run(called[-1])
+        except KeyboardInterrupt:
+            return "stopped"
+        return ""
+
+    def history(folder):  # the fifth trial alone is bad
+        return [row | {"valid_accuracy_mean": 0.1 if len(called) == 5 else 0.9} for row in read(folder)]
+    saved, read = Trainer._save_last, optuna_sampler.history
+    monkeypatch.setattr(Local, "run", run)
+    monkeypatch.setattr(optuna_sampler, "history", history)
+    argv = arguments(tmp_path, "--methods=plain", "--sampler=optuna", "--prune", "--trials=6", "--num_epochs=3")
+    assert tune.main(argv) == 0 and len(called) == 6
+    assert [one.state.name for one in trials(tmp_path).trials] == [*["COMPLETE"] * 4, "PRUNED", "COMPLETE"]
+    assert trials(tmp_path).trials[4].intermediate_values == {1: 0.1}
+    assert [row["outcome"] for row in rows(tmp_path)] == [*["finished"] * 4, "cut short", "finished"]
+    assert rows(tmp_path)[4]["folder"] == rows(tmp_path)[4]["valid_score"] == ""
+    assert len(list(tmp_path.rglob("last.pt"))) == 6 and len(list(tmp_path.rglob("results.json"))) == 5
+    assert tune.main([*argv, "--overwrite"]) == 0 and len(called) == 6
 
 
 @pytest.mark.parametrize("content", ["no journal", "5\n", "{}\n", '{"op_code": 0}\n', "[]\n"])

@@ -5,7 +5,7 @@ section 4).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -95,17 +95,17 @@ def _gains_table(study: Study, rows: "dict[str, DataFrame]", choices: str) -> li
     columns = _columns(found)
     if not columns:
         return []
-    lines = [[variant, _seeds(of), f"{_mean(of):+.1f}",
+    lines = [[variant, _counts(of.values()), f"{_mean(of):+.1f}",
               *(" / ".join(map(_gain_words, of[key])) if key in of else "-" for key in columns)]
              for variant, of in found.items()]
     return [(f"{ACROSS}: gain over {study.baseline} ({choices})", GAINS_NOTE,
              [["variant", "n", "mean", *columns.values()], *lines])]
 
 
-def _seeds(of: dict[tuple[str, str, str], list[Difference]]) -> str:
-    """How many seeds stand behind a row, the fewest and the most of its cells."""
-    counts = sorted({shifted.n for shifted, _ in of.values()})
-    return " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+def _counts(cells: Iterable[list[Difference]]) -> str:
+    """How many seeds stand behind cells, the fewest and the most."""
+    found = sorted({shifted.n for shifted, _ in cells})
+    return " to ".join(map(str, dict.fromkeys((found[0], found[-1]))))
 
 
 def _gain_words(found: Difference) -> str:
@@ -134,8 +134,10 @@ def gains_drawing(study: Study, rows: "dict[str, DataFrame]", looks: dict[str, M
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_xlabel(f"gain over {study.baseline}")
         axes.grid(False, axis="y")
+    counts, lines = _counts(cell for of in found.values() for cell in of.values()), "lines: 95 % t-intervals over seeds"
     seeds = [pair for variant in found for pair in model_seeds(rows[variant])]
-    style.finish(figure, f"Gain over {study.baseline}", behind(seeds, "lines: 95 % t-intervals over seeds"), [])
+    told = behind(seeds, lines) if " to " not in counts else f"{counts} seeds, see the table; {lines}"
+    style.finish(figure, f"Gain over {study.baseline}", told, [])
     yield Drawing(ACROSS, "", f"Variant minus {study.baseline}, seed by seed. Filled: with the shortcut broken; "
                               "hollow: in distribution.", figure)
 

@@ -164,7 +164,7 @@ KNOWLEDGE = (Plan((_longer(WIDER, *GRANTED, "--unwanted=text"),
                   ("mult",), COMPARED, SEEDS),)
 # The same data with one class per sample in the place of pairs, of which each has its own class prior.
 CLASSES = tuple(Plan(tuple(_longer(one, "--task=classes:4") for one in conditions), (backbone,),
-                     (*COMPARED, EVIDENCE[1]), EIGHT[:5])
+                     (*COMPARED, EVIDENCE[1]), EIGHT)
                 for conditions, backbone in (((THREE, WIDER), "mult"), ((THREE_PMR,), "pmr")))
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH, "knowledge": KNOWLEDGE, "classes": CLASSES,

@@ -90,14 +90,21 @@ def sample_interval(differences: np.ndarray) -> tuple[float, float]:
 
 def compared(rows: "DataFrame", baseline: "DataFrame") -> Difference:
     """Both differences of a measure to its baseline, over the seeds that both have; from one row per seed each."""
-    own, other = (found.set_index("seed", verify_integrity=True)[["value", "bits"]].to_dict("index")
-                  for found in (rows, baseline))
+    own, other = map(_of_seeds, (rows, baseline))
     pairs = [(own[seed], other[seed]) for seed in own if seed in other]
-    found = paired_difference([one["value"] - base["value"] for one, base in pairs])
-    known = [(unpacked(one["bits"]), unpacked(base["bits"])) for one, base in pairs if one["bits"] and base["bits"]]
+    found = paired_difference([one - base for (one, _), (base, _) in pairs])
+    known = [(unpacked(one), unpacked(base)) for (_, one), (_, base) in pairs if one and base]
     if len({correct.size for pair in known for correct in pair}) != 1:  # of other data, or unknown
         return found
     return replace(found, samples=sample_interval(np.subtract(*np.mean(known, axis=0))))
+
+
+def _of_seeds(rows: "DataFrame") -> dict[int, tuple[float, str]]:
+    """Seed -> value and bits; ValueError where two rows claim one seed."""
+    found = dict(zip(rows["seed"], zip(rows["value"], rows["bits"], strict=True), strict=True))
+    if len(found) < len(rows):
+        raise ValueError("two values for one seed; one more field has to be selected")
+    return found
 
 
 def packed(correct: Sequence[bool]) -> str:

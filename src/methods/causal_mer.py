@@ -16,11 +16,16 @@ from src.methods.base import PATH_WEIGHTS, BranchOptions, Method, ParameterGroup
 from src.registry import FUSIONS, METHODS
 from src.structures import LETTER, MODALITIES, RATE, Batch, CausalOutput, DataInfo, option
 from src.tasks import Task, task_of
+from src.tasks.pairs import Emotions
 
 REGRESSION_WARNING = (
     "the alignment loss compares distributions over classes, which numbers are not, so the constants never move; with "
     "the mask fusion the prediction then is the fused score itself: CausalMER debiases nothing here, prefer classes "
     "(for MOSEI and MOSI --mosei_task cls)")
+
+PAIRS_WARNING = (
+    "the evidence fusion takes the class prior out of the branches, of which every pair of logits has one of its own, "
+    "and did not debias pairs in the benchmark; with one class per sample (--task classes:4) it did")
 
 
 @dataclass(frozen=True)
@@ -128,8 +133,10 @@ class Causal(CausalMER, Method):
 
     @classmethod
     def remarks(cls, task: Task, options: CausalOptions, epochs: int) -> list[str]:
-        """Regression debiases nothing."""
-        return [] if task.has_classes else [REGRESSION_WARNING]
+        """Regression debiases nothing, nor does evidence on pairs."""
+        if not task.has_classes:
+            return [REGRESSION_WARNING]
+        return [PAIRS_WARNING] * (options.fusion_mode == "evidence" and isinstance(task, Emotions))
 
 
 def constants_matter(fusion: Fusion, outputs: int) -> bool:

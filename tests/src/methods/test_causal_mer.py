@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from src.build import build_model
+from src.build import build_model, warnings
 from src.config import parse_config
 from src.methods.causal_mer import FusedTask, constants_matter
 from src.registry import FUSIONS
@@ -17,6 +17,12 @@ from src.tasks import make_task
 @pytest.mark.parametrize("fusion", ("mask", "sum", "hm", "tanh"))
 def test_constants_matter_unless_the_fusion_only_shifts_or_one_output_leaves_nothing_to_compare(fusion, outputs):
     assert constants_matter(FUSIONS[fusion], outputs) == (fusion != "tanh" and outputs > 1)
+
+
+@pytest.mark.parametrize("words, said", [((), True), (("--task", "classes:4"), False), (("--fusion_mode", "tanh"), False)])
+def test_evidence_on_pairs_is_remarked(words, said):
+    found = warnings([parse_config(["--dataset", "synthetic", "--fusion_mode", "evidence", *words])])
+    assert any("--task classes:4" in text for text in found) == said
 
 
 def test_a_fused_task_takes_the_loss_of_the_fused_logits_and_leaves_the_branches_alone():

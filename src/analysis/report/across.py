@@ -135,8 +135,8 @@ def gains_drawing(study: Study, rows: "dict[str, DataFrame]", looks: dict[str, M
         axes.set_xlabel(f"gain over {study.baseline}")
         axes.grid(False, axis="y")
     counts, lines = _counts(cell for of in found.values() for cell in of.values()), "lines: 95 % t-intervals over seeds"
-    seeds = [pair for variant in found for pair in model_seeds(rows[variant])]
-    told = behind(seeds, lines) if " to " not in counts else f"{counts} seeds, see the table; {lines}"
+    told = f"{counts} seeds, see the table; {lines}" if " to " in counts else behind(
+        [pair for variant in found for pair in model_seeds(rows[variant])], lines)
     style.finish(figure, f"Gain over {study.baseline}", told, [])
     yield Drawing(ACROSS, "", f"Variant minus {study.baseline}, seed by seed. Filled: with the shortcut broken; "
                               "hollow: in distribution.", figure)

@@ -168,9 +168,8 @@ def _fields(column: Column) -> dict[str, Any]:
 def _columns(study: Study, caption: str, rows: "DataFrame", columns: Mapping[str, Column]) -> Table:
     """One line per backbone and variant; marked columns are followed by their paired difference to the baseline."""
     own = select(rows, predictor="prediction")
-    found = {name: _by_model(select(own, **_fields(column))) for name, column in columns.items()}
-    picked = {name: {model: by_model.get(model, own[:0]) for model in _by_model(own)}
-              for name, by_model in found.items()}
+    found, every = {name: _by_model(select(own, **_fields(column))) for name, column in columns.items()}, _by_model(own)
+    picked = {name: {model: by_model.get(model, own[:0]) for model in every} for name, by_model in found.items()}
     return _compared(study, caption, picked, {name: column["measure"] for name, column in columns.items()},
                      [name for name, column in columns.items() if COMPARED in column])
 

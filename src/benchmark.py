@@ -105,8 +105,6 @@ def epochs(case: Case, plain: bool, device: torch.device, batch: int | None, ste
                             optimizer if case.training else None, config.training, replay=replay)
 
     def epoch() -> None:
-        if replay:
-            replay.forget()
         with plain_form() if plain else contextlib.nullcontext():
             run()
 

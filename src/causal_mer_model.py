@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from src.structures import MODALITIES, Batch, CausalOutput, Effects
+from modules.concurrency import concurrently
+from src.structures import MODALITIES, BackboneOutput, Batch, CausalOutput, Effects
 
 Fusion = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 FUSED = "fused"  # the backbone's place among the inputs of a fusion
@@ -47,6 +48,14 @@ def weighted_paths(total: Tensor, direct: Mapping[str, Tensor], joint: Any, kept
     return joint * total - sum((joint - kept[name]) * direct[name] for name in MODALITIES)
 
 
+def answers(backbone: nn.Module, branches: Mapping[str, nn.Module],
+            batch: Batch) -> tuple[BackboneOutput, dict[str, Tensor]]:
+    """What a backbone says of a batch, and every branch of its modality alone, modality -> (B, C)."""
+    joint, *alone = concurrently(functools.partial(backbone, batch), *(
+        functools.partial(branch, batch.inputs[name]) for name, branch in branches.items()))
+    return joint, dict(zip(branches, alone, strict=True))
+
+
 class CausalMER(nn.Module):
     """A backbone beside one branch per modality; any module that meets the backbone contract serves."""
 
@@ -61,8 +70,7 @@ class CausalMER(nn.Module):
 
     def forward(self, batch: Batch) -> CausalOutput:
         """Predict by TIE; effects come twice, once for the networks and once for the constants."""
-        backbone = self.backbone(batch)
-        branch_logits = {name: self.branches[name](batch.inputs[name]) for name in MODALITIES}
+        backbone, branch_logits = answers(self.backbone, self.branches, batch)
         logits = {FUSED: backbone.logits, **branch_logits}
         constants = dict(self.constants.items())
         task_effects = effects(self.fusion, logits, _detached(constants))

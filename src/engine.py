@@ -61,7 +61,7 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
         losses = {} if batch.labels is None else objective(output, batch)
         if training:
             if first:  # gradients that several captured batches add to stay where they are
-                optimizer.zero_grad(set_to_none=last or not replay)
+                optimizer.zero_grad(set_to_none=options.accumulate == 1 or not replay)
             (losses["loss"] * share).backward()
             if last:
                 average_gradients(model)

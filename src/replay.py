@@ -13,12 +13,11 @@ Step = Callable[[Batch], Values]
 
 
 class Replay:
-    """Runs steps; each form of step that returns often enough is captured once an epoch and replayed from there on.
+    """Runs steps; each form of step that returns is captured once and replayed from there on.
 
-    A form is captured anew every epoch, as methods may change between epochs what steers them, and so that a resumed
-    run goes the same way. The kernels and their order are those of a step that is not replayed. A step that cannot be
-    captured, since it asks the GPU for a number, or that puts other tensors in the place of the model's own, ends all
-    capturing with a note; steps then run as ever.
+    The kernels and their order are those of a step that is not replayed, so that a resumed run, whose first steps are
+    others, ends with the same bits. A step that cannot be captured, since it asks the GPU for a number, or that puts
+    other tensors in the place of the model's own, ends all capturing with a note; steps then run as ever.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -27,7 +26,7 @@ class Replay:
         self.captured: dict[Hashable, _Captured] = {}
 
     def forget(self) -> None:
-        """Give up what was captured; to be called before each epoch."""
+        """Give up what was captured; to be called where something other than weights may have changed."""
         self.seen.clear()
         self.captured.clear()
 

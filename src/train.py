@@ -173,7 +173,7 @@ class Trainer:
         watched = status(self.history, self.task, total, self.device) if on_terminal() else ""
         if not ahead:
             self.model.before_epoch(number - self.model.ahead, self._look, self.task)
-        if self.replay:
+        if self.replay and not self.model.steady:
             self.replay.forget()
         objective = self._ahead_loss if ahead else self._loss
         trained = run_epoch(self.model, self.train_loader, objective, f"{title} train{watched}", self.optimizer,

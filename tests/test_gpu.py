@@ -68,10 +68,17 @@ def test_attention_of_long_sequences_keeps_no_weights(width):
     assert torch.cuda.max_memory_allocated() - before < 160e6
 
 
-@pytest.mark.parametrize("backbone, method", [
-    *((backbone, "plain") for backbone in BACKBONES if backbone != "mult"), *(("mult", method) for method in METHODS)])
-def test_replayed_steps_leave_the_bits_of_those_that_are_not(tiny, tmp_path, backbone, method, capsys):
-    argv = [*tiny, "--device", "cuda", "--backbone", backbone, "--method", method, "--batch_size", "4"]
+ALBERT = ("--text_branch", "albert", "--text_init", "random", "--albert_layers", "2", "--albert_hidden", "16",
+          "--albert_heads", "2", "--albert_intermediate", "16", "--albert_embedding", "8", "--audio_branch", "resnet18")
+CASES = [*((backbone, "plain", ()) for backbone in BACKBONES if backbone != "mult"),
+         *(("mult", method, ()) for method in METHODS),
+         ("mult", "causal", ALBERT), ("mult", "causal", (*ALBERT, "--precision", "bf16")),
+         *(("mult", "plain", ("--num_epochs", "3", "--accumulate", count)) for count in ("2", "7", "11", "12"))]
+
+
+@pytest.mark.parametrize("backbone, method, more", CASES)
+def test_replayed_steps_leave_the_bits_of_those_that_are_not(tiny, tmp_path, backbone, method, more, capsys):
+    argv = [*tiny, "--device", "cuda", "--backbone", backbone, "--method", method, "--batch_size", "4", *more]
     for compiled in ("on", "off"):
         assert main.main([*moved(argv, tmp_path / compiled), "--compile", compiled]) == 0
     # Pareto combinations are looked for by a loop that asks the GPU for numbers.

@@ -1,10 +1,13 @@
 """What backbones share: checked options, projections to one width, encoders of modalities that read each other."""
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from modules.concurrency import concurrently
 from modules.dropout import dropout
 from modules.transformer import Dropouts, TransformerEncoder
 from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError, check_bounds
@@ -80,11 +83,17 @@ class Crossmodal(Projected):
         dropouts = Dropouts(attention[source], options.relu_dropout, options.res_dropout, options.embed_dropout)
         return TransformerEncoder(width, options.num_heads, layers, dropouts, options.attn_mask)
 
-    def target_state(self, target: str, frames: dict[str, Tensor], unpadded: dict[str, Tensor | None]) -> Tensor:
-        """Last step of a target that has read the other modalities. -> (B, 2 d)."""
-        read = [self.crossmodal[f"{target}_from_{source}"](frames[target], frames[source], unpadded[target],
-                                                           unpadded[source])
-                for source in MODALITIES if source != target]
+    def target_states(self, targets: Sequence[str], frames: dict[str, Tensor],
+                      unpadded: dict[str, Tensor | None]) -> dict[str, Tensor]:
+        """Last steps of targets that have read the other modalities. -> target -> (B, 2 d)."""
+        states = concurrently(*(functools.partial(self._target_state, target, frames, unpadded) for target in targets))
+        return dict(zip(targets, states, strict=True))
+
+    def _target_state(self, target: str, frames: dict[str, Tensor], unpadded: dict[str, Tensor | None]) -> Tensor:
+        """Last step of one target. -> (B, 2 d)."""
+        read = concurrently(*(
+            functools.partial(self.crossmodal[f"{target}_from_{source}"], frames[target], frames[source],
+                              unpadded[target], unpadded[source]) for source in MODALITIES if source != target))
         return self.memory[target](torch.cat(read, dim=2), unpadded=unpadded[target], last=True)[:, -1]
 
     def target_modules(self, name: str) -> list[nn.Module]:

@@ -12,6 +12,7 @@ over a graph. What differs from the published code, or may surprise in it:
 - The score of an edge has no bias, which its softmax would take away; the published one never moves.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.concurrency import concurrently
 from modules.distillation import GraphDistillation, margin_loss, positive_cosine
 from modules.dropout import dropout
 from src.backbones.base import ONE_FRAME, Crossmodal, check_options, parameters_of
@@ -193,10 +195,9 @@ class DMD(Crossmodal):
         unpadded = self.unpadded_windows(batch, frames)
         private, common, losses = self.decoupling(frames)
         homogeneous = [self.homogeneous_blocks[name](common[name].flatten(1)) for name in ORDER]
-        states = {name: self.target_state(name, private, unpadded) for name in ORDER}
-        heterogeneous = [self.heterogeneous_blocks[name](states[name]) for name in ORDER]
-        last_common = {name: self.common_encoders[name](common[name], unpadded=unpadded[name], last=True)[:, -1]
-                       for name in ORDER}
+        (states, heterogeneous), last_common = concurrently(
+            functools.partial(self._heterogeneous, private, unpadded),
+            functools.partial(self._last_common, common, unpadded))
         own = {name: torch.cat([states[name], last_common[name]], dim=1) for name in MODALITIES}
         states[COMMON] = torch.cat(list(last_common.values()), dim=1)
         hidden = torch.cat([self.gates[name](state).sigmoid() for name, state in states.items()], dim=1)
@@ -212,6 +213,18 @@ class DMD(Crossmodal):
             "private_vectors": torch.stack([self.private_align[name](private[name].flatten(1)) for name in ORDER]),
         }
         return BackboneOutput(self.block(hidden)[0], hidden, aux | losses, own)
+
+    def _heterogeneous(self, private: dict[str, Tensor], unpadded: dict[str, Tensor | None]
+                       ) -> tuple[dict[str, Tensor], list[tuple[Tensor, Tensor, Tensor]]]:
+        """Private parts that have read each other. -> modality -> (B, 2 d), and what the block of each gives."""
+        states = self.target_states(ORDER, private, unpadded)
+        return states, [self.heterogeneous_blocks[name](states[name]) for name in ORDER]
+
+    def _last_common(self, common: dict[str, Tensor], unpadded: dict[str, Tensor | None]) -> dict[str, Tensor]:
+        """Last steps of the encoded common parts. -> modality -> (B, d)."""
+        encoded = concurrently(*(functools.partial(self.common_encoders[name], common[name], unpadded=unpadded[name],
+                                                   last=True) for name in ORDER))
+        return {name: x[:, -1] for name, x in zip(ORDER, encoded, strict=True)}
 
     @property
     def state_widths(self) -> dict[str, int]:

@@ -91,7 +91,7 @@ class MulT(Crossmodal):
         """Logits (B, C) and the joint state (B, 2 d targets) of a batch with inputs (B, T, D)."""
         frames = self.project(batch, self.options.embed_dropout)
         unpadded = self.unpadded_windows(batch, frames)
-        states = {target: self.target_state(target, frames, unpadded) for target in self.options.targets}
+        states = self.target_states(self.options.targets, frames, unpadded)
         hidden = torch.cat(list(states.values()), dim=1)
         block = self.contract(dropout(F.relu(self.expand(hidden)), self.options.out_dropout, self.training))
         return BackboneOutput(self.output(hidden + block), hidden, states=states)

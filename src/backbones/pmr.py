@@ -20,6 +20,7 @@ There is no published code; this follows the paper's equations. What its text le
   paper's count, known to us at second hand only, is 2.15 million.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.concurrency import concurrently
 from modules.dropout import dropout
 from modules.multihead_attention import MultiheadAttention
 from modules.position_embedding import SinusoidalPositions
@@ -170,9 +172,12 @@ class PmrLayer(nn.Module):
     def forward(self, streams: dict[str, Tensor], unpadded: dict[str, Tensor | None]) -> dict[str, Tensor]:
         """Message and modalities (B, T, D) with marks of their true frames (B, T) -> the same streams, reinforced."""
         message, message_true = streams[MESSAGE], unpadded[MESSAGE]
-        frames = {name: self.to_modality[name](streams[name], message, unpadded[name], message_true)
-                  for name in MODALITIES}
-        forms = [self.to_message[name](message, frames[name], message_true, unpadded[name]) for name in MODALITIES]
+        frames = dict(zip(MODALITIES, concurrently(*(
+            functools.partial(self.to_modality[name], streams[name], message, unpadded[name], message_true)
+            for name in MODALITIES)), strict=True))
+        forms = concurrently(*(
+            functools.partial(self.to_message[name], message, frames[name], message_true, unpadded[name])
+            for name in MODALITIES))
         return {MESSAGE: self.update(torch.stack(forms, dim=1), message_true), **frames}
 
 

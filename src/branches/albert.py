@@ -93,8 +93,13 @@ class AlbertBranch(Branch):
         return self.output(self._frozen(sequence) if self.frozen else self._encoded(sequence))
 
     def _encoded(self, sequence: Tensor) -> Tensor:
-        """The mean state over time. (B, T, D) -> (B, H)."""
-        return self.albert(inputs_embeds=self.embed(sequence)).last_hidden_state.mean(dim=1)
+        """The mean state over time. (B, T, D) -> (B, H).
+
+        ALBERT's own parts are called, since ALBERT as a whole makes a mask that hides nothing wherever a CUDA graph is
+        captured, and attention with a mask takes other kernels, with other last bits.
+        """
+        embedded = self.albert.embeddings(inputs_embeds=self.embed(sequence))
+        return self.albert.encoder(embedded).last_hidden_state.mean(dim=1)
 
     @torch.no_grad()
     def _frozen(self, sequence: Tensor) -> Tensor:

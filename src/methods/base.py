@@ -1,5 +1,6 @@
 """What every training method is, and what it may be asked: the only thing that engine, study and report know of it."""
 
+import functools
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import src.branches  # noqa: F401  (fills the registry)
+from modules.concurrency import concurrently
 from src.datasets.base import Split
 from src.losses import Terms
 from src.registry import BRANCHES
@@ -200,6 +202,11 @@ class Method(nn.Module):
     def prepare(self, train: Split, task: Task) -> None:
         """Learn from the training split before the first epoch; what is learnt belongs into buffers."""
 
+    @property
+    def steady(self) -> bool:
+        """Whether nothing but weights changes from epoch to epoch: there is no `before_epoch` of its own."""
+        return type(self).before_epoch is Method.before_epoch
+
     def before_epoch(self, number: int, look: Callable[[str], Look], task: Task) -> None:
         """Change weights, or what steers the training, before an epoch; `number` counts from 1 after those ahead.
 
@@ -224,7 +231,9 @@ class Method(nn.Module):
 
     def branch_logits(self, batch: Batch) -> dict[str, Tensor]:
         """What every branch says of its modality alone. -> modality -> (B, C)."""
-        return {name: branch(batch.inputs[name]) for name, branch in self.branches.items()}
+        logits = concurrently(*(functools.partial(branch, batch.inputs[name])
+                                for name, branch in self.branches.items()))
+        return dict(zip(self.branches, logits, strict=True))
 
 
 def hidden_width(backbone: nn.Module, info: DataInfo) -> int:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from src.causal_mer_model import answers
 from src.losses import Terms
 from src.methods.base import BranchOptions, Method, Parts
 from src.structures import BackboneOutput, Batch, DataInfo
@@ -39,8 +40,8 @@ class Biased(Method):
 
     def forward(self, batch: Batch) -> BiasedOutput:
         """Predict by the backbone alone."""
-        backbone = self.backbone(batch)
-        return BiasedOutput(backbone.logits, self.branch_logits(batch), backbone)
+        backbone, logits = answers(self.backbone, self.branches, batch)
+        return BiasedOutput(backbone.logits, logits, backbone)
 
     def answers(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
         """What the branches' own losses see of their logits. modality -> (B, C)."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from src.causal_mer_model import answers
 from src.methods.base import BranchOptions, ParameterGroup, Parts, Predictor
 from src.methods.bias import Biased, BiasedOutput
 from src.methods.subtraction import fuse
@@ -65,7 +66,7 @@ class Rubi(Ended):
 
     def forward(self, batch: Batch) -> BiasedOutput:
         """Predict by the backbone alone."""
-        backbone, logits = self.backbone(batch), self.branch_logits(batch)
+        backbone, logits = answers(self.backbone, self.branches, batch)
         fused = fuse("rubi", backbone.logits, list(logits.values()))
         return BiasedOutput(backbone.logits, self.answers(logits), backbone, {"fused": fused})
 

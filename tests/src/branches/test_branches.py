@@ -80,8 +80,7 @@ def frozen_branch():
     torch.manual_seed(0)
     branch = AlbertBranch(6, 9, 5, replace(SMALL, freeze_text=True, albert_dropout=0.5), False).train()
     seen = []
-    branch.albert.register_forward_pre_hook(lambda module, _, inputs: seen.append(len(inputs["inputs_embeds"])),
-                                            with_kwargs=True)
+    branch.albert.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     return branch, seen
 
 

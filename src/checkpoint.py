@@ -140,16 +140,25 @@ def set_aside(folder: Path) -> Path | None:
             from error
 
 
-def save_checkpoint(path: Path, model: nn.Module, config: Mapping[str, Any], info: DataInfo, **more: Any) -> None:
-    """Write a checkpoint of plain data with its digest; an older one stays until the new one is whole."""
-    content = _on_cpu({"format": FORMAT, "config": dict(config), "info": asdict(info),
-                       "model": dict(model.state_dict()), **more})
+def checkpoint_content(model: nn.Module, config: Mapping[str, Any], info: DataInfo, **more: Any) -> dict[str, Any]:
+    """What a checkpoint holds, as plain data; the tensors are those of the model."""
+    return {"format": FORMAT, "config": dict(config), "info": asdict(info), "model": dict(model.state_dict()), **more}
+
+
+def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint with its digest; an older one stays until the new one is whole."""
+    content = _on_cpu(content)
     buffer = io.BytesIO()  # torch's own file writer does not say that a disk is full
     torch.save(content, buffer)
     with zipfile.ZipFile(buffer, "a") as archive:  # beside the content, which stays what was computed
         archive.writestr(f"archive/{CHECKSUM}", digest(content))
     with atomic_file(path) as file:
         file.write(buffer.getbuffer())
+
+
+def save_checkpoint(path: Path, model: nn.Module, config: Mapping[str, Any], info: DataInfo, **more: Any) -> None:
+    """Write what `checkpoint_content` says of a model."""
+    write_checkpoint(path, checkpoint_content(model, config, info, **more))
 
 
 def _on_cpu(value: Any) -> Any:

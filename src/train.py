@@ -16,13 +16,13 @@ from src.checkpoint import (
     FORMAT,
     LAST,
     RESULTS,
+    checkpoint_content,
     clear_start,
     load_checkpoint,
     load_weights,
     never_began,
     run_folder,
     run_name,
-    save_checkpoint,
     set_aside,
 )
 from src.config import PLACES, Config, config_from
@@ -41,6 +41,7 @@ from src.replay import Replay
 from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
 from src.samples import write_samples
 from src.saved import check_form, optimizer_form
+from src.saving import Saving
 from src.selection import (
     ALWAYS,
     CHECKPOINTS,
@@ -105,7 +106,8 @@ class Trainer:
         self.checked: dict[str, Split] = {"valid": dataset.splits["valid"]}  # splits that choose
         if config.choice.unbiased:
             self.checked[SHIFTED] = unbiased_samples(dataset, config.choice.unbiased)
-        self.epoch = self.saved_epoch = 0
+        self.saving = Saving()
+        self.epoch = self.added_epoch = self.saved_epoch = 0
         self.history: list[dict[str, Any]] = []
         self.kept = kept(config.choice.unbiased, config.choice.unwanted)  # checkpoints
         self.best: dict[str, float] = dict.fromkeys(ALWAYS, -math.inf)
@@ -158,7 +160,10 @@ class Trainer:
         """The run from where it stands to its test scores; raises Interrupted where the user stops it."""
         try:
             self.start()
-            self.run()
+            try:
+                self.run()
+            finally:
+                self._write()
             return self.test()
         except KeyboardInterrupt:
             total = self.model.ahead + self.config.training.num_epochs
@@ -265,14 +270,20 @@ class Trainer:
         return better
 
     def _save(self, name: str, **more: Any) -> None:
-        save_checkpoint(self.folder / f"{name}.pt", self.model, saved_form(self.config), self.dataset.info,
-                        versions=versions(self.device), **more)
+        self.saving.add(self.folder / f"{name}.pt", checkpoint_content(
+            self.model, saved_form(self.config), self.dataset.info, versions=versions(self.device), **more))
 
     def _save_last(self) -> None:
         self._save(LAST, epoch=self.epoch, history=self.history, best=self.best, least=self.latest.least,
                    optimizer=self.optimizer.state_dict(), scheduler=self.scheduler.state_dict(),
                    random=random_state(self.order))
-        self.saved_epoch = self.epoch
+        self.added_epoch = self.epoch
+        if self.saving.due:
+            self._write()
+
+    def _write(self) -> None:
+        self.saving.flush()
+        self.saved_epoch = self.added_epoch
 
     def _restore(self) -> None:
         """Load the last finished epoch; InputError where the run was made with other settings or other data."""
@@ -305,7 +316,7 @@ class Trainer:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"], self.order)
-        self.epoch = self.saved_epoch = saved["epoch"]
+        self.epoch = self.added_epoch = self.saved_epoch = saved["epoch"]
         self.history, self.best = saved["history"], saved["best"]
         self.latest = Latest(saved.get("least", []))  # runs of an earlier version have none
 

@@ -28,7 +28,7 @@ LEVELS = [
     {"writing", "guest"},
     {"branches", "backbones", "datasets", "metrics", "precision", "replay", "tracking"}, {"losses", "tasks"},
     {"fusions", "causal_mer_model", "progress"}, {"methods"},
-    {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build"}, {"engine"},
+    {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build", "saving"}, {"engine"},
     {"console", "published", "results", "samples"}, {"train"}, {"analysis", "benchmark", "export", "list"},
     {"runs", "api"},
     {"main", "inference"},

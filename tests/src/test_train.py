@@ -20,6 +20,7 @@ from src.build import build_data
 from src.config import parse_config, parse_configs
 from src.locks import FolderLock, busy
 from src.samples import has_samples, samples_file
+from src.saving import Saving
 
 CPU = torch.device("cpu")
 
@@ -60,18 +61,22 @@ def test_two_runs_with_one_seed_give_the_same_bits_and_another_seed_does_not(sto
     assert not same_bits(weights(runs[0]), weights(runs[2]))
 
 
-@pytest.mark.parametrize("stop", [1, 4, 9])  # batches: 3 training and 2 validation passes per epoch
+# stop counts batches: 3 of training and 2 of validation in an epoch
+@pytest.mark.parametrize("how, stop", [("quick", 1), ("quick", 9), ("slow", 14), ("killed", 14)])
 def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(stochastic, tmp_path, monkeypatch,
-                                                                                   stop, capsys):
+                                                                                   how, stop, capsys):
     stochastic += ["--unbiased", "5", "--unwanted", "text"]
     assert main.main(moved(stochastic, tmp_path / "whole")) == 0
     cut = moved(stochastic, tmp_path / "cut")
-    seen, original = [], train.run_epoch
+    seen, original, flush = [], train.run_epoch, Saving.flush
+    writes = []
 
     def interrupting(model, *arguments, **keywords):
         def count(*_):
             seen.append(1)
             if len(seen) == stop:
+                if how == "killed":
+                    monkeypatch.setattr(Saving, "flush", lambda saving: None)
                 raise KeyboardInterrupt
         with_hook = model.register_forward_pre_hook(count)
         try:
@@ -80,6 +85,9 @@ def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_o
             with_hook.remove()
 
     monkeypatch.setattr(train, "run_epoch", interrupting)
+    monkeypatch.setattr(Saving, "flush", lambda saving: (writes.append(1), flush(saving)))
+    if how != "quick":  # the start and the first epoch are written, what follows waits
+        monkeypatch.setattr(Saving, "due", property(lambda saving: len(writes) < 2))
     assert main.main(cut) == 130
     assert "continue with the same command and --resume" in capsys.readouterr().err
     monkeypatch.undo()

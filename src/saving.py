@@ -1,0 +1,53 @@
+"""The checkpoints of a run on their way to disk."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from src.checkpoint import write_checkpoint
+
+QUICK = 1.0  # seconds; what is written faster never waits
+SHARE = 0.02  # of a run's time that writing may take where it is slow
+Content = dict[str, Any]
+
+
+class Saving:
+    """Writes the checkpoints of an epoch together, or, where an epoch is short beside that, those of several.
+
+    What waits is a copy beside the weights. `flush` writes it, at the end of the training and where that is stopped; a
+    process that is killed continues some epochs earlier, at a state whose files belong together.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: dict[Path, Content] = {}
+        self.took, self.ended = 0.0, time.monotonic()  # of the last time that something was written
+
+    @property
+    def due(self) -> bool:
+        """Whether what is added now is written at the end of its epoch."""
+        return self.took < QUICK or time.monotonic() - self.ended >= self.took / SHARE
+
+    def add(self, path: Path, content: Content) -> None:
+        """Let a checkpoint be written, in the place of an earlier one of the path, after those added before."""
+        self.waiting.pop(path, None)
+        self.waiting[path] = content if self.due else _copied(content)
+
+    def flush(self) -> None:
+        """Write what waits; InputError where that cannot be done, what is not written then waits on."""
+        began = time.monotonic()
+        for path in list(self.waiting):
+            write_checkpoint(path, self.waiting[path])
+            del self.waiting[path]
+            self.ended = time.monotonic()
+            self.took = self.ended - began
+
+
+def _copied(value: Any) -> Any:
+    """Nested data that later steps of the training leave alone."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_copied, value))
+    return value.detach().clone() if isinstance(value, Tensor) else value

@@ -26,13 +26,13 @@ class Saving:
 
     @property
     def due(self) -> bool:
-        """Whether what is added now is written at the end of its epoch."""
+        """Whether what waits is written at the end of this epoch."""
         return self.took < QUICK or time.monotonic() - self.ended >= self.took / SHARE
 
     def add(self, path: Path, content: Content) -> None:
         """Let a checkpoint be written, in the place of an earlier one of the path, after those added before."""
         self.waiting.pop(path, None)
-        self.waiting[path] = content if self.due else _copied(content)
+        self.waiting[path] = _copied(content)
 
     def flush(self) -> None:
         """Write what waits; InputError where that cannot be done, what is not written then waits on."""
@@ -45,7 +45,7 @@ class Saving:
 
 
 def _copied(value: Any) -> Any:
-    """Nested data that later steps of the training leave alone."""
+    """Nested data that nothing changes any more: an epoch's checkpoints differ in strengths, later ones in weights."""
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

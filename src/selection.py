@@ -89,6 +89,32 @@ class Latest:
         return bool(above.mean() <= SHOWN * above.std(correction=0) / len(above) ** 0.5)
 
 
+class Selecting:
+    """Follows the rules of a run through its epochs: whether each takes the epoch that has just ended.
+
+    Where strengths are chosen, the loss that counts is that of the prediction, as for them, not the objective.
+    """
+
+    def __init__(self, task: Task, strengths_chosen: bool) -> None:
+        self.task, self.strengths_chosen = task, strengths_chosen
+        self.best: dict[str, float] = dict.fromkeys(ALWAYS, -math.inf)  # checkpoint -> score, the higher the better
+        self.latest = Latest([])
+
+    def takes(self, checkpoint: str, row: Mapping[str, float], lost: Mapping[str, Tensor]) -> bool:
+        """Whether a checkpoint becomes that of this epoch, with this row of the history and losses (N,) by split."""
+        split, by_loss = rule(checkpoint).split, rule(checkpoint).by_loss
+        if not split:
+            return True
+        if split == SHIFTED:
+            return self.latest.takes(lost[split])
+        score = self.task.merit(row[f"{split}_{self.task.selection}"])
+        if by_loss:
+            score = row[f"{split}_fit"] if self.strengths_chosen else -row[f"{split}_loss"]
+        better = score > self.best[checkpoint]
+        self.best[checkpoint] = max(score, self.best[checkpoint])
+        return better
+
+
 def unbiased_samples(dataset: Dataset, count: int) -> Split:
     """The first `count` samples of a fixed random order of `valid_shifted`; UsageError where there are not so many."""
     split = dataset.splits.get(SHIFTED)

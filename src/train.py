@@ -43,12 +43,12 @@ from src.samples import write_samples
 from src.saved import check_form, optimizer_form
 from src.saving import Saving
 from src.selection import (
-    ALWAYS,
     CHECKPOINTS,
     CHOOSING,
     GRANTING,
     SHIFTED,
     Latest,
+    Selecting,
     kept,
     not_published,
     rule,
@@ -110,8 +110,7 @@ class Trainer:
         self.epoch = self.added_epoch = self.saved_epoch = 0
         self.history: list[dict[str, Any]] = []
         self.kept = kept(config.choice.unbiased, config.choice.unwanted)  # checkpoints
-        self.best: dict[str, float] = dict.fromkeys(ALWAYS, -math.inf)
-        self.latest = Latest([])
+        self.selecting = Selecting(self.task, bool(self.strengths.free))
 
     def start(self) -> None:
         """Open the run folder: continue the run in it, or put it aside and begin a new one."""
@@ -245,38 +244,21 @@ class Trainer:
 
     def _select(self, row: dict[str, Any], lost: Mapping[str, Tensor],
                 chosen: Mapping[str, dict[str, float]]) -> None:
-        """Save the checkpoint of each selection that this epoch improves, with the strengths that its samples chose.
-
-        Where strengths are chosen, the loss that counts is that of the prediction, as for them, not the objective.
-        """
+        """Save the checkpoint of each selection that takes this epoch, with the strengths that its samples chose."""
         for name in self.kept:
-            if self._selected(name, row, lost):
+            if self.selecting.takes(name, row, lost):
                 if self.strengths.start:
                     self.model.strength.copy_(torch.tensor(list(chosen[rule(name).split or "valid"].values())))
                 self._save(name, epoch=self.epoch, metrics=row)
-
-    def _selected(self, name: str, row: dict[str, Any], lost: Mapping[str, Tensor]) -> bool:
-        """Whether a selection takes this epoch, and not one before."""
-        split, by_loss = rule(name).split, rule(name).by_loss
-        if not split:
-            return True
-        if split == SHIFTED:
-            return self.latest.takes(lost[split])
-        score = self.task.merit(row[f"{split}_{self.task.selection}"])
-        if by_loss:
-            score = row[f"{split}_fit"] if self.strengths.free else -row[f"{split}_loss"]
-        better = score > self.best[name]
-        self.best[name] = max(score, self.best[name])
-        return better
 
     def _save(self, name: str, **more: Any) -> None:
         self.saving.add(self.folder / f"{name}.pt", checkpoint_content(
             self.model, saved_form(self.config), self.dataset.info, versions=versions(self.device), **more))
 
     def _save_last(self) -> None:
-        self._save(LAST, epoch=self.epoch, history=self.history, best=self.best, least=self.latest.least,
-                   optimizer=self.optimizer.state_dict(), scheduler=self.scheduler.state_dict(),
-                   random=random_state(self.order))
+        self._save(LAST, epoch=self.epoch, history=self.history, best=self.selecting.best,
+                   least=self.selecting.latest.least, optimizer=self.optimizer.state_dict(),
+                   scheduler=self.scheduler.state_dict(), random=random_state(self.order))
         self.added_epoch = self.epoch
         if self.saving.due:
             self._write()
@@ -310,15 +292,15 @@ class Trainer:
         """Take over everything but the weights; raises Damaged, KeyError or RuntimeError for what is no such state."""
         check_form(saved["optimizer"], optimizer_form(self.optimizer, saved["optimizer"]), "optimizer")
         check_form(saved["scheduler"], self.scheduler.state_dict(), "scheduler")
-        check_form(saved["best"], self.best, "best")
+        check_form(saved["best"], self.selecting.best, "best")
         if len(saved["history"]) != saved["epoch"]:
             raise Damaged("its history has another length than its epochs")
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"], self.order)
         self.epoch = self.added_epoch = self.saved_epoch = saved["epoch"]
-        self.history, self.best = saved["history"], saved["best"]
-        self.latest = Latest(saved.get("least", []))  # runs of an earlier version have none
+        self.history, self.selecting.best = saved["history"], saved["best"]
+        self.selecting.latest = Latest(saved.get("least", []))  # runs of an earlier version have none
 
     def test(self) -> RunResult:
         """Score the test splits once for each selected checkpoint and write results.json."""

@@ -62,6 +62,15 @@ def test_what_waits_stays_what_it_was_and_the_newest_of_a_name_is_written_in_ord
     assert len(clock["written"]) == 3
 
 
+def test_two_checkpoints_of_one_epoch_keep_their_own_strengths(clock):
+    one, strength = Saving(), torch.zeros(1)
+    one.add("by loss", {"strength": strength})
+    strength += 1
+    one.add("by score", {"strength": strength})
+    one.flush()
+    assert clock["written"] == [("by loss", {"strength": [0.0]}), ("by score", {"strength": [1.0]})]
+
+
 def test_what_could_not_be_written_waits_on(clock, monkeypatch):
     one, write = Saving(), saving.write_checkpoint
 

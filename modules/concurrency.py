@@ -25,7 +25,7 @@ def concurrently(*calls: "functools.partial[Any]") -> list[Any]:
     sides += [torch.cuda.Stream() for _ in calls[len(sides):]]
     began = own.record_event()
     results = []
-    for side, call in zip(sides, calls, strict=False):  # what the calls before have left of a longer list stays unused
+    for side, call in zip(sides, calls, strict=False):  # an earlier group may have needed more streams
         side.wait_event(began)
         _used_on(side, (call.args, call.keywords))
         with torch.cuda.stream(side):

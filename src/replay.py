@@ -22,6 +22,7 @@ class Replay:
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.model, self.optimizer, self.working = model, optimizer, True
+        self.rates: list[float] = []
         self.seen: dict[Hashable, int] = {}
         self.captured: dict[Hashable, _Captured] = {}
 
@@ -32,8 +33,11 @@ class Replay:
 
     def __call__(self, form: Hashable, batch: Batch, step: Step) -> Values:
         """What a step of this form returns for a batch on the GPU: names -> name -> tensor."""
-        rates = tuple(group["lr"] for group in self.optimizer.param_groups)
-        key = form, rates, self.model.training, *(x.shape for x in batch.inputs.values())
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        if rates != self.rates:  # a captured step has them as constants, and keeps its memory
+            self.forget()
+            self.rates = rates
+        key = form, self.model.training, *(x.shape for x in batch.inputs.values())
         self.seen[key] = self.seen.get(key, 0) + 1
         if not self.working or self.seen[key] <= WARM:
             return step(batch)

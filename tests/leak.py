@@ -7,13 +7,13 @@ reads them is right in training and gains nothing from them on validation and te
 """
 
 import argparse
-import pickle
 from pathlib import Path
 
 import numpy as np
 
 from src.datasets.safe_pickle import read_pickle
 from src.tasks import SentimentClasses
+from src.writing import write_pickle
 
 STRENGTH, NOISE = 2.0, 1.0  # in standard deviations of the vision features
 
@@ -39,5 +39,4 @@ if __name__ == "__main__":
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     arguments = parser.parse_args()
-    arguments.target.parent.mkdir(parents=True, exist_ok=True)
-    arguments.target.write_bytes(pickle.dumps(leaky(read_pickle(arguments.source))))
+    write_pickle(arguments.target, leaky(read_pickle(arguments.source)))

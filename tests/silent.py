@@ -6,13 +6,13 @@ What the plain backbone reaches on it is what a predictor without that modality,
 """
 
 import argparse
-import pickle
 from pathlib import Path
 
 import numpy as np
 
 from src.datasets.safe_pickle import read_pickle
 from src.structures import MODALITIES
+from src.writing import write_pickle
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -24,5 +24,4 @@ if __name__ == "__main__":
     same = content["train"][arguments.modality][:1]
     changed = {name: {**split, arguments.modality: np.repeat(same, len(split[arguments.modality]), axis=0)}
                for name, split in content.items()}
-    arguments.target.parent.mkdir(parents=True, exist_ok=True)
-    arguments.target.write_bytes(pickle.dumps(changed))
+    write_pickle(arguments.target, changed)

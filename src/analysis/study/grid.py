@@ -148,14 +148,19 @@ METHODS_QUICK = (Plan((SMALL,), ("mult",), EVERY, SEEDS[:3]),)
 BRIEF = ("--batch_size=128", "--synthetic_sizes=3000,300,500", "--num_heads=2", "--dim=40", "--unbiased=300")
 BRIEF_MULT = (*BRIEF, "--synthetic_lengths=2,2,2", "--nlevels=1", "--m_lr=0.004", "--num_epochs=10")
 BRIEF_PMR = (*BRIEF, "--synthetic_lengths=1,1,1", "--nlevels=1", "--m_lr=0.003", "--num_epochs=13")
-BRIEF_DMD = (*BRIEF, "--synthetic_lengths=1,1,1", "--m_lr=0.002", "--num_epochs=14", "--synthetic_noise=0.05")
+BRIEF_DMD = (*BRIEF, "--synthetic_lengths=1,1,1", "--m_lr=0.002", "--synthetic_noise=0.05")
 WIDER = _longer(TEXT, *BRIEF_MULT, "--synthetic_noise=0.2", label="text 0.8, two frames")
 THREE = _longer(ALL, *BRIEF_MULT, label="all 0.6, two frames")
 THREE_PMR = _longer(ALL, *BRIEF_PMR, label="all 0.6, one frame")
 METHODS_WHOLE = (
     Plan((THREE, WIDER), ("mult",), EVERY, EIGHT),
     Plan((THREE_PMR,), ("pmr",), EVERY, EIGHT),
-    Plan((_longer(TEXT, *BRIEF_DMD, label="text 0.8, one frame"),), ("dmd",), (*EVERY, FUSED_AUXILIARY), EIGHT))
+    Plan((_longer(TEXT, *BRIEF_DMD, "--num_epochs=14", label="text 0.8, one frame"),), ("dmd",),
+         (*EVERY, FUSED_AUXILIARY), EIGHT))
+# As many epochs as `tanh, fused auxiliary` needs for the rule with the seed that is not reported; plain needs 22.
+DMD_LONGER = (Plan((_longer(TEXT, *BRIEF_DMD, "--num_epochs=18", label="text 0.8, one frame, 18 epochs"),), ("dmd",),
+                   (ALONE, causal("tanh"), FUSED_AUXILIARY, EVIDENCE[0],
+                    *(one for one in OTHERS if one.label in ("ogm_ge", "poe"))), EIGHT),)
 COMPARED = (ALONE, REFERENCES[-1], PUBLISHED[0], causal("tanh"), EVIDENCE[0],
             *(one for one in OTHERS if one.label in ("poe", "ogm_ge", "cf_vqa")))
 GRANTED = ("--synthetic_sizes=3000,500,500", "--unbiased=400")
@@ -168,7 +173,7 @@ CLASSES = tuple(Plan(tuple(_longer(one, "--task=classes:4") for one in condition
                 for conditions, backbone in (((THREE, WIDER), "mult"), ((THREE_PMR,), "pmr")))
 GRIDS = {"quick": QUICK, "methods_quick": METHODS_QUICK, "shift": SHIFT, "dmd": DMD, "strength": STRENGTH,
          "benchmark": SHIFT + DMD + STRENGTH, "knowledge": KNOWLEDGE, "classes": CLASSES,
-         "methods": METHODS_WHOLE}
+         "methods": METHODS_WHOLE, "dmd_longer": DMD_LONGER}
 ON_DATASETS = {"baselines": BASELINES, "branches": BRANCHES, "knowledge": COMPARED}
 
 

@@ -213,8 +213,8 @@ class StudyOptions(PlanOptions):
                            "longer), classes (its data with one class per sample), baselines and branches (on "
                            "--datasets), knowledge (synthetic, or on --datasets), shift (MulT and PMR), dmd, strength, "
                            "benchmark (these three)",
-                           ("", "quick", "methods_quick", "methods", "dmd_longer", "classes", "baselines", "branches", "knowledge",
-                            "shift", "dmd", "strength", "benchmark"))
+                           ("", "quick", "methods_quick", "methods", "dmd_longer", "classes", "baselines", "branches",
+                            "knowledge", "shift", "dmd", "strength", "benchmark"))
     analyses: tuple[str, ...] = option(("missing", "contributions"), "what is measured besides scores: missing, "
                                                                      "contributions, audit, knowledge (of unbiased "
                                                                      "samples) or, with =, nothing")

@@ -53,8 +53,15 @@ def test_equal_differences_allow_no_interval_and_no_difference_is_no_evidence():
 def test_the_interval_over_samples_is_that_of_a_share():
     # 60 of 100 samples gain 1: the standard error is sqrt(0.6 * 0.4 / 100) = 0.049, and 1.96 of it 0.096.
     low, high = sample_interval(np.repeat([1.0, 0.0], [60, 40]))
-    assert (low, high) == pytest.approx((0.6 - 0.096, 0.6 + 0.096), abs=0.006)
-    assert sample_interval(np.repeat([1.0, 0.0], [60, 40])) == (low, high)
+    assert (low, high) == pytest.approx((0.6 - 0.096, 0.6 + 0.096), abs=0.01)
+
+
+def test_the_interval_over_samples_is_that_of_the_binomial_distribution():
+    # Of B(100, 0.6) at most 50 has probability 0.0271 and at most 49 0.0168; at most 69 0.9752, at most 68 0.9602.
+    assert sample_interval(np.repeat([1.0, 0.0], [60, 40])) == (0.50, 0.69)
+    # Two seeds and one third: the same shifted and divided.
+    assert sample_interval(np.repeat([0.5, 0.0], [60, 40]), 2) == (0.25, 0.345)
+    assert sample_interval(np.repeat([0.0, -1 / 3], [60, 40]), 3) == pytest.approx((-0.5 / 3, -0.31 / 3))
 
 
 def test_the_interval_over_samples_covers_as_often_as_it_says():

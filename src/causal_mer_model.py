@@ -48,8 +48,8 @@ def weighted_paths(total: Tensor, direct: Mapping[str, Tensor], joint: Any, kept
     return joint * total - sum((joint - kept[name]) * direct[name] for name in MODALITIES)
 
 
-def answers(backbone: nn.Module, branches: Mapping[str, nn.Module],
-            batch: Batch) -> tuple[BackboneOutput, dict[str, Tensor]]:
+def backbone_and_branches(backbone: nn.Module, branches: Mapping[str, nn.Module],
+                          batch: Batch) -> tuple[BackboneOutput, dict[str, Tensor]]:
     """What a backbone says of a batch, and every branch of its modality alone, modality -> (B, C)."""
     joint, *alone = concurrently(functools.partial(backbone, batch), *(
         functools.partial(branch, batch.inputs[name]) for name, branch in branches.items()))
@@ -70,7 +70,7 @@ class CausalMER(nn.Module):
 
     def forward(self, batch: Batch) -> CausalOutput:
         """Predict by TIE; effects come twice, once for the networks and once for the constants."""
-        backbone, branch_logits = answers(self.backbone, self.branches, batch)
+        backbone, branch_logits = backbone_and_branches(self.backbone, self.branches, batch)
         logits = {FUSED: backbone.logits, **branch_logits}
         constants = dict(self.constants.items())
         task_effects = effects(self.fusion, logits, _detached(constants))

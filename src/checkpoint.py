@@ -4,7 +4,7 @@ import glob
 import io
 import shlex
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ def checkpoint_content(model: nn.Module, config: Mapping[str, Any], info: DataIn
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint with its digest; an older one stays until the new one is whole."""
-    content = _on_cpu(content)
+    content = changed(content, Tensor.cpu)
     buffer = io.BytesIO()  # torch's own file writer does not say that a disk is full
     torch.save(content, buffer)
     with zipfile.ZipFile(buffer, "a") as archive:  # beside the content, which stays what was computed
@@ -161,13 +161,13 @@ def save_checkpoint(path: Path, model: nn.Module, config: Mapping[str, Any], inf
     write_checkpoint(path, checkpoint_content(model, config, info, **more))
 
 
-def _on_cpu(value: Any) -> Any:
-    """Nested data whose tensors lie in main memory."""
+def changed(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Nested data with its tensors changed."""
     if isinstance(value, dict):
-        return {key: _on_cpu(item) for key, item in value.items()}
+        return {key: changed(item, change) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(map(_on_cpu, value))
-    return value.cpu() if isinstance(value, Tensor) else value
+        return type(value)(changed(item, change) for item in value)
+    return change(value) if isinstance(value, Tensor) else value
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from src.checkpoint import write_checkpoint
+from src.checkpoint import changed, write_checkpoint
 
 QUICK = 1.0  # seconds; what is written faster never waits
 SHARE = 0.02  # of a run's time that writing may take where it is slow
@@ -30,9 +30,12 @@ class Saving:
         return self.took < QUICK or time.monotonic() - self.ended >= self.took / SHARE
 
     def add(self, path: Path, content: Content) -> None:
-        """Let a checkpoint be written, in the place of an earlier one of the path, after those added before."""
+        """Let a checkpoint be written, in the place of an earlier one of the path, after those added before.
+
+        It is copied: the checkpoints of one epoch differ in strengths, those of several in everything.
+        """
         self.waiting.pop(path, None)
-        self.waiting[path] = _copied(content)
+        self.waiting[path] = changed(content, Tensor.clone)
 
     def flush(self) -> None:
         """Write what waits; InputError where that cannot be done, what is not written then waits on."""
@@ -42,12 +45,3 @@ class Saving:
             del self.waiting[path]
             self.ended = time.monotonic()
             self.took = self.ended - began
-
-
-def _copied(value: Any) -> Any:
-    """Nested data that nothing changes any more: an epoch's checkpoints differ in strengths, later ones in weights."""
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_copied, value))
-    return value.detach().clone() if isinstance(value, Tensor) else value

@@ -181,7 +181,7 @@ def models(rows: "DataFrame") -> "DataFrame":
 
 def by_seed(rows: "DataFrame") -> "Series":
     """Seed -> value, by seed; ValueError where two rows claim one seed, since a mean over them would be wrong."""
-    found = rows.set_index("seed")["value"].sort_index()
+    found = rows[["seed", "value"]].set_index("seed")["value"].sort_index()  # of wide rows all columns would be copied
     if not found.index.is_unique:
         raise ValueError(f"two values for one seed; one more field has to be selected: {found}")
     return found

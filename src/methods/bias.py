@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.causal_mer_model import answers
+from src.causal_mer_model import backbone_and_branches
 from src.losses import Terms
 from src.methods.base import BranchOptions, Method, Parts
 from src.structures import BackboneOutput, Batch, DataInfo
@@ -40,7 +40,7 @@ class Biased(Method):
 
     def forward(self, batch: Batch) -> BiasedOutput:
         """Predict by the backbone alone."""
-        backbone, logits = answers(self.backbone, self.branches, batch)
+        backbone, logits = backbone_and_branches(self.backbone, self.branches, batch)
         return BiasedOutput(backbone.logits, logits, backbone)
 
     def answers(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:

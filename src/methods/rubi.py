@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from src.causal_mer_model import answers
+from src.causal_mer_model import backbone_and_branches
 from src.methods.base import BranchOptions, ParameterGroup, Parts, Predictor
 from src.methods.bias import Biased, BiasedOutput
 from src.methods.subtraction import fuse
@@ -66,7 +66,7 @@ class Rubi(Ended):
 
     def forward(self, batch: Batch) -> BiasedOutput:
         """Predict by the backbone alone."""
-        backbone, logits = answers(self.backbone, self.branches, batch)
+        backbone, logits = backbone_and_branches(self.backbone, self.branches, batch)
         fused = fuse("rubi", backbone.logits, list(logits.values()))
         return BiasedOutput(backbone.logits, self.answers(logits), backbone, {"fused": fused})
 

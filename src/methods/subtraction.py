@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.causal_mer_model import answers
+from src.causal_mer_model import backbone_and_branches
 from src.fusions.reference import FLOOR
 from src.losses import Terms, soft_cross_entropy
 from src.methods.base import ParameterGroup, Parts, Predictor, Strength
@@ -97,7 +97,7 @@ class Subtraction(Biased):
 
     def forward(self, batch: Batch) -> BiasedOutput:
         """Predict by the difference of the worlds; only the constant learns from the counterfactual one."""
-        backbone, logits = answers(self.backbone, self.branches, batch)
+        backbone, logits = backbone_and_branches(self.backbone, self.branches, batch)
         fixed = {name: one.detach() for name, one in logits.items()}
         worlds = {"fused": self.factual(backbone.logits, logits),
                   "direct": self.counterfactual(self.constant.expand_as(backbone.logits), fixed)}

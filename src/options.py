@@ -209,12 +209,12 @@ class StudyOptions(PlanOptions):
     """What a study compares and measures."""
 
     grid: str = option("", "a prepared study, instead of the lists above: quick (minutes), methods_quick (every "
-                           "method, small), methods (every method and backbone), dmd_longer (its DMD, trained for "
-                           "longer), classes (its data with one class per sample), baselines and branches (on "
+                           "method, small), methods (every method and backbone), methods_longer (a few, trained "
+                           "for longer), classes (its data with one class per sample), baselines and branches (on "
                            "--datasets), knowledge (synthetic, or on --datasets), shift (MulT and PMR), dmd, strength, "
                            "benchmark (these three)",
-                           ("", "quick", "methods_quick", "methods", "dmd_longer", "classes", "baselines", "branches",
-                            "knowledge", "shift", "dmd", "strength", "benchmark"))
+                           ("", "quick", "methods_quick", "methods", "methods_longer", "classes", "baselines",
+                            "branches", "knowledge", "shift", "dmd", "strength", "benchmark"))
     analyses: tuple[str, ...] = option(("missing", "contributions"), "what is measured besides scores: missing, "
                                                                      "contributions, audit, knowledge (of unbiased "
                                                                      "samples) or, with =, nothing")

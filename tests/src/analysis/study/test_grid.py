@@ -99,4 +99,4 @@ def test_the_strength_curve_meets_its_two_zeros_in_one_run():
 def test_every_grid_can_be_planned():
     assert {name: len(planned("--grid", name)) for name in GRIDS} == {
         "quick": 6, "methods_quick": 90, "shift": 120, "dmd": 60, "strength": 72, "benchmark": 252, "knowledge": 80,
-        "classes": 216, "methods": 8 * (4 * 30 + 1), "dmd_longer": 48}
+        "classes": 216, "methods": 8 * (4 * 30 + 1), "methods_longer": 96}

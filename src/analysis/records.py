@@ -181,7 +181,10 @@ def models(rows: "DataFrame") -> "DataFrame":
 
 def by_seed(rows: "DataFrame") -> "Series":
     """Seed -> value, by seed; ValueError where two rows claim one seed, since a mean over them would be wrong."""
-    found = rows[["seed", "value"]].set_index("seed")["value"].sort_index()  # of wide rows all columns would be copied
+    import pandas as pd
+
+    # Thousands of calls make a report; set_index would copy all columns each time.
+    found = pd.Series(rows["value"].to_numpy(), pd.Index(rows["seed"]), name="value").sort_index()
     if not found.index.is_unique:
         raise ValueError(f"two values for one seed; one more field has to be selected: {found}")
     return found

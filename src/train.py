@@ -107,7 +107,7 @@ class Trainer:
         if config.choice.unbiased:
             self.checked[SHIFTED] = unbiased_samples(dataset, config.choice.unbiased)
         self.saving = Saving()
-        self.epoch = self.added_epoch = self.saved_epoch = 0
+        self.epoch = self.saved_epoch = 0
         self.history: list[dict[str, Any]] = []
         self.kept = kept(config.choice.unbiased, config.choice.unwanted)  # checkpoints
         self.selecting = Selecting(self.task, bool(self.strengths.free))
@@ -259,13 +259,13 @@ class Trainer:
         self._save(LAST, epoch=self.epoch, history=self.history, best=self.selecting.best,
                    least=self.selecting.latest.least, optimizer=self.optimizer.state_dict(),
                    scheduler=self.scheduler.state_dict(), random=random_state(self.order))
-        self.added_epoch = self.epoch
         if self.saving.due:
             self._write()
 
     def _write(self) -> None:
+        last = self.saving.waiting.get(self.folder / f"{LAST}.pt", {})
         self.saving.flush()
-        self.saved_epoch = self.added_epoch
+        self.saved_epoch = last.get("epoch", self.saved_epoch)
 
     def _restore(self) -> None:
         """Load the last finished epoch; InputError where the run was made with other settings or other data."""
@@ -298,7 +298,7 @@ class Trainer:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"], self.order)
-        self.epoch = self.added_epoch = self.saved_epoch = saved["epoch"]
+        self.epoch = self.saved_epoch = saved["epoch"]
         self.history, self.selecting.best = saved["history"], saved["best"]
         self.selecting.latest = Latest(saved.get("least", []))  # runs of an earlier version have none
 

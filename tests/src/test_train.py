@@ -62,7 +62,7 @@ def test_two_runs_with_one_seed_give_the_same_bits_and_another_seed_does_not(sto
 
 
 # stop counts batches: 3 of training and 2 of validation in an epoch
-@pytest.mark.parametrize("how, stop", [("quick", 1), ("slow", 14), ("killed", 14)])
+@pytest.mark.parametrize("how, stop", [("quick", 1), ("quick", 9), ("slow", 14), ("killed", 14)])
 def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(stochastic, tmp_path, monkeypatch,
                                                                                    how, stop, capsys):
     stochastic += ["--unbiased", "5", "--unwanted", "text"]

@@ -51,9 +51,9 @@ def test_equal_differences_allow_no_interval_and_no_difference_is_no_evidence():
 
 
 def test_the_interval_over_samples_is_that_of_a_share():
-    # 60 of 100 samples gain 1: the standard error is sqrt(0.6 * 0.4 / 100) = 0.049, and 1.96 of it 0.096.
-    low, high = sample_interval(np.repeat([1.0, 0.0], [60, 40]))
-    assert (low, high) == pytest.approx((0.6 - 0.096, 0.6 + 0.096), abs=0.01)
+    # 6000 of 10000 samples gain 1: the standard error is sqrt(0.6 * 0.4 / 10000) = 0.0049, and 1.96 of it 0.0096.
+    low, high = sample_interval(np.repeat([1.0, 0.0], [6000, 4000]))
+    assert (low, high) == pytest.approx((0.6 - 0.0096, 0.6 + 0.0096), abs=0.0006)
 
 
 def test_the_interval_over_samples_is_that_of_the_binomial_distribution():

@@ -1,7 +1,7 @@
 """Calls that need nothing of each other: inside a CUDA graph they run side by side, each on a stream of its own."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -11,26 +11,26 @@ from torch import Tensor
 _sides: dict[torch.cuda.Stream, list[torch.cuda.Stream]] = {}  # of the calls that are made while one is current
 
 
-def concurrently(*calls: "functools.partial[Any]") -> list[Any]:
-    """The results of some calls, in their order; none may read what another one writes.
+def concurrently(calls: Mapping[str, "functools.partial[Any]"]) -> dict[str, Any]:
+    """The results of some calls by their names, in their order; none may read what another one writes.
 
     While a CUDA graph is captured each call becomes a branch of it, and so does its backward pass. A small model
     consists of long chains of kernels that each leave most of a GPU idle. Kernels and random numbers are those of one
     call after the other, so the bits are too. Elsewhere that is what happens: launches from Python take turns anyway.
     """
     if not torch.cuda.is_initialized() or not torch.cuda.is_current_stream_capturing():
-        return [call() for call in calls]
+        return {name: call() for name, call in calls.items()}
     own = torch.cuda.current_stream()
     sides = _sides.setdefault(own, [])
-    sides += [torch.cuda.Stream() for _ in calls[len(sides):]]
+    sides += [torch.cuda.Stream() for _ in range(len(sides), len(calls))]
     began = own.record_event()
-    results = []
-    for side, call in zip(sides, calls, strict=False):  # an earlier group may have needed more streams
+    results = {}
+    for side, (name, call) in zip(sides, calls.items(), strict=False):  # an earlier group may have needed more streams
         side.wait_event(began)
         _used_on(side, (call.args, call.keywords))
         with torch.cuda.stream(side):
-            results.append(call())
-    for side, result in zip(sides, results, strict=False):
+            results[name] = call()
+    for side, result in zip(sides, results.values(), strict=False):
         own.wait_stream(side)
         _used_on(own, result)
     return results

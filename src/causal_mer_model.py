@@ -51,9 +51,9 @@ def weighted_paths(total: Tensor, direct: Mapping[str, Tensor], joint: Any, kept
 def backbone_and_branches(backbone: nn.Module, branches: Mapping[str, nn.Module],
                           batch: Batch) -> tuple[BackboneOutput, dict[str, Tensor]]:
     """What a backbone says of a batch, and every branch of its modality alone, modality -> (B, C)."""
-    joint, *alone = concurrently(functools.partial(backbone, batch), *(
-        functools.partial(branch, batch.inputs[name]) for name, branch in branches.items()))
-    return joint, dict(zip(branches, alone, strict=True))
+    found = concurrently({FUSED: functools.partial(backbone, batch), **{
+        name: functools.partial(branch, batch.inputs[name]) for name, branch in branches.items()}})
+    return found.pop(FUSED), found
 
 
 class CausalMER(nn.Module):

@@ -86,15 +86,15 @@ class Crossmodal(Projected):
     def target_states(self, targets: Sequence[str], frames: dict[str, Tensor],
                       unpadded: dict[str, Tensor | None]) -> dict[str, Tensor]:
         """Last steps of targets that have read the other modalities. -> target -> (B, 2 d)."""
-        states = concurrently(*(functools.partial(self._target_state, target, frames, unpadded) for target in targets))
-        return dict(zip(targets, states, strict=True))
+        return concurrently({target: functools.partial(self._target_state, target, frames, unpadded)
+                             for target in targets})
 
     def _target_state(self, target: str, frames: dict[str, Tensor], unpadded: dict[str, Tensor | None]) -> Tensor:
         """Last step of one target. -> (B, 2 d)."""
-        read = concurrently(*(
-            functools.partial(self.crossmodal[f"{target}_from_{source}"], frames[target], frames[source],
-                              unpadded[target], unpadded[source]) for source in MODALITIES if source != target))
-        return self.memory[target](torch.cat(read, dim=2), unpadded=unpadded[target], last=True)[:, -1]
+        read = concurrently({
+            source: functools.partial(self.crossmodal[f"{target}_from_{source}"], frames[target], frames[source],
+                                      unpadded[target], unpadded[source]) for source in MODALITIES if source != target})
+        return self.memory[target](torch.cat(list(read.values()), dim=2), unpadded=unpadded[target], last=True)[:, -1]
 
     def target_modules(self, name: str) -> list[nn.Module]:
         """Layers on the way to a modality's state: a crossmodal encoder reads two, and counts for its target."""

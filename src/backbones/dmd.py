@@ -195,9 +195,9 @@ class DMD(Crossmodal):
         unpadded = self.unpadded_windows(batch, frames)
         private, common, losses = self.decoupling(frames)
         homogeneous = [self.homogeneous_blocks[name](common[name].flatten(1)) for name in ORDER]
-        (states, heterogeneous), last_common = concurrently(
-            functools.partial(self._heterogeneous, private, unpadded),
-            functools.partial(self._last_common, common, unpadded))
+        (states, heterogeneous), last_common = concurrently({
+            "heterogeneous": functools.partial(self._heterogeneous, private, unpadded),
+            COMMON: functools.partial(self._last_common, common, unpadded)}).values()
         own = {name: torch.cat([states[name], last_common[name]], dim=1) for name in MODALITIES}
         states[COMMON] = torch.cat(list(last_common.values()), dim=1)
         hidden = torch.cat([self.gates[name](state).sigmoid() for name, state in states.items()], dim=1)
@@ -222,9 +222,9 @@ class DMD(Crossmodal):
 
     def _last_common(self, common: dict[str, Tensor], unpadded: dict[str, Tensor | None]) -> dict[str, Tensor]:
         """Last steps of the encoded common parts. -> modality -> (B, d)."""
-        encoded = concurrently(*(functools.partial(self.common_encoders[name], common[name], unpadded=unpadded[name],
-                                                   last=True) for name in ORDER))
-        return {name: x[:, -1] for name, x in zip(ORDER, encoded, strict=True)}
+        encoded = concurrently({name: functools.partial(self.common_encoders[name], common[name],
+                                                        unpadded=unpadded[name], last=True) for name in ORDER})
+        return {name: x[:, -1] for name, x in encoded.items()}
 
     @property
     def state_widths(self) -> dict[str, int]:

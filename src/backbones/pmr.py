@@ -172,13 +172,13 @@ class PmrLayer(nn.Module):
     def forward(self, streams: dict[str, Tensor], unpadded: dict[str, Tensor | None]) -> dict[str, Tensor]:
         """Message and modalities (B, T, D) with marks of their true frames (B, T) -> the same streams, reinforced."""
         message, message_true = streams[MESSAGE], unpadded[MESSAGE]
-        frames = dict(zip(MODALITIES, concurrently(*(
-            functools.partial(self.to_modality[name], streams[name], message, unpadded[name], message_true)
-            for name in MODALITIES)), strict=True))
-        forms = concurrently(*(
-            functools.partial(self.to_message[name], message, frames[name], message_true, unpadded[name])
-            for name in MODALITIES))
-        return {MESSAGE: self.update(torch.stack(forms, dim=1), message_true), **frames}
+        frames = concurrently({
+            name: functools.partial(self.to_modality[name], streams[name], message, unpadded[name], message_true)
+            for name in MODALITIES})
+        forms = concurrently({
+            name: functools.partial(self.to_message[name], message, frames[name], message_true, unpadded[name])
+            for name in MODALITIES})
+        return {MESSAGE: self.update(torch.stack(list(forms.values()), dim=1), message_true), **frames}
 
 
 @BACKBONES.register("pmr")

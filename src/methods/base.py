@@ -231,9 +231,8 @@ class Method(nn.Module):
 
     def branch_logits(self, batch: Batch) -> dict[str, Tensor]:
         """What every branch says of its modality alone. -> modality -> (B, C)."""
-        logits = concurrently(*(functools.partial(branch, batch.inputs[name])
-                                for name, branch in self.branches.items()))
-        return dict(zip(self.branches, logits, strict=True))
+        return concurrently({name: functools.partial(branch, batch.inputs[name])
+                             for name, branch in self.branches.items()})
 
 
 def hidden_width(backbone: nn.Module, info: DataInfo) -> int:

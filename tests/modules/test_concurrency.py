@@ -53,12 +53,13 @@ def seen(value):
 
 def test_elsewhere_calls_come_one_after_the_other():
     order = []
-    assert concurrently(*(partial(lambda x: order.append(x) or 2 * x, x) for x in (3, 1, 2))) == [6, 2, 4]
+    found = concurrently({str(x): partial(lambda x: order.append(x) or 2 * x, x) for x in (3, 1, 2)})
+    assert list(found.items()) == [("3", 6), ("1", 2), ("2", 4)]
     assert order == [3, 1, 2]
 
 
 def test_every_call_has_a_stream_that_waits_for_what_was_before_and_is_waited_for(capturing):
-    (first, one), (second, two) = concurrently(partial(seen, 1), partial(seen, 2))
+    (first, one), (second, two) = concurrently({"a": partial(seen, 1), "b": partial(seen, 2)}).values()
     assert (first, second) == (1, 2) and len({one, two, capturing}) == 3
     began = ("began", capturing)
     assert Stream.notes == [began, ("waits for", one, began), ("waits for", two, began),
@@ -67,17 +68,18 @@ def test_every_call_has_a_stream_that_waits_for_what_was_before_and_is_waited_fo
 
 def test_calls_within_calls_share_no_stream_and_later_ones_take_the_same_again(capturing):
     def group():
-        return concurrently(*(partial(concurrently, partial(seen, x), partial(seen, x)) for x in range(3)))
+        inner = {"a": partial(seen, 0), "b": partial(seen, 0)}
+        return concurrently({name: partial(concurrently, inner) for name in "xyz"}).values()
 
-    streams = [stream for inner in group() for _, stream in inner]
+    streams = [stream for inner in group() for _, stream in inner.values()]
     assert len({*streams, capturing}) == 7
-    assert [stream for inner in group() for _, stream in inner] == streams
+    assert [stream for inner in group() for _, stream in inner.values()] == streams
 
 
 def test_memory_of_what_goes_in_and_comes_out_is_kept_for_the_other_stream(capturing):
     x, y, z, logits, state = (torch.zeros(1) for _ in range(5))
     batch = Batch({"text": x, "audio": y}, z)
-    (_, side), = concurrently(partial(lambda one, *, more: (BackboneOutput(logits, state), Stream.current[-1]),
-                                      batch, more=[None, z]))
+    (_, side), = concurrently({"a": partial(lambda one, *, more: (BackboneOutput(logits, state), Stream.current[-1]),
+                                            batch, more=[None, z])}).values()
     used = [note[1:] for note in Stream.notes if note[0] == "used"]
     assert used == [*((id(one), side) for one in (x, y, z, z)), (id(logits), capturing), (id(state), capturing)]

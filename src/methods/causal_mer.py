@@ -24,8 +24,8 @@ REGRESSION_WARNING = (
     "(for MOSEI and MOSI --mosei_task cls)")
 
 PAIRS_WARNING = (
-    "the evidence fusion takes the class prior out of the branches, of which every pair of logits has one of its own, "
-    "and did not debias pairs in the benchmark; with one class per sample (--task classes:4) it did")
+    "the evidence fusion did not debias pairs in the benchmark where backbone and branches began together; with "
+    "branches that are trained first (--branch_epochs 6), or with one class per sample (--task classes:4), it did")
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,11 @@ class Causal(CausalMER, Method):
 
     @classmethod
     def remarks(cls, task: Task, options: CausalOptions, epochs: int) -> list[str]:
-        """Regression debiases nothing, nor does evidence on pairs."""
+        """Regression debiases nothing, nor did evidence on pairs that began with the backbone."""
         if not task.has_classes:
             return [REGRESSION_WARNING]
-        return [PAIRS_WARNING] * (options.fusion_mode == "evidence" and isinstance(task, Emotions))
+        warned = options.fusion_mode == "evidence" and isinstance(task, Emotions) and not options.branch_epochs
+        return [PAIRS_WARNING] * warned
 
 
 def constants_matter(fusion: Fusion, outputs: int) -> bool:

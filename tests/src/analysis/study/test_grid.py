@@ -36,9 +36,9 @@ def test_conditions_are_flags_of_main_py():
 
 def test_a_study_of_knowledge_is_of_synthetic_data_or_of_the_data_sets_given():
     found = planned("--grid", "knowledge")
-    assert len(found) == 2 * 8 * 5 and {job.config.choice.unbiased for job in found} == {400}
+    assert len(found) == 2 * 10 * 5 and {job.config.choice.unbiased for job in found} == {400}
     own = planned("--grid", "knowledge", "--datasets", "mosi", "--seeds", "1")
-    assert len(own) == 8 and {job.config.run.dataset for job in own} == {"mosi"}
+    assert len(own) == 10 and {job.config.run.dataset for job in own} == {"mosi"}
 
 
 def test_a_study_of_knowledge_needs_unbiased_samples():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ class Study:
         known = self.known.get((dataset, condition), "not told")
         return f"{CHECKPOINTS.get(self.selection, self.selection)}; known of a shift: {known}"
 
-    @property
+    @cached_property
     def predictors(self) -> dict[str, str]:
         """What the methods beside the baseline may be asked for, in words of their own where they agree on them."""
         rows, words = self.rows[self.rows["variant"] != self.baseline], {}
@@ -162,7 +163,7 @@ def frame(rows: "DataFrame | Sequence[Mapping[str, Any]]", baseline: str = BASEL
     made = pd.DataFrame(rows, columns=list(COLUMNS)).reset_index(drop=True)
     made["bits"] = made["bits"].astype(object).where(made["bits"].notna(), "")
     for name in ORDER:
-        made[name] = pd.Categorical(made[name], in_order(name, made[name], baseline), ordered=True)
+        made[name] = pd.Categorical(made[name], in_order(name, made[name].unique(), baseline), ordered=True)
     return made
 
 

@@ -32,7 +32,8 @@ class BranchOptions(MethodOptions):
     text_branch: str = option("albert", "text branch", tuple(BRANCHES))
     audio_branch: str = option("resnet18", "audio branch", tuple(BRANCHES))
     vision_branch: str = option("resnet18", "vision branch", tuple(BRANCHES))
-    branch_epochs: int = option(0, "epochs that the branches are trained for before those of --num_epochs begin",
+    branch_epochs: int = option(0, "epochs that the branches are trained for before those of --num_epochs begin; with "
+                                   "6 the benchmark's models debias most",
                                 bounds=Bounds(0, 10**6, "they stand in the history of all epochs"))
     t_lr: float = option(1e-3, "learning rate of the text branch (1e-6 with pretrained ALBERT)", bounds=RATE,
                          search=RATES)

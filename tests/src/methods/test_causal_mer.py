@@ -20,7 +20,8 @@ def test_constants_matter_unless_the_fusion_only_shifts_or_one_output_leaves_not
 
 
 @pytest.mark.parametrize("words, said", [
-    ((), True), (("--task", "classes:4"), False), (("--fusion_mode", "tanh"), False), (("--branch_epochs", "1"), False)])
+    ((), True), (("--task", "classes:4"), False), (("--fusion_mode", "tanh"), False),
+    (("--branch_epochs", "1"), False)])
 def test_evidence_on_pairs_is_remarked(words, said):
     found = warnings([parse_config(["--dataset", "synthetic", "--fusion_mode", "evidence", *words])])
     assert any("--task classes:4" in text for text in found) == said

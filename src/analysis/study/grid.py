@@ -142,8 +142,7 @@ FIRST = "--branch_epochs=6"
 EVIDENCE_FIRST = causal("evidence", FIRST, label="evidence, branches first")
 TANH_FIRST = causal("tanh", FIRST, label="tanh, branches first")
 CHOSEN_FIRST = causal("tanh", "--strength=valid", FIRST, label="tanh, chosen, branches first")
-BRANCHES_FIRST = (EVIDENCE_FIRST, TANH_FIRST, CHOSEN_FIRST,
-                  Variant("poe, branches first", ("--method=poe", FIRST)))
+BRANCHES_FIRST = (EVIDENCE_FIRST, TANH_FIRST, CHOSEN_FIRST)
 FUSED_FIRST = tuple(causal(fusion, FIRST, "--fuse_auxiliary", label=f"{fusion}, fused auxiliary, branches first")
                     for fusion in ("tanh", "evidence"))
 BASELINES = (*REFERENCES, causal("tanh"), CHOSEN, *EVIDENCE, EVIDENCE_FIRST, CHOSEN_FIRST)

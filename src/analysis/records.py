@@ -162,7 +162,7 @@ def frame(rows: "DataFrame | Sequence[Mapping[str, Any]]", baseline: str = BASEL
 
     made = pd.DataFrame(rows, columns=list(COLUMNS)).reset_index(drop=True)
     made["bits"] = made["bits"].astype(object).where(made["bits"].notna(), "")
-    for name in ORDER:
+    for name in ORDER:  # unique: a column of text is slow to go through in Python
         made[name] = pd.Categorical(made[name], in_order(name, made[name].unique(), baseline), ordered=True)
     return made
 

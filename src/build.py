@@ -21,7 +21,7 @@ from src.parts import named_class
 from src.precision import gains, lower_precision
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
 from src.runtime import sweep
-from src.selection import Strengths, knowledge, strengths
+from src.selection import CAUTIOUS, Strengths, knowledge, strengths
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
 from src.tasks import make_task, task_of
 from src.tracking import check_tracker
@@ -64,7 +64,9 @@ def check(config: Config) -> None:
         raise UsageError(f"the method {name} changes the gradient of every batch, so --accumulate must be 1, got "
                          f"{config.training.accumulate}")
     _check_processes(config, method)
-    run_strengths(config)
+    if run_strengths(config).cautious and not make_task(task_name(config)).has_classes:
+        raise UsageError(f"--strength {CAUTIOUS} weighs samples by what a modality says of their classes, and the task "
+                         f"{task_name(config)} has numbers; take valid, published or values")
     check_tracker(config.run.tracker)
 
 

@@ -15,9 +15,11 @@ from src.methods.base import Method
 from src.registry import Registry
 from src.structures import UsageError, quoted
 from src.tasks import Task
+from src.worlds import worlds
 
-PUBLISHED, VALID = "published", "valid"  # what --strength may say besides values
-CHOOSING = 2  # version of the rule by which `valid` chooses; raised where it changes, so that runs are told apart
+PUBLISHED, VALID, CAUTIOUS = "published", "valid", "cautious"  # what --strength may say besides values
+BY_VALIDATION = (VALID, CAUTIOUS)  # by which validation chooses
+CHOOSING = 2  # version of these two rules; raised where one changes, so that runs are told apart
 GRANTING = 2  # the same of the rule by which unbiased samples choose
 SHOWN = 2.0  # standard errors of a paired difference from which on samples show an epoch to be worse
 Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), or (S, N) at S sizes; the lower the better
@@ -145,6 +147,7 @@ class Strengths:
 
     start: Mapping[str, float]
     free: Mapping[str, tuple[float, ...]]  # name -> grid
+    cautious: bool = False  # whether the choice has to hold, too, if the strongest modality were a shortcut
 
     def chosen(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor, losses: Losses,
                errors: float = 1.0) -> dict[str, float]:
@@ -172,7 +175,28 @@ class Strengths:
         """What the samples of a split choose: those of `valid_shifted` are few, and are averaged over."""
         if split == SHIFTED:
             return self.averaged(method, values, labels, task.misfits)
+        if self.cautious:
+            return self.hedged(method, values, labels, task)
         return self.chosen(method, values, labels, task.misfit)
+
+    def hedged(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
+               task: Task) -> dict[str, float]:
+        """The least regret in the worse of `worlds` (minimax regret, Savage 1951), where nothing is known of a shift.
+
+        The regret of strengths in a world is how much higher their mean loss there is than the least of any, each at
+        the size of the logits that is best in that world.
+        """
+        weights = worlds(values, labels, task)
+
+        def losses(logits: Tensor, labels: Tensor) -> Tensor:
+            return (weights @ task.misfits(logits, labels).double().T).min(1).values / len(labels)
+
+        found = self._tried(method, values, labels, losses)
+        if not found:
+            return dict(self.start)
+        lost = torch.stack([one for _, one in found])
+        regret = (lost - lost.min(0).values).max(1).values
+        return found[int(regret.argmin())][0]
 
     def averaged(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
                  losses: Losses) -> dict[str, float]:
@@ -207,19 +231,19 @@ class Strengths:
 def strengths(method: type[Method], options: Any, asked: str, unwanted: Collection[str]) -> Strengths:
     """What --strength and --unwanted say of a method; UsageError where it has no such strength or takes no such value.
 
-    Published values come first, then what follows from unwanted modalities, then values given by hand; `valid` chooses
-    the rest.
+    Published values come first, then what follows from unwanted modalities, then values given by hand; `valid` and
+    `cautious` choose the rest.
     """
     own = method.strengths(options)
     start = {name: one.published for name, one in own.items()}
     declared = method.declared(options, unwanted) if unwanted else {}
-    given = {} if asked in ("", PUBLISHED, VALID) else _given(asked, own)
+    given = {} if asked in ("", PUBLISHED, *BY_VALIDATION) else _given(asked, own)
     start |= {**declared, **given}
-    free = own.keys() - declared.keys() if asked == VALID else ()
+    free = own.keys() - declared.keys() if asked in BY_VALIDATION else ()
     if len(own) > 1 and not free and not any(start.values()):
         raise UsageError("no path of the prediction is left, every strength is 0; give one of "
                          f"{', '.join(own)} more in --strength, or name fewer modalities in --unwanted")
-    return Strengths(start, {name: own[name].grid for name in own if name in free})
+    return Strengths(start, {name: own[name].grid for name in own if name in free}, asked == CAUTIOUS)
 
 
 def _given(asked: str, own: Mapping[str, Any]) -> dict[str, float]:
@@ -230,7 +254,7 @@ def _given(asked: str, own: Mapping[str, Any]) -> dict[str, float]:
         try:
             value = float(text)
         except ValueError:
-            raise UsageError(f"--strength has {quoted(word)}; give {PUBLISHED}, {VALID}, or values such as "
+            raise UsageError(f"--strength has {quoted(word)}; give {PUBLISHED}, {VALID}, {CAUTIOUS}, or values such as "
                              "m=1,t=0,a=0.5,v=1") from None
         if name not in own:
             has = f"has {', '.join(own)}" if own else "predicts by one path and has none"

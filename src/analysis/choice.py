@@ -17,12 +17,22 @@ from src.methods.base import Look, Method
 from src.parts import named_class
 from src.registry import METHODS
 from src.samples import has_samples, read_samples, sample_files
-from src.selection import PUBLISHED, SHIFTED, VALID, Latest, Losses, Strengths, strengths, unbiased_order
+from src.selection import (
+    BY_VALIDATION,
+    PUBLISHED,
+    SHIFTED,
+    VALID,
+    Latest,
+    Losses,
+    Strengths,
+    strengths,
+    unbiased_order,
+)
 from src.structures import InputError
 from src.tasks import Task
 
 ORACLE = "oracle"
-CHOICES = (PUBLISHED, VALID, ORACLE)  # what may be chosen, from the least to the most
+CHOICES = (PUBLISHED, *BY_VALIDATION, ORACLE)  # what may be chosen; the last by nobody
 DECLARED = "declared"
 KNOWN = (10, 25, 50, 100, 200, 400)  # unbiased validation samples that a choice may see
 Record = Mapping[int, Mapping[str, Look]]  # epoch -> split -> what every path says of every sample
@@ -51,11 +61,10 @@ def selected(record: Record, method: type[Method], among: Strengths, task: Task,
     """The first epoch with the best score on a split, and the strengths chosen there; on test, the best of all."""
     choosing = not split.startswith("test")
     judge = task.score if choosing else task.share
-    losses, errors = (task.misfit, 1.0) if choosing else (_wrong(task), 0.0)
-    chosen = {epoch: among.chosen(method, looks[split].values, looks[split].labels, losses, errors)
-              for epoch, looks in record.items()}
-    scores = {epoch: judge(method.combined(looks[split].values, chosen[epoch]), looks[split].labels)
-              for epoch, looks in record.items()}
+    own = {epoch: looks[split] for epoch, looks in record.items()}
+    chosen = {epoch: among.by(split, method, look.values, look.labels, task) if choosing else
+              among.chosen(method, look.values, look.labels, _wrong(task), 0.0) for epoch, look in own.items()}
+    scores = {epoch: judge(method.combined(look.values, chosen[epoch]), look.labels) for epoch, look in own.items()}
     best = max(scores, key=scores.__getitem__)
     return best, chosen[best]
 
@@ -66,15 +75,18 @@ def _wrong(task: Task) -> Losses:
 
 
 def _choices(record: Record, method: type[Method], config: Config, task: Task) -> Choices:
-    """Published: the epoch of the best validation score with published strengths. Valid: the strengths that validation
-    chooses in each epoch, but for those that `--unwanted` declares, and the epoch whose score with them is best there.
-    Oracle: epoch and strengths of the best score on that same test split, which nobody can attain.
+    """Published: the epoch of the best validation score with published strengths. Valid, and cautious where there are
+    classes: the strengths that validation chooses in each epoch by that rule, but for those that `--unwanted` declares,
+    and the epoch whose score with them is best there. Oracle: epoch and strengths of the best score on that same test
+    split, which nobody can attain.
     """
     own = method.strengths(config.method)
     few = Strengths({name: one.published for name, one in own.items()}, {})
-    some = strengths(method, config.method, VALID, config.choice.unwanted)
+    rules = BY_VALIDATION if task.has_classes else (VALID,)
     many = Strengths(few.start, {name: one.grid for name, one in own.items()})
-    found = {PUBLISHED: selected(record, method, few, task), VALID: selected(record, method, some, task)}
+    found = {PUBLISHED: selected(record, method, few, task)}
+    found |= {rule: selected(record, method, strengths(method, config.method, rule, config.choice.unwanted), task)
+              for rule in rules}
     return {split: found | {ORACLE: selected(record, method, many, task, split)} for split in _tests(record)}
 
 

@@ -4,13 +4,14 @@ import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from src.analysis.choice import CHOICES
+from src.analysis.choice import CHOICES, ORACLE
 from src.analysis.missing import SETTINGS
 from src.analysis.records import TRIVIAL, Score, Study, models, ordered, place_name, select
 from src.analysis.report.across import across_tables
 from src.analysis.report.cells import INTERVALS, defined_seeds, difference_cell, mean_cell
 from src.analysis.report.headline import headlines
 from src.analysis.statistics import compared, holm
+from src.selection import CAUTIOUS, PUBLISHED, VALID
 from src.structures import MODALITIES
 from src.tasks import NUMBERED, TASKS
 
@@ -23,6 +24,7 @@ ByModel = Mapping[tuple[str, str], "DataFrame"]  # (backbone, variant) -> rows, 
 
 SCORES, ANSWERS = "test scores", "Does it debias?"
 ANSWER_HEAD = ["data", "backbone", "method", "debiased?", "difference, shifted", "difference, in distribution"]
+GAPS = (VALID, PUBLISHED), (CAUTIOUS, VALID), (ORACLE, VALID)  # between choices
 COMPARED = "compared"  # marks a column that is followed by its difference to the baseline
 # The paper's own figures, all that are known of it (its abstract): dataset, backbone -> metric, percent.
 PAPER = {("iemocap", "mult"): ("accuracy_mean", 83.4), ("mosei_senti", "mult"): ("acc7", 50.1),
@@ -144,20 +146,22 @@ def _below_single(rows: "DataFrame", exact: str) -> str:
 
 
 def _choices(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table:
-    """What published strengths, those of validation and the oracle score, and the gaps between them, seed by seed."""
+    """What each choice of strengths scores that was made, and the gaps between them, seed by seed."""
     own = select(rows, analysis="choice", measure=exact)
-    lines = [["backbone", "variant", "split", "n", "published", "valid", "oracle (not attainable)", "valid - published",
-              "oracle - valid"]]
+    made = [choice for choice in CHOICES if len(select(own, setting=choice))]
+    gaps = [(one, other) for one, other in GAPS if {one, other} <= set(made)]
+    names = [f"{choice}{' (not attainable)' * (choice == ORACLE)}" for choice in made]
+    lines = [["backbone", "variant", "split", "n", *names, *(f"{one} - {other}" for one, other in gaps)]]
     for model, found in _by_model(own).items():
         for split in ordered(found, "split"):
-            published, valid, oracle = (select(found, split=split, setting=choice) for choice in CHOICES)
-            lines.append([*model, split, str(defined_seeds(valid)),
-                          *(mean_cell(one, exact) for one in (published, valid, oracle)),
-                          *(difference_cell(compared(one, other), math.nan, exact, len(one))
-                            for one, other in ((valid, published), (oracle, valid)))])
-    return caption, (f"{INTERVALS}. Published: the epoch of the best validation score at published strengths; valid: "
-                     "that at the strengths that validation chooses; oracle: epoch and strengths of the best "
-                     "score on that very test split, as published comparisons choose them."), lines
+            by_choice = {choice: select(found, split=split, setting=choice) for choice in made}
+            lines.append([*model, split, str(defined_seeds(by_choice[VALID])),
+                          *(mean_cell(one, exact) for one in by_choice.values()),
+                          *(difference_cell(compared(by_choice[one], by_choice[other]), math.nan, exact,
+                                            len(by_choice[one])) for one, other in gaps)])
+    return caption, (f"{INTERVALS}. Published: the epoch of the best validation score at published strengths; valid, "
+                     "cautious: that at the strengths that validation chooses by this rule; oracle: epoch and strengths"
+                     " of the best score on that very test split, as published comparisons choose them."), lines
 
 
 def _fields(column: Column) -> dict[str, Any]:

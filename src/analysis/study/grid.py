@@ -14,7 +14,7 @@ from src.methods import BASELINE
 from src.options import PlanOptions, StudyOptions
 from src.parts import named_class
 from src.registry import METHODS
-from src.selection import CHECKPOINTS, CHOOSING, GRANTING, SHIFTED, VALID, checkpoint, kept, rule
+from src.selection import BY_VALIDATION, CHECKPOINTS, CHOOSING, GRANTING, SHIFTED, checkpoint, kept, rule
 from src.structures import MODALITIES, UsageError
 
 MOST = 2000  # runs of a study
@@ -76,7 +76,7 @@ def fingerprint(flat: dict[str, Any], sha256: str, choosing: int = CHOOSING, gra
     counts where they did.
     """
     kept = {key: value for key, value in flat.items() if key not in PLACES}
-    if kept["strength"] == VALID:
+    if kept["strength"] in BY_VALIDATION:
         kept["choosing"] = choosing
     if kept["unbiased"]:
         kept["granting"] = granting
@@ -142,9 +142,10 @@ FIRST = "--branch_epochs=6"
 EVIDENCE_FIRST = causal("evidence", FIRST, label="evidence, branches first")
 TANH_FIRST = causal("tanh", FIRST, label="tanh, branches first")
 CHOSEN_FIRST = causal("tanh", "--strength=valid", FIRST, label="tanh, chosen, branches first")
+CAUTIOUS_FIRST = causal("tanh", "--strength=cautious", FIRST, label="tanh, cautious, branches first")
 FUSED_FIRST = tuple(causal(fusion, FIRST, "--fuse_auxiliary", label=f"{fusion}, fused auxiliary, branches first")
                     for fusion in ("tanh", "evidence"))
-BASELINES = (*REFERENCES, causal("tanh"), CHOSEN, *EVIDENCE, EVIDENCE_FIRST, CHOSEN_FIRST)
+BASELINES = (*REFERENCES, causal("tanh"), CHOSEN, *EVIDENCE, EVIDENCE_FIRST, CHOSEN_FIRST, CAUTIOUS_FIRST)
 LIGHT = tuple(f"--{name}_branch=light" for name in MODALITIES)
 BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 layers": (*LIGHT, "--light_layers=4"),
                 "attention": tuple(f"--{name}_branch=attention" for name in MODALITIES),
@@ -154,7 +155,7 @@ BRANCHES = (ALONE, *(causal(fusion, *flags, "--strength=published", label=f"{fus
 # As often as the branches of an additive fusion bring the class prior.
 ADJUSTED = Variant("logit_adjustment, tau 3", ("--method=logit_adjustment", "--tau=3"))
 EVERY = (*REFERENCES, *PUBLISHED, CHOSEN, *EVIDENCE, *OTHERS, RELEARN, ADJUSTED)
-WHOLE = (*EVERY, EVIDENCE_FIRST, TANH_FIRST, CHOSEN_FIRST)
+WHOLE = (*EVERY, EVIDENCE_FIRST, TANH_FIRST, CHOSEN_FIRST, CAUTIOUS_FIRST)
 EIGHT = tuple(range(1, 9))  # seeds
 METHODS_QUICK = (Plan((SMALL,), ("mult",), EVERY, SEEDS[:3]),)
 # For each backbone the smallest network, the fewest frames and epochs with which `tanh` learns the rule, tried with a

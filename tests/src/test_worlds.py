@@ -1,0 +1,85 @@
+"""Validation is also weighted as if its strongest modality said nothing, and strengths can be chosen for both worlds."""
+
+import math
+
+import pytest
+import torch
+
+import main
+from src.config import parse_config
+from src.methods.causal_mer import Causal
+from src.methods.cf_vqa import CfVqa
+from src.selection import Strengths, strengths
+from src.tasks import make_task
+from src.worlds import silent, worlds
+
+TASK = make_task("classes:2")
+# How many of 40 samples of each class text and the joint path decide rightly (r) and wrongly (w), text first: text
+# alone is right for 30, the joint path for 36, and within a class they are independent.
+COUNTS = {"rr": 27, "rw": 3, "wr": 9, "ww": 1}
+LABELS = torch.tensor([label for label in (0.0, 1.0) for count in COUNTS.values() for _ in range(count)])
+
+
+def path(place, size):
+    """Logits (80, 2) that are right or wrong, always as surely: log p(right) - log p(wrong) = size."""
+    right = torch.tensor([1.0 if who[place] == "r" else -1.0 for _ in (0, 1) for who, count in COUNTS.items()
+                          for _ in range(count)])
+    return torch.stack([size * right * (LABELS == label) for label in (0.0, 1.0)], 1)
+
+
+TEXT, JOINT = path(0, math.log(3)), path(1, 1.0)
+
+
+@pytest.mark.parametrize("overconfident", [1, 10])
+def test_samples_weigh_as_if_text_said_nothing(overconfident):
+    # p(y) = 1/2 and p(y | x) = 3/4 where text is right, 1/4 where it is wrong.
+    right = TEXT.argmax(1) == LABELS
+    weights = silent(overconfident * TEXT, LABELS, TASK)
+    torch.testing.assert_close(weights, torch.where(right, 2 / 3, 2.0).double())
+    assert weights[right].sum() == pytest.approx(weights[~right].sum().item())  # text is right as often as wrong
+
+
+def test_a_pair_of_logits_each_is_weighted_as_its_product():
+    pairs = make_task("labels:2")
+    labels = torch.stack([LABELS, torch.zeros(80)], 1)
+    both = torch.cat([TEXT, torch.tensor([81.0, 1.0]).log().expand(80, 2)], 1)  # of the second label only the prior
+    torch.testing.assert_close(silent(both, labels, pairs), silent(TEXT, LABELS, TASK), atol=1e-3, rtol=0)
+
+
+def test_no_sample_counts_more_than_ten_times():
+    sure = path(1, 9.0)
+    sure[39], sure[79] = torch.tensor([0.0, 9.0]), torch.tensor([9.0, 0.0])
+    labels = sure.argmax(1).float()
+    labels[39] = 0.0  # one of 80 is decided wrongly, as surely as the rest rightly: 1/2 / (1/80) = 40
+    weights = silent(sure, labels, TASK)
+    assert weights.max() / weights.min() == pytest.approx(10 / (40 / 79), rel=0.03)
+
+
+def test_the_suspect_is_the_modality_that_decides_best():
+    found = worlds({"text": JOINT, "audio": TEXT, "vision": -TEXT, "backbone": TEXT}, LABELS, TASK)
+    torch.testing.assert_close(found, torch.stack([torch.ones(80).double(), silent(JOINT, LABELS, TASK)]))
+    assert worlds({"backbone": TEXT}, LABELS, TASK).tolist() == [[1.0] * 80]
+
+
+def test_the_cautious_choice_leaves_out_what_would_harm_more_than_it_helps():
+    # Losses of the joint path alone: 0.325 in both worlds. With text, whose logits cancel it where they differ: 0.316
+    # as validation is (30 % at log 2, the rest right in 27 of 28), 0.509 where text says nothing (half at log 2).
+    values = {"fused": TEXT / math.log(3) + JOINT, "direct": TEXT / math.log(3), "text": TEXT}
+    plan = Strengths({"alpha": 0.0}, {"alpha": (0.0, 1.0)})
+    least = {alpha: TASK.misfit(CfVqa.combined(values, {"alpha": alpha}), LABELS).mean().item() for alpha in (0.0, 1.0)}
+    assert least == pytest.approx({0.0: 0.316, 1.0: 0.325}, abs=0.02)  # sizes are a grid
+    assert plan.by("valid", CfVqa, values, LABELS, TASK) == {"alpha": 0.0}
+    cautious = Strengths(plan.start, plan.free, cautious=True)
+    assert cautious.by("valid", CfVqa, values, LABELS, TASK) == {"alpha": 1.0}
+    assert cautious.by("valid_shifted", CfVqa, values, LABELS, TASK) == plan.by(
+        "valid_shifted", CfVqa, values, LABELS, TASK)  # unbiased samples need no caution
+
+
+def test_what_is_declared_is_not_chosen_cautiously():
+    plan = strengths(Causal, parse_config(("--method=causal",)).method, "cautious", ("text",))
+    assert plan.cautious and plan.start["t"] == 0 and list(plan.free) == ["m"]
+
+
+def test_numbers_have_no_cautious_choice(tiny, capsys):
+    assert main.main([*tiny, "--task", "regression:1", "--method", "causal", "--strength", "cautious"]) == 2
+    assert "has numbers; take valid, published or values" in capsys.readouterr().err

@@ -142,7 +142,8 @@ def test_declared_strengths_are_not_chosen_by_validation():
 @pytest.mark.parametrize("asked, message", [
     ("t=2", r"--strength t must lie in \[0, 1\], got '2'"),
     ("alpha=1", "--strength names 'alpha', .* it has m, t, a, v"),
-    ("most", "--strength has 'most'; give published, valid, cautious, or values"), ("t=nan", "must lie in"), ("t", "has 't'")])
+    ("most", "--strength has 'most'; give published, valid, cautious, or values"), ("t=nan", "must lie in"),
+    ("t", "has 't'")])
 def test_a_strength_that_cannot_be_is_one_sentence(asked, message):
     with pytest.raises(UsageError, match=message):
         strengths(Causal, parsed().method, asked, ())

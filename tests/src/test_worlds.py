@@ -1,4 +1,4 @@
-"""Validation is also weighted as if its strongest modality said nothing, and strengths can be chosen for both worlds."""
+"""Validation is weighted, too, as if its strongest modality said nothing; strengths can be chosen for both worlds."""
 
 import math
 

@@ -27,7 +27,7 @@ LEVELS = [
     {"modules", "reading", "streams", "flags", "settings", "locks", "distributed"}, {"runtime"},
     {"writing", "guest"},
     {"branches", "backbones", "datasets", "metrics", "precision", "replay", "tracking"}, {"losses", "tasks"},
-    {"fusions", "causal_mer_model", "progress"}, {"methods"},
+    {"fusions", "causal_mer_model", "progress", "worlds"}, {"methods"},
     {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build", "saving"}, {"engine"},
     {"console", "published", "results", "samples"}, {"train"}, {"analysis", "benchmark", "export", "list"},
     {"runs", "api"},

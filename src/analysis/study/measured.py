@@ -36,6 +36,17 @@ def measure_all(places: Mapping[Path, InferenceOptions], with_samples: set[Path]
     `places` says for every folder where its data lies now.
     """
     progress = Progress("measured", len(places))
+    kept = {folder: _remembered(folder, folder in with_samples, options) for folder in places}
+    found = {folder: content for folder, content in kept.items() if content}
+    for folder in found:
+        progress.step(str(folder))
+    left = {folder: place for folder, place in places.items() if folder not in found}
+    return found | (_measure(left, with_samples, options, progress) if left else {})
+
+
+def _measure(places: Mapping[Path, InferenceOptions], with_samples: set[Path], options: StudyOptions,
+             progress: Progress) -> dict[Path, dict[str, Any]]:
+    """What `measured` finds for every run, in processes of their own."""
     found = {}
     context = multiprocessing.get_context("spawn")
     if not sys.warnoptions:
@@ -76,15 +87,12 @@ def _end_with_study() -> None:
 
 def measured(folder: Path, with_samples: bool, options: StudyOptions, place: InferenceOptions) -> dict[str, Any]:
     """What `measure` finds for one checkpoint, from the file beside it where that was made from the same checkpoint."""
-    checkpoint, stored = (folder / name.format(options.selection) for name in ("{}.pt", "measures_{}.json"))
-    with checkpoint.open("rb") as file:
-        key = {"version": VERSION, "checkpoint": hashlib.sha256(file.read()).hexdigest()}
     sweep(folder)
-    content = _stored(stored)
-    asked = content.get("key") == key and all(set(getattr(options, name)) <= set(content[name]) for name in
-                                              ("analyses", "fills")) and content["oracle"] >= options.oracle
-    if asked and (content["samples"] or not with_samples):
+    content = _remembered(folder, with_samples, options)
+    if content:
         return content
+    checkpoint, stored = _files(folder, options)
+    key = _key(checkpoint)
     _, trained = load_trained(checkpoint, place, resolve_device(options.device), {})
     rows = measure(trained, options.analyses, options.fills)
     for analysis in ("choice",) * options.oracle + ("knowledge",) * ("knowledge" in options.analyses):
@@ -93,6 +101,26 @@ def measured(folder: Path, with_samples: bool, options: StudyOptions, place: Inf
                "samples": samples(trained) if with_samples else []}
     write_json(stored, content | {"sha256": _digest(content)})
     return _stored(stored)  # as the next study will find it, so that both say the same
+
+
+def _remembered(folder: Path, with_samples: bool, options: StudyOptions) -> dict[str, Any]:
+    """What was measured of this checkpoint before, where that is all that is asked for now; otherwise nothing."""
+    checkpoint, stored = _files(folder, options)
+    content = _stored(stored)
+    asked = content.get("key") == _key(checkpoint) and all(
+        set(getattr(options, name)) <= set(content[name]) for name in ("analyses", "fills"))
+    whole = asked and content["oracle"] >= options.oracle and (content["samples"] or not with_samples)
+    return content if whole else {}
+
+
+def _files(folder: Path, options: StudyOptions) -> tuple[Path, Path]:
+    """A run's checkpoint and what is measured of it."""
+    return folder / f"{options.selection}.pt", folder / f"measures_{options.selection}.json"
+
+
+def _key(checkpoint: Path) -> dict[str, Any]:
+    with checkpoint.open("rb") as file:
+        return {"version": VERSION, "checkpoint": hashlib.sha256(file.read()).hexdigest()}
 
 
 def _stored(path: Path) -> dict[str, Any]:

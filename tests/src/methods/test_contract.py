@@ -200,7 +200,7 @@ def test_a_method_in_a_file_of_its_own_goes_through_a_study_to_the_report(monkey
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
     monkeypatch.syspath_prepend(tmp_path)
     assert study.main([*tiny, "--methods", "plain,scaled_method:Scaled", "--seeds", "1111", "--analyses=",
-                       "--num_epochs", "1", "--jobs", "2", "--report", str(tmp_path / "report")]) == 0
+                       "--num_epochs", "1", "--report", str(tmp_path / "report")]) == 0
     with (tmp_path / "report" / "results.csv").open() as file:
         assert "scaled_method:Scaled" in {row["variant"] for row in csv.DictReader(file)}
     assert "scaled_method:Scaled" in (tmp_path / "report" / "report.html").read_text()

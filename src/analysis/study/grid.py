@@ -143,8 +143,9 @@ EVIDENCE_FIRST = causal("evidence", FIRST, label="evidence, branches first")
 TANH_FIRST = causal("tanh", FIRST, label="tanh, branches first")
 CHOSEN_FIRST = causal("tanh", "--strength=valid", FIRST, label="tanh, chosen, branches first")
 CAUTIOUS_FIRST = causal("tanh", "--strength=cautious", FIRST, label="tanh, cautious, branches first")
-FUSED_FIRST = tuple(causal(fusion, FIRST, "--fuse_auxiliary", label=f"{fusion}, fused auxiliary, branches first")
-                    for fusion in ("tanh", "evidence"))
+FUSED_FIRST = tuple(causal(fusion, FIRST, "--fuse_auxiliary", *flags, label=f"{label}, fused auxiliary, branches first")
+                    for fusion, label, *flags in (("tanh", "tanh"), ("tanh", "tanh, cautious", "--strength=cautious"),
+                                                  ("evidence", "evidence")))
 BASELINES = (*REFERENCES, causal("tanh"), CHOSEN, *EVIDENCE, EVIDENCE_FIRST, CHOSEN_FIRST, CAUTIOUS_FIRST)
 LIGHT = tuple(f"--{name}_branch=light" for name in MODALITIES)
 BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 layers": (*LIGHT, "--light_layers=4"),

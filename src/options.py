@@ -304,7 +304,7 @@ class ChoiceOptions:
     """How the epoch and the strengths of a model's paths are chosen, and what is known for it."""
 
     strength: str = option("", f"strengths of the paths of a prediction: {PUBLISHED}, {VALID} (chosen on validation), "
-                               f"{CAUTIOUS} (the same, for the case, too, that its strongest modality is a shortcut), "
+                               f"{CAUTIOUS} (the same, and as if what no other modality vouches for were a shortcut), "
                                "or values such as m=1,t=0,a=0.5,v=1 (default: published; valid for pool and the fusion "
                                "evidence)", search=(PUBLISHED, VALID))
     unwanted: tuple[str, ...] = option((), "modalities whose direct effect is unwanted: text,audio,vision or some of "

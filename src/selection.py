@@ -147,7 +147,7 @@ class Strengths:
 
     start: Mapping[str, float]
     free: Mapping[str, tuple[float, ...]]  # name -> grid
-    cautious: bool = False  # whether the choice has to hold, too, if the strongest modality were a shortcut
+    cautious: bool = False  # whether the choice has to hold, too, if a suspected modality were a shortcut
 
     def chosen(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor, losses: Losses,
                errors: float = 1.0) -> dict[str, float]:
@@ -181,7 +181,7 @@ class Strengths:
 
     def hedged(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
                task: Task) -> dict[str, float]:
-        """The least regret in the worse of `worlds` (minimax regret, Savage 1951), where nothing is known of a shift.
+        """The least regret in the worst of `worlds` (minimax regret, Savage 1951), where nothing is known of a shift.
 
         The regret of strengths in a world is how much higher their mean loss there is than the least of any, each at
         the size of the logits that is best in that world.

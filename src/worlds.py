@@ -1,7 +1,9 @@
-"""Worlds in which a choice on validation has to hold: as validation is, and as if its strongest modality said nothing.
+"""Worlds in which a choice on validation has to hold: as validation is, and as if a modality suspected were silent.
 
-Nobody who knows nothing of a shift can tell a shortcut from a cue. But what a modality says alone, its direct effect,
-is also what validation would have to be weighted by if that modality had nothing to do with the labels.
+Validation that is drawn as training is cannot tell a shortcut from a cue by how well either does. But cues of one
+expression agree beyond the label: where the face says less clearly what is felt, the voice tends to, too. A shortcut
+knows nothing of that. And what a modality says alone, its direct effect, is also what validation has to be weighted by
+so that the modality has nothing to do with the labels.
 """
 
 from collections.abc import Mapping
@@ -12,21 +14,37 @@ from torch import Tensor
 from src.structures import MODALITIES
 from src.tasks import Task
 
+AGREED = 2.0  # standard errors of a correlation from which on two modalities are shown to agree
 MOST = 10.0  # times that a sample counts at most, and its reciprocal the least: a few would outweigh all others
 SHARPNESS = torch.linspace(0, 3, 31)  # factors of what a branch says beyond the prior, of which the likeliest is taken
 
 
 def worlds(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> Tensor:
-    """How often each sample counts in each world; where no branch says anything, in the one world that is left.
+    """How often each sample counts in each world; the first is validation as it is, then one for each of `suspects`.
 
     values: of every path, (N, C), a branch's under the name of its modality. labels as in the file. -> (W, N), each
     row with the mean 1.
     """
-    alone = [values[name] for name in MODALITIES if name in values]
     as_is = torch.ones(len(labels), dtype=torch.double, device=labels.device)
-    if not alone:
-        return as_is[None]
-    return torch.stack([as_is, silent(max(alone, key=lambda logits: task.score(logits, labels)), labels, task)])
+    return torch.stack([as_is, *(silent(values[name], labels, task) for name in suspects(values, labels, task))])
+
+
+def suspects(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> list[str]:
+    """The modalities with a branch that no other one vouches for.
+
+    One vouches for another where the log-probabilities of the label by their branches are correlated within the
+    classes, by more than `AGREED` standard errors, 1 / sqrt(N) each. Two modalities that share a shortcut, such as a
+    speaker who is seen and heard, vouch for each other.
+    """
+    _, kinds = task.targets(labels).view(len(labels), -1).unique(dim=0, return_inverse=True)
+    sizes = kinds.bincount().double()
+    said = {}
+    for name in (name for name in MODALITIES if name in values):
+        own = _at_label(task.rows(values[name].double()).log_softmax(1), labels, task)
+        beyond = own - (torch.zeros_like(sizes).index_add(0, kinds, own) / sizes)[kinds]
+        said[name] = beyond / beyond.norm().clamp(min=torch.finfo(torch.double).eps)
+    least = AGREED / len(labels) ** 0.5
+    return [name for name in said if all(said[name] @ said[other] <= least for other in said if other != name)]
 
 
 def silent(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
@@ -36,13 +54,14 @@ def silent(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
     is what the branch says, at the sharpness that fits these samples best, so that an overconfident branch is not
     believed; p(y) is their class prior, one sample of each class added.
     """
-    targets, own = task.targets(labels), task.rows(logits.double())
-    own = own.log_softmax(1)
-    count = len(labels)
+    own, count = task.rows(logits.double()).log_softmax(1), len(labels)
     prior = (task.rows((task.prior(labels).double() * count + 1).expand(count, -1)) / (count + own.size(1))).log()
-    at_label = torch.stack([(prior + factor * (own - prior)).log_softmax(1).gather(1, targets[:, None]).squeeze(1)
-                            for factor in SHARPNESS])
-    likeliest = at_label[at_label.mean(1).argmax()]
-    surplus = prior.gather(1, targets[:, None]).squeeze(1) - likeliest
-    weight = surplus.view(count, -1).sum(1).exp().clamp(1 / MOST, MOST)
+    likely = torch.stack([_at_label((prior + factor * (own - prior)).log_softmax(1), labels, task)
+                          for factor in SHARPNESS])
+    weight = (_at_label(prior, labels, task) - likely[likely.mean(1).argmax()]).exp().clamp(1 / MOST, MOST)
     return weight / weight.mean()
+
+
+def _at_label(rows: Tensor, labels: Tensor, task: Task) -> Tensor:
+    """The logarithm of what each sample's label has, all its pairs together. (R, K) -> (N,)."""
+    return rows.gather(1, task.targets(labels)[:, None]).view(len(labels), -1).sum(1)

@@ -1,4 +1,4 @@
-"""Validation is weighted, too, as if its strongest modality said nothing; strengths can be chosen for both worlds."""
+"""Which modality may be a shortcut, validation weighted as if it said nothing, strengths that hold in each world."""
 
 import math
 
@@ -11,7 +11,7 @@ from src.methods.causal_mer import Causal
 from src.methods.cf_vqa import CfVqa
 from src.selection import Strengths, strengths
 from src.tasks import make_task
-from src.worlds import silent, worlds
+from src.worlds import silent, suspects, worlds
 
 TASK = make_task("classes:2")
 # How many of 40 samples of each class text and the joint path decide rightly (r) and wrongly (w), text first: text
@@ -55,9 +55,29 @@ def test_no_sample_counts_more_than_ten_times():
     assert weights.max() / weights.min() == pytest.approx(10 / (40 / 79), rel=0.03)
 
 
-def test_the_suspect_is_the_modality_that_decides_best():
-    found = worlds({"text": JOINT, "audio": TEXT, "vision": -TEXT, "backbone": TEXT}, LABELS, TASK)
-    torch.testing.assert_close(found, torch.stack([torch.ones(80).double(), silent(JOINT, LABELS, TASK)]))
+def cue(clear, sure):
+    """Logits (80, 2), right everywhere, of which half of each class, the first or every other one, is surer."""
+    shown = torch.tensor([clear(place % 40) for place in range(80)]).double()
+    return torch.stack([(1 + sure * shown) * (LABELS == label) for label in (0.0, 1.0)], 1)
+
+
+def test_cues_of_one_expression_vouch_for_each_other_and_a_shortcut_has_nobody():
+    first, alternate = (lambda place: place < 20), (lambda place: place % 2 == 0)  # independent of each other
+    values = {"text": cue(alternate, 2), "audio": cue(first, 1), "vision": cue(first, 2), "backbone": TEXT}
+    assert suspects(values, LABELS, TASK) == ["text"]
+    found = worlds(values, LABELS, TASK)
+    torch.testing.assert_close(found, torch.stack([torch.ones(80).double(), silent(values["text"], LABELS, TASK)]))
+    assert suspects({"text": TEXT, "audio": JOINT}, LABELS, TASK) == ["text", "audio"]  # independent in each class
+
+
+def test_agreement_that_is_only_about_the_label_vouches_for_nobody():
+    surer_of_one = 1 + LABELS  # both know more of the second class, and nothing of each other within a class
+    values = {name: path(place, 1.0) + torch.stack([-surer_of_one, surer_of_one], 1) for name, place in
+              (("text", 0), ("vision", 1))}
+    assert suspects(values, LABELS, TASK) == ["text", "vision"]
+
+
+def test_without_a_branch_there_is_one_world():
     assert worlds({"backbone": TEXT}, LABELS, TASK).tolist() == [[1.0] * 80]
 
 

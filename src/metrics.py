@@ -40,7 +40,7 @@ Metrics = dict[str, float]
 
 def is_share(metric: str) -> bool:
     """Whether a metric lies in 0 to 1, and is shown in percent; errors, correlations and divergences are not."""
-    return not metric.startswith(("mae", "pearson", "ccc", "kl_"))
+    return not metric.startswith(("mae", "pearson", "ccc", "kl_", "agreement"))
 
 
 def emotion_metrics(logits: np.ndarray, present: np.ndarray) -> Metrics:

@@ -7,6 +7,7 @@ so that the modality has nothing to do with the labels.
 """
 
 from collections.abc import Mapping
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -30,11 +31,19 @@ def worlds(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> Tensor:
 
 
 def suspects(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> list[str]:
-    """The modalities with a branch that no other one vouches for.
+    """The modalities with a branch that no other one vouches for, by a correlation above `AGREED` standard errors.
 
-    One vouches for another where the log-probabilities of the label by their branches are correlated within the
-    classes, by more than `AGREED` standard errors, 1 / sqrt(N) each. Two modalities that share a shortcut, such as a
-    speaker who is seen and heard, vouch for each other.
+    Two modalities that share a shortcut, such as a speaker who is seen and heard, vouch for each other.
+    """
+    least = AGREED / len(labels) ** 0.5  # a correlation of independent numbers has the standard error 1 / sqrt(N)
+    vouched = {name for pair, value in agreement(values, labels, task).items() if value > least for name in pair}
+    return [name for name in MODALITIES if name in values and name not in vouched]
+
+
+def agreement(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> dict[tuple[str, str], float]:
+    """Of every two modalities with a branch, the correlation within the classes of log p(label) by one and the other.
+
+    0 where a branch says the same of all samples of a class. values: as in `worlds`.
     """
     _, kinds = task.targets(labels).view(len(labels), -1).unique(dim=0, return_inverse=True)
     sizes = kinds.bincount().double()
@@ -42,9 +51,8 @@ def suspects(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> list[s
     for name in (name for name in MODALITIES if name in values):
         own = _at_label(task.rows(values[name].double()).log_softmax(1), labels, task)
         beyond = own - (torch.zeros_like(sizes).index_add(0, kinds, own) / sizes)[kinds]
-        said[name] = beyond / beyond.norm().clamp(min=torch.finfo(torch.double).eps)
-    least = AGREED / len(labels) ** 0.5
-    return [name for name in said if all(said[name] @ said[other] <= least for other in said if other != name)]
+        said[name] = beyond / beyond.norm().clamp(min=1e-9)
+    return {(one, other): (said[one] @ said[other]).item() for one, other in combinations(said, 2)}
 
 
 def silent(logits: Tensor, labels: Tensor, task: Task) -> Tensor:

@@ -13,6 +13,7 @@ from src.datasets.truth import log_posterior
 from src.engine import EpochResult
 from src.structures import MODALITIES, InputError
 from src.tasks import Task
+from src.worlds import agreement
 
 BINS = 15  # of the calibration error
 
@@ -46,7 +47,7 @@ def calibration_error(model: Tensor, right: Tensor) -> float:
 
 
 def audit_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[dict[str, Any]]:
-    """Rows of a labelled split: the calibration error of each predictor, for synthetic data its distance to the rule.
+    """Rows of a labelled split: calibration errors, agreement of branches, for synthetic data distances to the rule.
 
     There also, per modality, how far its direct effect (of methods without one, its branch) is from what it truly says
     alone, as the training data was drawn, beside the distance of an effect that says nothing, which for a placebo
@@ -60,6 +61,8 @@ def audit_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[di
     for predictor, one in trained.model.predictors.items():
         right = task.correct(result.values[one.values], labels)
         yield row(predictor=predictor, setting="", measure="ece", value=calibration_error(models[predictor], right))
+    for pair, value in agreement(result.values, labels, task).items():
+        yield row(predictor="prediction", setting="".join(name[0] for name in pair), measure="agreement", value=value)
     if not isinstance(options, SyntheticOptions) or not trained.same_data:
         return
     rule, nothing = log_posterior(options, inputs, MODALITIES, shortcut=False), log_posterior(options, inputs, ())

@@ -11,7 +11,7 @@ from src.methods.causal_mer import Causal
 from src.methods.cf_vqa import CfVqa
 from src.selection import Strengths, strengths
 from src.tasks import make_task
-from src.worlds import silent, suspects, worlds
+from src.worlds import agreement, silent, suspects, worlds
 
 TASK = make_task("classes:2")
 # How many of 40 samples of each class text and the joint path decide rightly (r) and wrongly (w), text first: text
@@ -64,6 +64,8 @@ def cue(clear, sure):
 def test_cues_of_one_expression_vouch_for_each_other_and_a_shortcut_has_nobody():
     first, alternate = (lambda place: place < 20), (lambda place: place % 2 == 0)  # independent of each other
     values = {"text": cue(alternate, 2), "audio": cue(first, 1), "vision": cue(first, 2), "backbone": TEXT}
+    assert agreement(values, LABELS, TASK) == pytest.approx(
+        {("text", "audio"): 0, ("text", "vision"): 0, ("audio", "vision"): 1})
     assert suspects(values, LABELS, TASK) == ["text"]
     found = worlds(values, LABELS, TASK)
     torch.testing.assert_close(found, torch.stack([torch.ones(80).double(), silent(values["text"], LABELS, TASK)]))

@@ -11,6 +11,7 @@ from itertools import combinations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from src.structures import MODALITIES
 from src.tasks import Task
@@ -46,11 +47,11 @@ def agreement(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> dict[
     0 where a branch says the same of all samples of a class. values: as in `worlds`.
     """
     _, kinds = task.targets(labels).view(len(labels), -1).unique(dim=0, return_inverse=True)
-    sizes = kinds.bincount().double()
+    member = one_hot(kinds).double()  # (N, kinds of label)
     said = {}
     for name in (name for name in MODALITIES if name in values):
         own = _at_label(task.rows(values[name].double()).log_softmax(1), labels, task)
-        beyond = own - (torch.zeros_like(sizes).index_add(0, kinds, own) / sizes)[kinds]
+        beyond = own - member @ (member.T @ own / member.sum(0))
         said[name] = beyond / beyond.norm().clamp(min=1e-9)
     return {(one, other): (said[one] @ said[other]).item() for one, other in combinations(said, 2)}
 

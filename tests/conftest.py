@@ -13,6 +13,11 @@ TINY = ("--device", "cpu", "--synthetic_sizes", "48,24,24", "--dim", "8", "--num
         "--light_width", "4", "--num_epochs", "2", "--batch_size", "16")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The groups that take longest come first, so that no process works long after the others."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     """Bits depend on the number of threads, and models this small are fastest with one."""

@@ -1,10 +1,10 @@
 """What the documents show of results is what the command makes from the rows in the repository."""
 
-import multiprocessing
 import re
-from concurrent.futures import ProcessPoolExecutor
 from itertools import takewhile
 from pathlib import Path
+
+import pytest
 
 from src.analysis.report.figures import figures, save
 from src.analysis.report.files import load_study
@@ -25,10 +25,10 @@ def first(found, last):
     return takewhile(lambda one: one[0] <= last, found)
 
 
+@pytest.mark.xdist_group("results")
 def test_every_table_and_figure_of_the_documents_is_made_from_the_rows(tmp_path):
-    paths = sorted((ROOT / "results").glob("*.csv"), key=lambda path: -path.stat().st_size)
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:  # the longest test, and the last
-        studies = dict(zip([path.stem for path in paths], pool.map(load_study, paths), strict=True))
+    paths = sorted((ROOT / "results").glob("*.csv"))
+    studies = {path.stem: load_study(path) for path in paths}
     whole = "".join(map(to_markdown, studies.values()))
     shown = set()
     for text in (document.read_text() for document in DOCUMENTS):

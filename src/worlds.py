@@ -50,7 +50,7 @@ def agreement(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> dict[
     member = one_hot(kinds).double()  # (N, kinds of label)
     said = {}
     for name in (name for name in MODALITIES if name in values):
-        own = _at_label(task.rows(values[name].double()).log_softmax(1), labels, task)
+        own = _at_label(values[name], labels, task)
         beyond = own - member @ (member.T @ own / member.sum(0))
         said[name] = beyond / beyond.norm().clamp(min=1e-9)
     return {(one, other): (said[one] @ said[other]).item() for one, other in combinations(said, 2)}
@@ -63,14 +63,14 @@ def silent(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
     is what the branch says, at the sharpness that fits these samples best, so that an overconfident branch is not
     believed; p(y) is their class prior, one sample of each class added.
     """
-    own, count = task.rows(logits.double()).log_softmax(1), len(labels)
-    prior = (task.rows((task.prior(labels).double() * count + 1).expand(count, -1)) / (count + own.size(1))).log()
-    likely = torch.stack([_at_label((prior + factor * (own - prior)).log_softmax(1), labels, task)
-                          for factor in SHARPNESS])
+    own, count = task.log_probabilities(logits.double()), len(labels)
+    classes = task.rows(own).size(1)
+    prior = ((task.prior(labels).double() * count + 1) / (count + classes)).log().expand_as(own)
+    likely = torch.stack([_at_label(prior + factor * (own - prior), labels, task) for factor in SHARPNESS])
     weight = (_at_label(prior, labels, task) - likely[likely.mean(1).argmax()]).exp().clamp(1 / MOST, MOST)
     return weight / weight.mean()
 
 
-def _at_label(rows: Tensor, labels: Tensor, task: Task) -> Tensor:
-    """The logarithm of what each sample's label has, all its pairs together. (R, K) -> (N,)."""
-    return rows.gather(1, task.targets(labels)[:, None]).view(len(labels), -1).sum(1)
+def _at_label(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
+    """log p(label) of each sample, all its pairs together. (N, C) -> (N,)."""
+    return -task.loss(logits.double(), task.targets(labels), "none").view(len(labels), -1).sum(1)

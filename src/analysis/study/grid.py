@@ -143,9 +143,11 @@ EVIDENCE_FIRST = causal("evidence", FIRST, label="evidence, branches first")
 TANH_FIRST = causal("tanh", FIRST, label="tanh, branches first")
 CHOSEN_FIRST = causal("tanh", "--strength=valid", FIRST, label="tanh, chosen, branches first")
 CAUTIOUS_FIRST = causal("tanh", "--strength=cautious", FIRST, label="tanh, cautious, branches first")
-FUSED_FIRST = tuple(causal(fusion, FIRST, "--fuse_auxiliary", *flags, label=f"{label}, fused auxiliary, branches first")
-                    for fusion, label, *flags in (("tanh", "tanh"), ("tanh", "tanh, cautious", "--strength=cautious"),
-                                                  ("evidence", "evidence")))
+FUSED_FIRST = (
+    causal("tanh", FIRST, "--fuse_auxiliary", label="tanh, fused auxiliary, branches first"),
+    causal("tanh", "--strength=cautious", FIRST, "--fuse_auxiliary",
+           label="tanh, cautious, fused auxiliary, branches first"),
+    causal("evidence", FIRST, "--fuse_auxiliary", label="evidence, fused auxiliary, branches first"))
 BASELINES = (*REFERENCES, causal("tanh"), CHOSEN, *EVIDENCE, EVIDENCE_FIRST, CHOSEN_FIRST, CAUTIOUS_FIRST)
 LIGHT = tuple(f"--{name}_branch=light" for name in MODALITIES)
 BRANCH_FORMS = {"light": LIGHT, "width 256": (*LIGHT, "--light_width=256"), "4 layers": (*LIGHT, "--light_layers=4"),

@@ -93,10 +93,11 @@ def _choices(record: Record, method: type[Method], config: Config, task: Task) -
 def _known(record: Record, method: type[Method], config: Config, task: Task) -> Choices:
     """A number up to `--unbiased`: so many unbiased validation samples choose, and nothing else.
 
-    0: validation as train chooses. Declared: the last epoch, where validation as train chooses the strengths that do
-    not follow from `--unwanted`.
+    0: validation as train chooses, cautiously where the run does. Declared: the last epoch, where validation as train
+    chooses the strengths that do not follow from `--unwanted`.
     """
-    free, declared = (strengths(method, config.method, VALID, names) for names in ((), config.choice.unwanted))
+    rule = config.choice.strength if config.choice.strength in BY_VALIDATION else VALID
+    free, declared = (strengths(method, config.method, rule, names) for names in ((), config.choice.unwanted))
     found = {"0": selected(record, method, free, task)}
     order = unbiased_order(len(next(iter(record.values()))[SHIFTED].labels))
     for count in (count for count in KNOWN if count <= min(config.choice.unbiased, len(order))):

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 import main
+from src.analysis.choice import CHOSEN
 from src.config import parse_config
+from src.methods.base import Look
 from src.methods.causal_mer import Causal
 from src.methods.cf_vqa import CfVqa
 from src.selection import Strengths, strengths
@@ -95,6 +97,16 @@ def test_the_cautious_choice_leaves_out_what_would_harm_more_than_it_helps():
     assert cautious.by("valid", CfVqa, values, LABELS, TASK) == {"alpha": 1.0}
     assert cautious.by("valid_shifted", CfVqa, values, LABELS, TASK) == plan.by(
         "valid_shifted", CfVqa, values, LABELS, TASK)  # unbiased samples need no caution
+
+
+def test_with_no_unbiased_sample_the_rule_of_the_run_itself_chooses():
+    look = Look({"fused": TEXT / math.log(3) + JOINT, "direct": TEXT / math.log(3), "text": TEXT}, LABELS)
+    found = {}
+    for strength in ("valid", "cautious", "published"):
+        config = parse_config(("--dataset=x.pkl", "--task=classes:2", "--method=cf_vqa", f"--strength={strength}"))
+        record = {1: {"valid": look, "valid_shifted": look, "test": look}}
+        found[strength] = CHOSEN["knowledge"](record, CfVqa, config, TASK)["test"]["0"][1]["alpha"]
+    assert found["cautious"] > found["valid"] == found["published"]  # more of what text says is taken away
 
 
 def test_what_is_declared_is_not_chosen_cautiously():

@@ -185,7 +185,8 @@ METHODS_LONGER = (
          (ALONE, causal("tanh"), FUSED_AUXILIARY, EVIDENCE[0],
           *(one for one in OTHERS if one.label in ("ogm_ge", "poe"))), EIGHT))
 COMPARED = (ALONE, REFERENCES[-1], PUBLISHED[0], causal("tanh"), EVIDENCE[0],
-            *(one for one in OTHERS if one.label in ("poe", "ogm_ge", "cf_vqa")), EVIDENCE_FIRST, TANH_FIRST)
+            *(one for one in OTHERS if one.label in ("poe", "ogm_ge", "cf_vqa")),
+            EVIDENCE_FIRST, TANH_FIRST, CAUTIOUS_FIRST)
 GRANTED = ("--synthetic_sizes=3000,500,500", "--unbiased=400")
 KNOWLEDGE = (Plan((_longer(WIDER, *GRANTED, "--unwanted=text"),
                    _longer(THREE, *GRANTED)),  # pool has no path without all

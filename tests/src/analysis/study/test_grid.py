@@ -36,9 +36,9 @@ def test_conditions_are_flags_of_main_py():
 
 def test_a_study_of_knowledge_is_of_synthetic_data_or_of_the_data_sets_given():
     found = planned("--grid", "knowledge")
-    assert len(found) == 2 * 10 * 5 and {job.config.choice.unbiased for job in found} == {400}
+    assert len(found) == 2 * 11 * 5 and {job.config.choice.unbiased for job in found} == {400}
     own = planned("--grid", "knowledge", "--datasets", "mosi", "--seeds", "1")
-    assert len(own) == 10 and {job.config.run.dataset for job in own} == {"mosi"}
+    assert len(own) == 11 and {job.config.run.dataset for job in own} == {"mosi"}
 
 
 def test_a_study_of_knowledge_needs_unbiased_samples():
@@ -99,9 +99,9 @@ def test_the_strength_curve_meets_its_two_zeros_in_one_run():
 def test_every_grid_can_be_planned():
     # Of one seed: runs are told apart by nothing else.
     assert {name: len(planned("--grid", name, "--seeds", "1")) for name in GRIDS} == {
-        "quick": 3, "methods_quick": 30, "shift": 24, "dmd": 12, "strength": 24, "benchmark": 60, "knowledge": 20,
-        "classes": 33, "methods": 4 * 34 + 4, "methods_longer": 12}
+        "quick": 3, "methods_quick": 30, "shift": 24, "dmd": 12, "strength": 24, "benchmark": 60, "knowledge": 22,
+        "classes": 36, "methods": 4 * 34 + 4, "methods_longer": 12}
     assert {name: sum(len(plan.conditions) * len(plan.backbones) * len(plan.variants) * len(plan.seeds)
                       for plan in grid) for name, grid in GRIDS.items()} == {
-        "quick": 6, "methods_quick": 90, "shift": 120, "dmd": 60, "strength": 72, "benchmark": 252, "knowledge": 100,
-        "classes": 264, "methods": 8 * (4 * 34 + 4), "methods_longer": 96}
+        "quick": 6, "methods_quick": 90, "shift": 120, "dmd": 60, "strength": 72, "benchmark": 252, "knowledge": 110,
+        "classes": 288, "methods": 8 * (4 * 34 + 4), "methods_longer": 96}

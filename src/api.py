@@ -29,7 +29,7 @@ from src.guest import Progress, guest, no_script
 from src.process import raising
 from src.results import history, read_results, test_scores
 from src.runtime import resolve_device
-from src.selection import ATTAINABLE, CHECKPOINTS, checkpoint
+from src.selection import CHECKPOINTS, SELECTIONS, checkpoint
 from src.structures import InputError, UsageError, quoted, reason
 from src.tasks import task_of
 from src.train import train as train_runs
@@ -134,7 +134,7 @@ def load(path: str | Path, selection: str = "valid_score", device: str = "auto",
             return Model(path, *read_folder(path, own)[:3], resolve_device(device))
     if path.is_dir():
         if checkpoint(selection) not in CHECKPOINTS:
-            raise UsageError(f"selection is {quoted(selection)}; choose from {', '.join(ATTAINABLE)}")
+            raise UsageError(f"selection is {quoted(selection)}; choose from {', '.join(SELECTIONS)}")
         if not is_run(path):
             raise _no_run(path)
         path /= f"{checkpoint(selection)}.pt"

@@ -19,6 +19,7 @@ from src.reading.records import Damaged, Refused
 from src.reading.tensors import read_note, read_torch
 from src.runtime import atomic_file
 from src.saved import check_content, digest
+from src.selection import CHECKPOINTS
 from src.structures import DataInfo, InputError, quoted
 
 FORMAT = 3
@@ -124,7 +125,8 @@ def never_began(folder: Path) -> bool:
 
 def clear_start(folder: Path) -> None:
     """Remove what a run that never began may have left of its first epoch, so that no two runs are mixed."""
-    for path in (folder / "history.csv", *folder.glob("best_*.pt"), *folder.glob(f"{SAMPLES}/*")):
+    selected = (folder / f"{name}.pt" for name in CHECKPOINTS)
+    for path in (folder / "history.csv", *selected, *folder.glob(f"{SAMPLES}/*")):
         path.unlink(missing_ok=True)
 
 

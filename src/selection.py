@@ -19,7 +19,7 @@ from src.worlds import worlds
 
 PUBLISHED, VALID, CAUTIOUS = "published", "valid", "cautious"  # what --strength may say besides values
 BY_VALIDATION = (VALID, CAUTIOUS)  # by which validation chooses
-CHOOSING = 2  # version of these two rules; raised where one changes, so that runs are told apart
+CHOOSING = {VALID: 2, CAUTIOUS: 3}  # versions of these rules; raised where one changes, so that runs are told apart
 GRANTING = 2  # the same of the rule by which unbiased samples choose
 SHOWN = 2.0  # standard errors of a paired difference from which on samples show an epoch to be worse
 Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), or (S, N) at S sizes; the lower the better
@@ -31,9 +31,8 @@ class Rule:
 
     split: str  # whose samples decide; empty where none do
     by_loss: bool  # by the lowest loss, or by the best value of the task's selection metric
-    checkpoint: str  # name of the file that holds the chosen epoch; empty where training keeps none
+    checkpoint: str  # name of the file that holds the chosen epoch
     words: str
-    attainable: bool = True  # whether somebody who has no labels of the test split can follow it
 
 
 SELECTIONS = Registry("selection")
@@ -42,9 +41,7 @@ SELECTIONS.register("valid_score")(Rule("valid", False, "best_valid_acc", "best 
 SELECTIONS.register("valid_shifted")(Rule(SHIFTED, True, "best_valid_shifted",
                                           "last epoch that unbiased validation samples do not show to be worse"))
 SELECTIONS.register("last_epoch")(Rule("", False, "last_epoch", "the last epoch, which no validation chooses"))
-SELECTIONS.register("oracle_test")(Rule("test", False, "", "best test score of every split: not attainable", False))
-ATTAINABLE = tuple(name for name in SELECTIONS if SELECTIONS[name].attainable)
-CHECKPOINTS = {SELECTIONS[name].checkpoint: name for name in SELECTIONS if SELECTIONS[name].checkpoint}
+CHECKPOINTS = {SELECTIONS[name].checkpoint: name for name in SELECTIONS}
 ALWAYS = tuple(checkpoint for checkpoint, name in CHECKPOINTS.items() if SELECTIONS[name].split == "valid")
 
 
@@ -85,6 +82,7 @@ class Latest:
 
     def takes(self, losses: Tensor) -> bool:
         """Whether the next epoch, with these losses (N,), is taken."""
+        losses = losses.cpu()
         if not self.least or losses.mean() < sum(self.least) / len(self.least):
             self.least = losses.tolist()
         above = losses.double() - torch.tensor(self.least, dtype=torch.double)

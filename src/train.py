@@ -323,7 +323,7 @@ class Trainer:
             "parameters": count_parameters(self.model), "versions": versions(self.device),
             "samples": {name: len(self.dataset.splits[name]) for name in self.dataset.splits},
             "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
-            "choosing": CHOOSING, "granting": GRANTING,
+            "choosing": CHOOSING.get(self.config.choice.strength, 0), "granting": GRANTING,
             "trivial": trivial})
         self.tracker.finish({f"{CHECKPOINTS[name]}/{split}/{metric}": value for name, scored in selections.items()
                              for split, metrics in scored.items() for metric, value in metrics.items()})

@@ -17,7 +17,7 @@ from src.structures import MODALITIES
 from src.tasks import Task
 
 AGREED = 2.0  # standard errors of a correlation from which on two modalities are shown to agree
-MOST = 10.0  # times that a sample counts at most, and its reciprocal the least: a few would outweigh all others
+MOST = 10.0  # the highest weight before the mean is made 1, its reciprocal the lowest: few would outweigh all others
 SHARPNESS = torch.linspace(0, 3, 31)  # factors of what a branch says beyond the prior, of which the likeliest is taken
 
 
@@ -36,7 +36,8 @@ def suspects(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> list[s
 
     Two modalities that share a shortcut, such as a speaker who is seen and heard, vouch for each other.
     """
-    least = AGREED / len(labels) ** 0.5  # a correlation of independent numbers has the standard error 1 / sqrt(N)
+    # A correlation of independent numbers has the standard error 1 / sqrt(N - K) where K class means are taken off.
+    least = AGREED / max(1, len(labels) - _member(labels, task).size(1)) ** 0.5
     vouched = {name for pair, value in agreement(values, labels, task).items() if value > least for name in pair}
     return [name for name in MODALITIES if name in values and name not in vouched]
 
@@ -46,9 +47,7 @@ def agreement(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> dict[
 
     0 where a branch says the same of all samples of a class. values: as in `worlds`.
     """
-    _, kinds = task.targets(labels).view(len(labels), -1).unique(dim=0, return_inverse=True)
-    member = one_hot(kinds).double()  # (N, kinds of label)
-    said = {}
+    member, said = _member(labels, task), {}
     for name in (name for name in MODALITIES if name in values):
         own = _at_label(values[name], labels, task)
         beyond = own - member @ (member.T @ own / member.sum(0))
@@ -69,6 +68,12 @@ def silent(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
     likely = torch.stack([_at_label(prior + factor * (own - prior), labels, task) for factor in SHARPNESS])
     weight = (_at_label(prior, labels, task) - likely[likely.mean(1).argmax()]).exp().clamp(1 / MOST, MOST)
     return weight / weight.mean()
+
+
+def _member(labels: Tensor, task: Task) -> Tensor:
+    """1 where a sample has one of the K kinds of label that there are. -> (N, K)."""
+    _, kinds = task.targets(labels).view(len(labels), -1).unique(dim=0, return_inverse=True)
+    return one_hot(kinds).double()
 
 
 def _at_label(logits: Tensor, labels: Tensor, task: Task) -> Tensor:

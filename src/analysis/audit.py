@@ -19,7 +19,7 @@ BINS = 15  # of the calibration error
 
 
 def log_distribution(task: Task, logits: Tensor) -> Tensor:
-    """The logits' distribution over the classes of which a sample has one. (N, C) -> (N, K), float64, in logarithms.
+    """The logits' distribution over the classes of which a sample has one. (N, C) -> (N, K), float64, log, on the CPU.
 
     Pairs (absent, present) are independent statements; given that one of them holds, its probability is proportional
     to exp(present - absent). Raises InputError for labels of another kind.
@@ -27,7 +27,7 @@ def log_distribution(task: Task, logits: Tensor) -> Tensor:
     if not task.exclusive:
         raise InputError("an audit needs labels of which every sample has exactly one; for numbers and for sets of "
                          "labels leave it out")
-    return task.class_values(logits.double()).log_softmax(1)
+    return task.class_values(logits.double()).log_softmax(1).cpu()
 
 
 def divergence(truth: Tensor, model: Tensor) -> float:
@@ -59,7 +59,7 @@ def audit_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[di
     models = {predictor: log_distribution(task, result.values[one.values])
               for predictor, one in trained.model.predictors.items()}
     for predictor, one in trained.model.predictors.items():
-        right = task.correct(result.values[one.values], labels)
+        right = task.correct(result.values[one.values], labels).cpu()
         yield row(predictor=predictor, setting="", measure="ece", value=calibration_error(models[predictor], right))
     for pair, value in agreement(result.values, labels, task).items():
         yield row(predictor="prediction", setting="".join(name[0] for name in pair), measure="agreement", value=value)

@@ -118,7 +118,7 @@ def _details(options: InferenceOptions, one: Evaluation) -> Iterator[tuple[str, 
         if options.missing:
             yield split, "missing", list(missing_rows(trained, split, options.fill, passes))
         if options.contributions:
-            yield split, "contributions", list(contribution_rows(trained, split, options.fill, passes))
+            yield split, "contributions", list(contribution_rows(trained, split, passes))
         if options.audit:
             yield split, "audit", list(audit_rows(trained, split, one.results[split]))
 

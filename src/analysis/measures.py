@@ -25,7 +25,7 @@ from src.datasets.absence import FILLS
 from src.engine import EpochResult
 from src.structures import MODALITIES
 
-VERSION = 6  # of the rows below; raised where they change, so that stored ones are not mixed with new ones
+VERSION = 7  # of the rows below; raised where they change, so that stored ones are not mixed with new ones
 SHOWN = 40  # samples whose effects the report shows
 EMBEDDED = 400  # samples of the t-SNE
 ORDINARY = 1e-12  # least distance between states that t-SNE can take as it is
@@ -51,7 +51,7 @@ def _measured(trained: Trained, names: list[str], analyses: Collection[str], fil
     passes = {fill: {"": whole[first]} | removals(trained, first, fill, settings=SETTINGS[1:])
               for fill in FILLS if fill == "zero" and removing or fill in fills and "missing" in removing}
     if "contributions" in analyses:
-        rows += contribution_rows(trained, first, "zero", passes["zero"])
+        rows += contribution_rows(trained, first, passes["zero"])
     if "audit" in analyses:
         rows += [row for name, result in whole.items() for row in audit_rows(trained, name, result)]
     if "missing" in analyses:
@@ -84,13 +84,12 @@ def score_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[Me
         yield row(predictor, "", "differs_from_backbone", differing / len(own))
 
 
-def missing_rows(trained: Trained, split: str, fill: str, passes: Passes | None = None,
+def missing_rows(trained: Trained, split: str, fill: str, passes: Passes,
                  rates: Iterable[float] = RATES) -> Iterator[Measured]:
     """Headline metrics of the seven settings, what each removal costs, and the spread of the costs; then at random.
 
-    `passes` are those of `removals`, where they have been made; `rates` those of modalities missing at random.
+    `passes` are those of `removals`; `rates` those of modalities missing at random.
     """
-    passes = passes or removals(trained, split, fill)
     task, row = trained.task, partial(_row, split, f"missing_{fill}")
     for predictor, scored in _metrics(trained, passes).items():
         for letters, metrics in scored.items():
@@ -127,12 +126,11 @@ def _metrics(trained: Trained, passes: Mapping[Any, EpochResult]) -> dict[str, d
                         for setting, result in passes.items()} for predictor, name in names.items()}
 
 
-def contribution_rows(trained: Trained, split: str, fill: str, passes: Passes | None = None) -> Iterator[Measured]:
+def contribution_rows(trained: Trained, split: str, passes: Passes) -> Iterator[Measured]:
     """Mean Shapley values, shares and imbalance; then what accuracy loses when a modality is exchanged between samples.
 
-    `passes` are those of `removals`, where they have been made.
+    `passes` are those of `removals`.
     """
-    passes = passes or removals(trained, split, fill)
     exchanged = perceptual_scores(trained, split, PERMUTATIONS)
     shapley, perceptual = (partial(_row, split, analysis) for analysis in ("contribution", "perceptual"))
     for predictor, values in predictors(trained).items():

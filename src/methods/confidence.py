@@ -58,8 +58,10 @@ class Confidence(Biased):
         self.teaching = True
 
     def before_epoch(self, number: int, look: Callable[[str], Look], task: Task) -> None:
-        """From here on teacher and branches are finished."""
+        """From here on teacher and branches are finished, and no optimizer that finds a gradient moves them on."""
         self.teaching = False
+        for finished in (*self.teacher.parameters(), *self.branches.parameters()):
+            finished.grad = None
 
     def train(self, mode: bool = True) -> "Confidence":
         """Dropout and batch statistics of what is finished rest."""

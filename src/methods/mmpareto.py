@@ -66,7 +66,7 @@ def shortest_weights(gradients: Tensor) -> Tensor:
 def pareto_weights(joint: Tensor, own: Tensor) -> Tensor:
     """(w_g, w_u): equal where the gradients agree, else of the shortest combination. (P,) x 2 -> (2,)."""
     if joint @ own > 0:
-        return joint.new_tensor([0.5, 0.5])
+        return joint.new_full((2,), 0.5)
     return shortest_weights(torch.stack([joint, own]))
 
 

@@ -48,7 +48,7 @@ def test_a_pair_of_logits_each_is_weighted_as_its_product():
     torch.testing.assert_close(silent(both, labels, pairs), silent(TEXT, LABELS, TASK), atol=1e-3, rtol=0)
 
 
-def test_no_sample_counts_more_than_ten_times():
+def test_a_weight_is_at_most_ten_before_the_mean_is_made_one():
     sure = path(1, 9.0)
     sure[39], sure[79] = torch.tensor([0.0, 9.0]), torch.tensor([9.0, 0.0])
     labels = sure.argmax(1).float()
@@ -79,6 +79,16 @@ def test_agreement_that_is_only_about_the_label_vouches_for_nobody():
     values = {name: path(place, 1.0) + torch.stack([-surer_of_one, surer_of_one], 1) for name, place in
               (("text", 0), ("vision", 1))}
     assert suspects(values, LABELS, TASK) == ["text", "vision"]
+
+
+@pytest.mark.parametrize("task, labels, suspected", [
+    ("classes:2", torch.arange(64.0) % 2, []),
+    ("labels:5", (torch.arange(64)[:, None] // 2 ** torch.arange(5) % 2).float(), ["audio", "vision"])])
+def test_where_labels_are_of_many_kinds_more_agreement_has_to_be_shown(monkeypatch, task, labels, suspected):
+    # 2 / sqrt(64 - 2) is 0.25, but with 32 kinds of label, whose means are taken off, 2 / sqrt(64 - 32) is 0.35.
+    monkeypatch.setattr("src.worlds.agreement", lambda *_: {("audio", "vision"): 0.3})
+    values = dict.fromkeys(("audio", "vision"), torch.zeros(64, make_task(task).outputs))
+    assert suspects(values, labels, make_task(task)) == suspected
 
 
 def test_without_a_branch_there_is_one_world():

@@ -70,11 +70,14 @@ def gains(study: Study, rows: "dict[str, DataFrame]") -> Gains:
                 if key in baseline and {"test", SHIFTS[0]} <= set(own["split"])}
         found[variant] = {key: [_gain(own, baseline[key], split, Score(study.measure[key[0]]))
                                 for split in (SHIFTS[0], "test")] for key, own in both.items()}
-    return dict(sorted(((variant, of) for variant, of in found.items() if of), key=lambda one: -_mean(one[1])))
+    return dict(sorted(((variant, of) for variant, of in found.items() if of),
+                       key=lambda one: (math.isnan(_mean(one[1])), -_mean(one[1]))))
 
 
 def _mean(of: dict[tuple[str, str, str], list[Difference]]) -> float:
-    return float(np.mean([shifted.mean for shifted, _ in of.values()]))
+    """Over the cells that have a mean; NaN where none has."""
+    found = [shifted.mean for shifted, _ in of.values() if not math.isnan(shifted.mean)]
+    return float(np.mean(found)) if found else math.nan
 
 
 def _columns(found: Gains) -> dict[tuple[str, str, str], str]:

@@ -26,9 +26,10 @@ SCORES, ANSWERS = "test scores", "Does it debias?"
 ANSWER_HEAD = ["data", "backbone", "method", "debiased?", "difference, shifted", "difference, in distribution"]
 GAPS = (VALID, PUBLISHED), (CAUTIOUS, VALID), (ORACLE, VALID)  # between choices
 COMPARED = "compared"  # marks a column that is followed by its difference to the baseline
-# The paper's own figures, all that are known of it (its abstract): dataset, backbone -> metric, percent.
+# The paper's own figures, all that are known of it (its abstract), by its fusion: dataset, backbone -> metric, percent.
 PAPER = {("iemocap", "mult"): ("accuracy_mean", 83.4), ("mosei_senti", "mult"): ("acc7", 50.1),
          ("mosei_senti", "pmr"): ("acc7", 48.8), ("mosei_senti", "dmd"): ("acc7", 48.8)}
+PAPER_FUSION = "mask"
 NOTE = f"{INTERVALS}; then p of the paired t-test over seeds, adjusted by Holm within its column."
 
 
@@ -125,7 +126,7 @@ def _scores(study: Study, caption: str, dataset: str, rows: "DataFrame") -> Tabl
             trivial += [mean_cell(select(rows, variant=TRIVIAL, **_fields(column)), column["measure"]), "-"]
     lines = [head, trivial, *body] if body else []
     if any(name == dataset for name, _ in PAPER):
-        figures = [PAPER.get((dataset, line[0])) if line[1] != study.baseline else None for line in body]
+        figures = [PAPER.get((dataset, line[0])) if line[1] == PAPER_FUSION else None for line in body]
         paper = ["paper", "-", *("-" if figure is None else " ".join(map(str, figure)) for figure in figures)]
         lines = [[*line, cell] for line, cell in zip(lines, paper, strict=True)]
     return caption, f"{_below_single(rows, study.measure[dataset])}{note}", lines

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
-from src.build import check
+from src.build import check, task_name
 from src.config import PLACES, Config, parse_config
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
@@ -16,6 +15,7 @@ from src.parts import named_class
 from src.registry import METHODS
 from src.selection import BY_VALIDATION, CHECKPOINTS, CHOOSING, GRANTING, SHIFTED, checkpoint, kept, rule
 from src.structures import MODALITIES, UsageError
+from src.tasks import make_task
 
 MOST = 2000  # runs of a study
 
@@ -66,18 +66,24 @@ class Job:
 
     def fingerprint(self, sha256: str) -> str:
         """What two runs share that would end alike; sha256 is that of the data file."""
-        return fingerprint(self.config.flat(), sha256)
+        return fingerprint(self.config, sha256)
 
 
-def fingerprint(flat: dict[str, Any], sha256: str, choosing: int = CHOOSING, granting: int = GRANTING) -> str:
+def fingerprint(config: Config, sha256: str, choosing: int | None = None, granting: int = GRANTING) -> str:
     """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too.
 
-    choosing, granting: versions of the rules by which strengths were chosen, and by which unbiased samples chose; each
-    counts where they did.
+    Strengths of a method that has none, and epochs ahead of one whose branches have nobody to be ahead of, do not
+    count. choosing, granting: versions of the rules by which strengths were chosen (without, the present one), and by
+    which unbiased samples chose; each counts where they did.
     """
-    kept = {key: value for key, value in flat.items() if key not in PLACES}
+    method = named_class(METHODS, config.run.method)
+    kept = {key: value for key, value in config.flat().items() if key not in PLACES}
+    if not method.strengths(config.method):
+        kept["strength"] = ""
+    if kept.get("branch_epochs") and not method.epochs_ahead(config.method):
+        kept["branch_epochs"] = 0
     if kept["strength"] in BY_VALIDATION:
-        kept["choosing"] = choosing
+        kept["choosing"] = CHOOSING[kept["strength"]] if choosing is None else choosing
     if kept["unbiased"]:
         kept["granting"] = granting
     if dataset_spec(kept["dataset"]).file:
@@ -204,16 +210,26 @@ ON_DATASETS = {"baselines": BASELINES, "branches": BRANCHES, "knowledge": COMPAR
 def plans(options: StudyOptions) -> tuple[Plan, ...]:
     """The prepared grid, or the lists of the command line as one plan; some grids are of the data sets given."""
     if options.grid in GRIDS and (options.grid not in ON_DATASETS or options.datasets == PlanOptions.datasets):
+        _check_lists(options, ())
         return tuple(replace(plan, seeds=options.seeds or plan.seeds) for plan in GRIDS[options.grid])
     conditions = tuple(
         Condition(dataset, label.replace("=", " ").replace("+", ", "),
                   tuple(f"--{word}" for word in label.split("+") if word))
         for dataset in options.datasets for label in options.conditions)
     if options.grid:
+        _check_lists(options, ("datasets", "conditions", "backbones"))
         variants = ON_DATASETS[options.grid]
     else:
         variants = tuple(variant for method in options.methods for variant in _variants(method, options.fusions))
     return (Plan(conditions, options.backbones, variants, options.seeds or SEEDS[:3]),)
+
+
+def _check_lists(options: StudyOptions, read: Collection[str]) -> None:
+    """Raise UsageError where a list is given that the grid does not read, since it has its own."""
+    for name in ("datasets", "conditions", "backbones", "methods", "fusions"):
+        if name not in read and getattr(options, name) != getattr(PlanOptions, name):
+            raise UsageError(f"--grid {options.grid} has its own {name}, so --{name} would do nothing; leave one of "
+                             "them out")
 
 
 def _variants(method: str, fusions: Sequence[str]) -> Iterator[Variant]:
@@ -245,7 +261,9 @@ def jobs(chosen: Sequence[Plan], extra: Sequence[str]) -> list[Job]:
 
 
 def check_rule(selection: str, wanted: Sequence[Job], analyses: Sequence[str] = ()) -> None:
-    """Raise UsageError where a run would not keep the checkpoint, or the samples, of what is asked for."""
+    """Raise UsageError where a run would not keep the checkpoint, or the samples, of what is asked for, or cannot be
+    measured so.
+    """
     if not all(checkpoint(selection) in kept(job.config.choice.unbiased, job.config.choice.unwanted) for job in wanted):
         needs = ("--unbiased N, the number of samples of valid_shifted that every run may look at"
                  if rule(selection).split == SHIFTED else
@@ -254,3 +272,6 @@ def check_rule(selection: str, wanted: Sequence[Job], analyses: Sequence[str] = 
     if "knowledge" in analyses and not all(job.config.choice.unbiased for job in wanted):
         raise UsageError("--analyses knowledge needs --unbiased N, the most samples of valid_shifted that a choice may "
                          "look at")
+    if "audit" in analyses and not all(make_task(task_name(job.config)).exclusive for job in wanted):
+        raise UsageError("--analyses audit needs labels of which every sample has exactly one; for numbers and for "
+                         "sets of labels leave it out")

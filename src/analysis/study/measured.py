@@ -110,7 +110,16 @@ def _remembered(folder: Path, with_samples: bool, options: StudyOptions) -> dict
     asked = content.get("key") == _key(checkpoint) and all(
         set(getattr(options, name)) <= set(content[name]) for name in ("analyses", "fills"))
     whole = asked and content["oracle"] >= options.oracle and (content["samples"] or not with_samples)
-    return content if whole else {}
+    asked_for = _asked(options)
+    return content | {"rows": [row for row in content["rows"] if row["analysis"] in asked_for]} if whole else {}
+
+
+def _asked(options: StudyOptions) -> set[str]:
+    """What the rows that a study asks for are called: more may have been measured for another."""
+    found = {"test", *options.analyses, *["choice"] * options.oracle}
+    if "missing" in options.analyses:
+        found |= {"random_missing", "missing_zero", *(f"missing_{fill}" for fill in options.fills)}
+    return found | {"contribution", "perceptual"} if "contributions" in options.analyses else found
 
 
 def _files(folder: Path, options: StudyOptions) -> tuple[Path, Path]:

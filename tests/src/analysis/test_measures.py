@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from src.analysis.measures import contribution_rows, embed, measure, missing_rows
-from src.analysis.missing import realised_rate
+from src.analysis.missing import realised_rate, removals
 from src.analysis.statistics import unpacked
 from tests.src.analysis.conftest import trained
 from tests.src.analysis.test_contributions import Reads
@@ -46,14 +46,14 @@ def test_the_correctness_of_every_sample_is_kept_beside_the_scores():
 
 def test_rows_of_missing_modalities_are_those_of_the_study():
     model = trained(Reads("audio"))
-    found = values(missing_rows(model, "test", "zero"))
+    found = values(missing_rows(model, "test", "zero", removals(model, "test", "zero")))
     assert found["prediction", "missing_zero", "tv", "drop"] == 0 < found["prediction", "missing_zero", "a", "drop"]
     assert found.items() <= values(measure(model, ("missing",), ("zero",))).items()
 
 
 def test_rows_of_contributions_are_those_of_the_study():
     model = trained(Reads("audio"))
-    found = values(contribution_rows(model, "test", "zero"))
+    found = values(contribution_rows(model, "test", removals(model, "test", "zero")))
     assert found["prediction", "perceptual", "text", "drop"] == 0 < found["prediction", "perceptual", "audio", "drop"]
     assert found.items() <= values(measure(model, ("contributions",), ("zero",))).items()
 
@@ -62,5 +62,6 @@ def test_fewer_modalities_are_missing_than_the_rate_says_since_one_always_stays(
     # Of three modalities at a rate of 1 two are missing; at 0.9 they are 0.9 - 0.9^3 / 3 = 0.657.
     assert realised_rate(100, 1.0) == pytest.approx(2 / 3) and realised_rate(100, 0.0) == 0
     assert realised_rate(100_000, 0.9) == pytest.approx(0.657, abs=0.002)
-    found = values(missing_rows(trained(Reads("audio")), "test", "zero"))
+    model = trained(Reads("audio"))
+    found = values(missing_rows(model, "test", "zero", removals(model, "test", "zero")))
     assert found["prediction", "random_missing", "0.9", "realised_rate"] == realised_rate(60, 0.9)

@@ -113,7 +113,7 @@ def test_the_file_of_the_best_setting_is_exactly_that_run(done, called):
             file = done / "report" / f"best-{row['method']}-own-class.yaml"
             config = parse_config([f"--config={file}", "--backbone=own:Class"])
             sha256 = json.loads((done / row["folder"] / "results.json").read_text())["data"]["sha256"]
-            assert fingerprint(config.flat(), sha256) == row["fingerprint"]
+            assert fingerprint(config, sha256) == row["fingerprint"]
 
 
 def test_the_number_of_trials_and_the_rule_stand_beside_the_score(done, called, capsys):

@@ -1,5 +1,7 @@
 """Probabilities of improvement are those of hand-counted pairs, and stand only where there are several conditions."""
 
+import math
+
 import pandas
 import pytest
 
@@ -47,6 +49,14 @@ def test_gains_stand_beside_what_they_cost_and_the_greatest_comes_first():
     assert [label.get_text() for label in panel.get_yticklabels()] == ["pool", "tanh"]
     assert [list(line.get_xdata()) for line in other.get_lines()][1:3] == [[pytest.approx(-4.84, abs=0.01),
                                                                             pytest.approx(44.84, abs=0.01)], [20.0]]
+
+
+def test_a_variant_without_a_mean_comes_last():
+    scores = {"plain": [0.5, 0.5], "late": [0.6, 0.6], "pool": [math.nan, math.nan], "tanh": [0.7, 0.7]}
+    both = study({"a": scores, "b": scores})
+    both.rows = pandas.concat([both.rows, study({"a": scores, "b": scores}, "test_shifted").rows], ignore_index=True)
+    (_, _, (_, *lines)), *_ = across_tables(both)
+    assert [line[0] for line in lines] == ["tanh", "late", "pool"]
 
 
 def test_one_condition_has_nothing_across():

@@ -41,6 +41,22 @@ def test_a_study_of_knowledge_is_of_synthetic_data_or_of_the_data_sets_given():
     assert len(own) == 11 and {job.config.run.dataset for job in own} == {"mosi"}
 
 
+@pytest.mark.parametrize("words, name", [
+    (("quick", "--datasets", "mosi"), "datasets"), (("methods", "--backbones", "pmr"), "backbones"),
+    (("baselines", "--methods", "plain"), "methods"),
+    (("baselines", "--datasets", "mosi", "--fusions", "sum"), "fusions"),
+    (("knowledge", "--conditions", "shortcut_t=0"), "conditions")])
+def test_a_list_that_a_grid_does_not_read_is_refused(words, name):
+    with pytest.raises(UsageError, match=f"has its own {name}, so --{name} would do nothing"):
+        planned("--grid", *words)
+
+
+def test_sets_of_labels_have_no_audit_and_are_told_so_before_training():
+    with pytest.raises(UsageError, match="--analyses audit needs labels of which every sample has exactly one"):
+        check_rule("best_valid_acc", planned("--task", "labels:4"), ("audit",))
+    check_rule("best_valid_acc", planned("--task", "classes:4"), ("audit",))
+
+
 def test_a_study_of_knowledge_needs_unbiased_samples():
     with pytest.raises(UsageError, match="--analyses knowledge needs --unbiased N"):
         check_rule("best_valid_acc", planned(), ("knowledge",))
@@ -62,18 +78,27 @@ def test_what_main_py_would_refuse_is_refused_before_any_run(argv, message):
 
 def test_a_run_is_the_same_wherever_it_is_kept_and_another_with_any_other_setting_or_data():
     def key(*argv, sha256="a"):
-        return fingerprint(parse_config(argv).flat(), sha256)
+        return fingerprint(parse_config(argv), sha256)
     assert key() == key("--name", "other", "--device", "cpu", "--checkpoint_path", "x", "--resume")
     assert len({key(), key("--seed", "2"), key("--m_lr", "0.1"), key(sha256="b"), key("--fusion_mode", "hm")}) == 5
 
 
 def test_runs_whose_strengths_an_earlier_rule_chose_are_others_and_only_those():
-    pool, plain = (parse_config(["--method", method]).flat() for method in ("pool", "plain"))
+    pool, plain = (parse_config(["--method", method]) for method in ("pool", "plain"))
     assert fingerprint(pool, "a", 1) != fingerprint(pool, "a") and fingerprint(plain, "a", 1) == fingerprint(plain, "a")
 
 
+@pytest.mark.parametrize("words", [("plain", "--strength", "cautious"), ("late", "--branch_epochs", "6"),
+                                   ("unimodal", "--branch_epochs", "6"), ("plain", "--strength", "published")])
+def test_a_setting_that_does_nothing_for_a_method_does_not_make_another_run(words):
+    assert fingerprint(parse_config(["--method", *words]), "a") == fingerprint(
+        parse_config(["--method", words[0]]), "a")
+    other = fingerprint(parse_config(["--method", "causal", *words[1:]]), "a")
+    assert other != fingerprint(parse_config(["--method", "causal"]), "a")
+
+
 def test_runs_whose_unbiased_samples_chose_by_an_earlier_rule_are_others():
-    granted = parse_config(["--method", "plain", "--unbiased", "9"]).flat()
+    granted = parse_config(["--method", "plain", "--unbiased", "9"])
     assert fingerprint(granted, "a", granting=1) != fingerprint(granted, "a")
 
 

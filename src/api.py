@@ -16,8 +16,8 @@ from src.analysis.prediction import Model, Prediction
 from src.analysis.records import SCORE
 from src.analysis.study.collect import plain_rows
 from src.analysis.trained import rebuilt
-from src.build import build_data, check, known, title, warnings
-from src.checkpoint import TABLE, is_run, load_checkpoint, runs_in
+from src.build import build_data, check, doubts, known, title, warnings
+from src.checkpoint import TABLE, is_run, load_checkpoint, runs_in, selected
 from src.config import Config, config_from, parse_config, parse_inference, parse_study
 from src.console import RuleTables
 from src.distributed import in_turn
@@ -86,7 +86,7 @@ def train_all(configs: Sequence[Config]) -> tuple[list[Path], RuleTables]:
         dataset = build_data(configs[0])
     print(f"{dataset.info.dataset} on {device}: "
           + ", ".join(f"{name} {len(split)}" for name, split in dataset.splits.items()))
-    for text in (*dataset.notes, *warnings(configs, device)):
+    for text in (*dataset.notes, *warnings(configs, device), *doubts(configs, dataset)):
         print(f"note: {text}")
     folders, tables = [], RuleTables(task_of(dataset.info), trivial_scores(dataset))
     for config, result in zip(configs, train_runs(configs, dataset, device), strict=True):
@@ -137,7 +137,7 @@ def load(path: str | Path, selection: str = "valid_score", device: str = "auto",
             raise UsageError(f"selection is {quoted(selection)}; choose from {', '.join(SELECTIONS)}")
         if not is_run(path):
             raise _no_run(path)
-        path /= f"{checkpoint(selection)}.pt"
+        path = selected(path, checkpoint(selection))
     with guest():
         chosen = resolve_device(device)
         saved = load_checkpoint(path, chosen)

@@ -21,10 +21,11 @@ from src.parts import named_class
 from src.precision import gains, lower_precision
 from src.registry import BACKBONES, BRANCHES, DATASETS, FUSIONS, METHODS
 from src.runtime import sweep
-from src.selection import CAUTIOUS, Strengths, knowledge, strengths
+from src.selection import CAUTIOUS, VALID, Strengths, knowledge, strengths
 from src.structures import MODALITIES, Batch, DataInfo, InputError, UsageError
 from src.tasks import make_task, task_of
 from src.tracking import check_tracker
+from src.worlds import ENOUGH
 from src.writing import write_pickle
 
 CPU = torch.device("cpu")
@@ -131,6 +132,15 @@ def warnings(configs: Sequence[Config], device: torch.device = CPU) -> list[str]
         texts.append(f"{', '.join(f'--{name}' for name in unused)} {'has' if len(unused) == 1 else 'have'} no part in "
                      f"{' and '.join(config.run.method for config in configs)} with these branches and this fusion")
     return list(dict.fromkeys(texts))
+
+
+def doubts(configs: Sequence[Config], dataset: Dataset) -> list[str]:
+    """What a user should know about choices that this data has to make."""
+    count = len(dataset.splits["valid"])
+    if count >= ENOUGH or not any(run_strengths(config).cautious for config in configs):
+        return []
+    return [f"--strength {CAUTIOUS} needs about {ENOUGH} validation samples to see which modalities agree, and this "
+            f"data has {count}; what is chosen may follow a shortcut, as by {VALID}"]
 
 
 def build_data(config: Config, file: Path | None = None) -> Dataset:

@@ -75,7 +75,10 @@ def find_runs(place: PlaceOptions, method: str = "", backbone: str = "") -> list
     if not runs:
         asked = " ".join(word for word in (backbone, "" if method in PLANS else method, "checkpoint") if word)
         train = f"bash main.sh {shlex.join([place.device, place.name, str(place.seed), place.dataset])}"
-        raise InputError(f"no {asked} in {folder.absolute()}; {_other_contents(place)}train it first with: {train}")
+        there = ", ".join(path.name for path in runs_in(folder))
+        instead = f"it has {there}, so choose one of these, or " if there else _other_contents(place)
+        raise InputError(f"no {asked} in {folder.absolute()}; {instead}train it first with: {train}"
+                         + " and the flags of its training, such as --task" * bool(own))
     return runs
 
 
@@ -93,6 +96,17 @@ def runs_in(folder: Path, method: str = "", backbone: str = "") -> list[Path]:
 def is_run(folder: Path) -> bool:
     """Whether a folder holds a selected checkpoint."""
     return any(folder.glob("best_*.pt"))
+
+
+def selected(folder: Path, name: str) -> Path:
+    """The file of a checkpoint of a run; InputError where the run has not kept it."""
+    path = folder / f"{name}.pt"
+    if not path.is_file():
+        there = ", ".join(CHECKPOINTS[one] for one in CHECKPOINTS if (folder / f"{one}.pt").is_file())
+        raise InputError(f"{folder} has no checkpoint of the rule {CHECKPOINTS[name]}, it has {there or 'none'}; "
+                         "choose one of these, or train again: last_epoch is kept with --unwanted, valid_shifted with "
+                         "--unbiased")
+    return path
 
 
 def _other_contents(place: PlaceOptions) -> str:

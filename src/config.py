@@ -32,6 +32,8 @@ from src.structures import LETTER, MODALITIES, PLACE, UsageError, quoted
 
 PLACES = tuple(item.name for options in (RunOptions, DataOptions, TrainingOptions, ChoiceOptions)
                for item in fields(options) if item.metadata["scope"] == PLACE)
+AXES = {"dataset": "datasets", "backbone": "backbones", "model": "backbones", "method": "methods",
+        "fusion_mode": "fusions", "seed": "seeds"}  # flag of one run -> list of a study
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,18 @@ def parse_tune(argv: Sequence[str] | None) -> tuple[TuneOptions, list[str]]:
     return _parse_plan("tune", "Choose the settings of methods on validation.", TuneOptions, argv)
 
 
-def _parse_plan(name: str, purpose: str, options: type, argv: Sequence[str] | None) -> tuple[Any, list[str]]:
-    """The options of a command of `src.analysis` that trains many runs, and the words that are left for main.py."""
-    parser = Parser(prog=f"python -m src.analysis.{name}", description=purpose,
+def _parse_plan(command: str, purpose: str, options: type, argv: Sequence[str] | None) -> tuple[Any, list[str]]:
+    """The options of a command of `src.analysis` that trains many runs, and the words that are left for main.py.
+
+    Raises UsageError for a flag of one run whose place is a list of the command.
+    """
+    parser = Parser(prog=f"python -m src.analysis.{command}", description=purpose,
                     epilog="All other flags are those of main.py and reach every run.", allow_abbrev=False)
     add_group(parser, options)
     values, rest = parser.parse_known_args(argv)
+    for name in (one.removeprefix("--").partition("=")[0] for one in rest if one.startswith("--")):
+        if name in AXES:
+            raise UsageError(f"--{name} is of one run; {command} has a list of them, --{AXES[name]}, with commas")
     return make(options, values), rest
 
 

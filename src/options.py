@@ -12,7 +12,7 @@ from src.datasets.labels import TASK_NAMES, label_form
 from src.datasets.padding import PADDINGS
 from src.methods import BASELINE, PLANS
 from src.registry import BACKBONES, DATASETS, METHODS
-from src.selection import CAUTIOUS, CHECKPOINTS, PUBLISHED, SELECTIONS, VALID, checkpoint
+from src.selection import CAUTIOUS, PUBLISHED, RULES, VALID, checkpoint
 from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError, option, quoted
 from src.tracking import TRACKERS
 
@@ -82,7 +82,7 @@ class InferenceOptions(PlaceOptions):
     backbone: str = option("", "evaluate the runs of this backbone only", names=("--model",))
     selection: str = option("both", "checkpoint with the lowest validation loss, the best validation score, that on "
                                     "unbiased validation samples, or all that were kept",
-                            ("both", *SELECTIONS, *CHECKPOINTS))
+                            ("both", *RULES))
     task: str = option("", "that of the training, for a file of your own; anything else is refused")
     remove: str = option("", "modalities missing from the test inputs", ("", "t", "a", "v", "ta", "tv", "av"))
     fill: str = option("zero", "what stands in for a missing modality: zeros as published, the training mean, or the "
@@ -107,6 +107,9 @@ class InferenceOptions(PlaceOptions):
         object.__setattr__(self, "selection", checkpoint(self.selection))
         if self.predictions and self.selection == "both":
             raise InputError("--predictions needs one checkpoint; add --selection valid_loss or valid_score")
+        if self.predictions and not self.predictions.name.lower().endswith(".csv"):
+            raise InputError(f"--predictions writes a table, and {quoted(str(self.predictions))} may be data or a "
+                             "model; give a name that ends in .csv")
         if self.remove and (self.missing or self.contributions or self.audit):
             raise InputError("--missing and --contributions go through all removals by themselves, and --audit judges "
                              "whole inputs; leave out --remove")
@@ -123,7 +126,7 @@ class ExportOptions(PlaceOptions):
 
     method: str = option("", "the method of the run, where the name has several")
     backbone: str = option("", "the backbone of the run, where the name has several", names=("--model",))
-    selection: str = option("valid_score", "the rule whose checkpoint is exported", (*SELECTIONS, *CHECKPOINTS))
+    selection: str = option("valid_score", "the rule whose checkpoint is exported", RULES)
     to: str = option("hub_folder", "safetensors: weights and a model card; onnx: a graph that gives the prediction and "
                                    "every effect; hub_folder: weights, configuration and card in a folder",
                      tuple(EXPORTS))
@@ -156,7 +159,7 @@ class PlanOptions:
     overwrite: bool = option(False, "replace the files of an existing report folder")
     checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)")
     selection: str = option("valid_score", "the rule whose checkpoints count and are shown",
-                            (*SELECTIONS, *CHECKPOINTS))
+                            RULES)
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
     jobs: int = option(None, "runs at one time; the processor cores are shared out among them (default: per_device "
                              "runs on each of --devices)",

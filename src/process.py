@@ -73,9 +73,13 @@ def _last_net(kind: type[BaseException], error: BaseException, where: Any) -> No
     """Hook for errors outside `run_command`, such as a package that is not installed."""
     if isinstance(error, KeyboardInterrupt):
         _leave(signal.SIGINT, None)
+    lacking = str(error.name) if isinstance(error, ModuleNotFoundError) else "src"
+    foreign = not lacking.startswith(("src", "modules"))
+    words = (f"{lacking} is not installed in {sys.executable}; activate an environment that has it (source "
+             ".venv/bin/activate), or use bash main.sh, which makes one") if foreign else unexpected(error)
     with contextlib.suppress(OSError):
-        os.write(2, f"error: {unexpected(error)}\n".encode("utf-8", "backslashreplace"))
-    os._exit(70)
+        os.write(2, f"error: {words}\n".encode("utf-8", "backslashreplace"))
+    os._exit(1 if foreign else 70)
 
 
 def end_with_parent() -> None:

@@ -42,6 +42,7 @@ SELECTIONS.register("valid_shifted")(Rule(SHIFTED, True, "best_valid_shifted",
                                           "last epoch that unbiased validation samples do not show to be worse"))
 SELECTIONS.register("last_epoch")(Rule("", False, "last_epoch", "the last epoch, which no validation chooses"))
 CHECKPOINTS = {SELECTIONS[name].checkpoint: name for name in SELECTIONS}
+RULES = tuple(dict.fromkeys((*SELECTIONS, *CHECKPOINTS)))  # what a flag may call a rule
 ALWAYS = tuple(checkpoint for checkpoint, name in CHECKPOINTS.items() if SELECTIONS[name].split == "valid")
 
 
@@ -120,7 +121,7 @@ def unbiased_samples(dataset: Dataset, count: int) -> Split:
     split = dataset.splits.get(SHIFTED)
     if split is None or split.labels is None:
         raise UsageError(f"--unbiased {count} needs a split {SHIFTED} with labels, and this data has "
-                         f"{', '.join(dataset.splits)}; leave --unbiased out")
+                         f"{', '.join(dataset.splits)}; put the unbiased samples there, or leave --unbiased out")
     if count > len(split):
         raise UsageError(f"--unbiased {count} asks for more samples than the {len(split)} of {SHIFTED}")
     return split.taken(unbiased_order(len(split))[:count])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -54,9 +54,10 @@ from src.selection import (
     rule,
     unbiased_samples,
 )
-from src.structures import Batch, InputError
+from src.structures import LETTER, Batch, InputError
 from src.tasks import Task, task_of
 from src.tracking import tracker
+from src.worlds import suspects
 from src.writing import write_csv, write_json, write_yaml
 
 FREE_ON_RESUME = (*PLACES, "dataset", "num_epochs")
@@ -198,8 +199,7 @@ class Trainer:
                 lost[split] = self.task.misfit(logits, result.labels)
             if split in lost and self.strengths.free:
                 row[f"{split}_fit"] = -lost[split].mean().item()
-        row |= {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
-                for name, value in strength.items()}
+        row |= self._choices(checked["valid"], chosen)
         if not ahead:
             self.scheduler.step(checked["valid"].terms["loss"])
         row |= {f"lr_{group['name']}": group["lr"] for group in self.optimizer.param_groups}
@@ -215,6 +215,15 @@ class Trainer:
         self.tracker.epoch(number, row)
         if not on_terminal():
             print(f"{title}  {scores_of(row, self.task)}  {row['seconds']:.1f} s", flush=True)
+
+    def _choices(self, valid: EpochResult, chosen: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+        """Columns of the history that say which strengths the samples of a split chose, and who is suspected."""
+        row = {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
+               for name, value in strength.items()}
+        if not self.strengths.cautious:
+            return row
+        suspected = suspects(valid.values, cast(Tensor, valid.labels), self.task)
+        return row | {f"valid_suspected_{letter}": float(name in suspected) for letter, name in LETTER.items()}
 
     def _loss(self, output: Output, batch: Batch) -> Terms:
         return self.model.loss(output, batch, self.task)
@@ -316,6 +325,8 @@ class Trainer:
             results = evaluate(self.config, self.dataset, self.model, self.device)
             selections[name] = scores(self.dataset, results)
             chosen[name], words[name] = self.model.shown_strength(), not_published(self.model)
+            suspected = [LETTER[letter] for letter in LETTER if saved["metrics"].get(f"valid_suspected_{letter}")]
+            words[name] += f"; suspected of a shortcut: {', '.join(suspected)}" * bool(suspected)
             record[name] = {"epoch": saved["epoch"], "valid": saved["metrics"], **selections[name]}
         trivial = trivial_scores(self.dataset)
         write_json(self.folder / RESULTS, {

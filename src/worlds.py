@@ -17,6 +17,7 @@ from src.structures import MODALITIES
 from src.tasks import Task
 
 AGREED = 2.0  # standard errors of a correlation from which on two modalities are shown to agree
+ENOUGH = 200  # validation samples with which modalities that agree as voice and face do are mostly shown to
 MOST = 10.0  # the highest weight before the mean is made 1, its reciprocal the lowest: few would outweigh all others
 SHARPNESS = torch.linspace(0, 3, 31)  # factors of what a branch says beyond the prior, of which the likeliest is taken
 

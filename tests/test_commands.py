@@ -266,6 +266,22 @@ def test_nothing_to_evaluate_says_how_to_train(tmp_path, capsys):
     assert "train it first with: bash main.sh cpu none 1111 synthetic" in capsys.readouterr().err
 
 
+def test_another_method_of_a_run_is_named_and_so_is_another_rule(tiny, tmp_path, capsys):
+    assert main.main([*tiny, "--method", "plain", "--num_epochs", "1"]) == 0
+    assert evaluated(tmp_path, "--method", "causal") == 1
+    assert "it has mult-plain, so choose one of these, or train it first with" in capsys.readouterr().err
+    assert evaluated(tmp_path, "--selection", "last_epoch") == 1
+    assert ("has no checkpoint of the rule last_epoch, it has valid_loss, valid_score; choose one of these, or train "
+            "again: last_epoch is kept with --unwanted") in capsys.readouterr().err
+
+
+def test_predictions_are_a_table_and_replace_no_data(tmp_path, capsys):
+    data = write(tmp_path / "mine.pkl", sentiment_content())
+    before = data.read_bytes()
+    assert evaluated(tmp_path, *ONE, "--predictions", str(data)) == 2 and data.read_bytes() == before
+    assert "may be data or a model; give a name that ends in .csv" in capsys.readouterr().err
+
+
 def test_predictions_of_two_runs_need_a_choice(tiny, tmp_path, capsys):
     assert main.main([*tiny, "--method", "paired"]) == 0
     assert evaluated(tmp_path, "--selection", "best_valid_loss", "--predictions", str(tmp_path / "p.csv")) == 1

@@ -12,7 +12,7 @@ from src.analysis.missing import removals
 from src.analysis.remembering import branches_remembered
 from src.analysis.trained import Trained, load_trained
 from src.build import known, title
-from src.checkpoint import find_runs
+from src.checkpoint import find_runs, selected
 from src.console import RuleTables, measure_table, missing_table, prediction_rows
 from src.datasets.base import Dataset
 from src.engine import EpochResult, Scores, scores, trivial_scores
@@ -94,7 +94,7 @@ def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:
 def _selections(options: InferenceOptions, folder: Path) -> list[str]:
     """The checkpoints of a run that are asked for; of all, those that are there: an imported run has one."""
     if options.selection != "both":
-        return [options.selection]
+        return [selected(folder, options.selection).stem]
     return [name for name in CHECKPOINTS if (folder / f"{name}.pt").exists()]
 
 

@@ -124,6 +124,14 @@ def test_an_error_during_the_imports_is_one_sentence(tmp_path):
     assert done.returncode == 70 and "libcuda is gone" in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_an_environment_without_torch_is_told_what_to_activate():
+    code = "import runpy, sys; sys.modules['torch'] = None; runpy.run_path('main.py', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr == (
+        f"error: torch is not installed in {sys.executable}; activate an environment that has it (source "
+        ".venv/bin/activate), or use bash main.sh, which makes one\n")
+
+
 def test_main_needs_no_folder_on_the_path():
     done = subprocess.run([sys.executable, "main.py", "--nothing"], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "PYTHONSAFEPATH": "1"})

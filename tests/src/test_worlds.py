@@ -1,5 +1,6 @@
 """Which modality may be a shortcut, validation weighted as if it said nothing, strengths that hold in each world."""
 
+import csv
 import math
 
 import pytest
@@ -117,6 +118,17 @@ def test_with_no_unbiased_sample_the_rule_of_the_run_itself_chooses():
         record = {1: {"valid": look, "valid_shifted": look, "test": look}}
         found[strength] = CHOSEN["knowledge"](record, CfVqa, config, TASK)["test"]["0"][1]["alpha"]
     assert found["cautious"] > found["valid"] == found["published"]  # more of what text says is taken away
+
+
+def test_a_cautious_run_says_whom_it_suspects_and_that_few_samples_see_little(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("src.train.suspects", lambda *_: ["text", "vision"])
+    assert main.main([*tiny, "--fusion_mode", "tanh", "--strength", "cautious", "--num_epochs", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "needs about 200 validation samples to see which modalities agree, and this data has 24" in shown
+    assert shown.count("; suspected of a shortcut: text, vision\n") == 2  # by both rules
+    history = (tmp_path / "checkpoint(synthetic)" / "demo_seed1111" / "mult-causal" / "history.csv").read_text()
+    (row,) = csv.DictReader(history.splitlines())
+    assert [float(row[f"valid_suspected_{letter}"]) for letter in "tav"] == [1, 0, 1]
 
 
 def test_what_is_declared_is_not_chosen_cautiously():

@@ -3,7 +3,7 @@
 import pytest
 
 from src.analysis.study.grid import GRIDS, check_rule, fingerprint, jobs, plans
-from src.config import parse_config, parse_study
+from src.config import parse_config, parse_study, parse_tune
 from src.structures import UsageError
 
 
@@ -49,6 +49,15 @@ def test_a_study_of_knowledge_is_of_synthetic_data_or_of_the_data_sets_given():
 def test_a_list_that_a_grid_does_not_read_is_refused(words, name):
     with pytest.raises(UsageError, match=f"has its own {name}, so --{name} would do nothing"):
         planned("--grid", *words)
+
+
+@pytest.mark.parametrize("flag, values", [("--seed=3", "seeds"), ("--model", "backbones"), ("--backbone", "backbones"),
+                                          ("--fusion_mode", "fusions"), ("--method", "methods"),
+                                          ("--dataset", "datasets")])
+def test_a_flag_of_one_run_that_a_study_compares_is_refused(flag, values):
+    for parse, command in ((parse_study, "study"), (parse_tune, "tune")):
+        with pytest.raises(UsageError, match=f"is of one run; {command} has a list of them, --{values}, with commas"):
+            parse([flag, "tanh"])
 
 
 def test_sets_of_labels_have_no_audit_and_are_told_so_before_training():

@@ -295,7 +295,9 @@ class Trainer:
             self._restore_state(saved)
         except (Damaged, KeyError, RuntimeError) as error:
             raise InputError(f"--resume: {path} cannot be continued ({error}); start anew without --resume") from error
-        print(f"continuing after epoch {self.epoch} of {self.folder}")
+        total = self.model.ahead + self.config.training.num_epochs
+        print(f"continuing after epoch {self.epoch} of {self.folder}" if self.epoch < total else
+              f"nothing is trained: {self.folder} has {self.epoch} epochs, and {total} are asked for")
 
     def _restore_state(self, saved: dict[str, Any]) -> None:
         """Take over everything but the weights; raises Damaged, KeyError or RuntimeError for what is no such state."""

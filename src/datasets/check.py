@@ -77,7 +77,7 @@ def _samples(file: Path, padding: str) -> dict[str, tuple[set[bytes], set[str]]]
 def run(argv: Sequence[str] | None) -> int:
     """Parse and check one file, or compare two; 0 if all items pass, 1 if not."""
     parser = Parser(prog="python -m src.datasets.check", description=__doc__, allow_abbrev=False)
-    parser.add_argument("files", nargs="*", type=path, help="two files to compare")
+    parser.add_argument("files", nargs="*", type=path, help="one file to check, or two to compare")
     parser.add_argument("--dataset", type=text, help=f"{', '.join(DATASETS)}, or your own file.pkl")
     parser.add_argument("--task", type=text,
                         help=f"{TASK_NAMES} (default: the dataset's)")
@@ -87,12 +87,13 @@ def run(argv: Sequence[str] | None) -> int:
     options = parser.parse(argv)
     if len(options.files) == 2:
         return 0 if compare(options.files[0], options.files[1], options.padding) else 1
-    if options.files or not options.dataset:
-        raise UsageError(f"give --dataset for one file, or two files to compare; got {len(options.files)} files")
+    named = [*map(str, options.files), *[options.dataset] * bool(options.dataset)]
+    if len(named) != 1:
+        raise UsageError(f"give one file or --dataset to check, or two files to compare; got {len(named)}")
     try:
-        spec = dataset_spec(options.dataset)
+        spec = dataset_spec(named[0])
         file = data_file(options.data_path, spec, options.aligned, spec.Options())
-        return 0 if report(file, spec, chosen_task(options.dataset, options.task), options.aligned,
+        return 0 if report(file, spec, chosen_task(named[0], options.task), options.aligned,
                            options.padding) else 1
     except InputError as error:
         print(f"FAIL  file: {error}")

@@ -79,7 +79,9 @@ def split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict[
     for key in (key for key in (*MODALITIES, "labels") if split.get(key) is not None):
         array = split[key]
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim == 0:
-            return f"{key} of {shown} is {kind(array)}; expected an array of real numbers"
+            instead = {"labels": ", classes as numbers from 0 whose names --class_names gives"}.get(
+                key, ", short sequences padded with zero frames in front")
+            return f"{key} of {shown} is {kind(array)}; expected an array of real numbers{instead}"
         if key in MODALITIES and (array.ndim != 3 or 0 in array.shape[1:]):
             return f"{key} of {shown} has the shape {array.shape}; expected (samples, frames, features)"
         if len(array) != len(split["text"]):

@@ -143,7 +143,8 @@ def _below_single(rows: "DataFrame", exact: str) -> str:
     best = max(singles, key=lambda name: singles[name])
     below = [" ".join(model) for model, mean in means.items() if model[1] not in MODALITIES and mean < singles[best]]
     worse = f"below it: {', '.join(below)}" if below else "no fused model is below it"
-    return f"Best single modality on {splits[0]}: {best} alone; {worse}. "
+    tried = "" if singles.keys() == set(MODALITIES) else f" of those trained ({', '.join(singles)})"
+    return f"Best single modality{tried} on {splits[0]}: {best} alone; {worse}. "
 
 
 def _choices(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table:

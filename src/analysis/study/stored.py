@@ -33,10 +33,10 @@ def find_finished(checkpoint_path: Path, own: Collection[str] = (),
         else:
             spoilt.append(path.parent)
     lacking = f"finished but without checkpoints{' or the samples of all epochs' * with_samples}"
+    unread = "damaged, of another format of this code, or of a class of your own that this command does not name"
     return found, [f"{len(folders)} run{'s' * (len(folders) > 1)} ({folders[0]}{', ...' * (len(folders) > 1)}) {text}; "
                    "not used, and trained again where this study needs them"
-                   for folders, text in ((foreign, "damaged, or made by another format of this code"),
-                                         (spoilt, lacking)) if folders]
+                   for folders, text in ((foreign, unread), (spoilt, lacking)) if folders]
 
 
 def finished(folder: Path, own: Collection[str] = (), with_samples: bool = False) -> tuple[str, bool]:

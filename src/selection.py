@@ -172,6 +172,8 @@ class Strengths:
     def by(self, split: str, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
            task: Task) -> dict[str, float]:
         """What the samples of a split choose: those of `valid_shifted` are few, and are averaged over."""
+        if not self.free:
+            return dict(self.start)
         if split == SHIFTED:
             return self.averaged(method, values, labels, task.misfits)
         if self.cautious:
@@ -216,7 +218,7 @@ class Strengths:
                losses: Losses) -> list[tuple[dict[str, float], Tensor]]:
         """The points of the grid, each with the losses of its prediction; those without a path or a number left out."""
         found = []
-        for point in product(*self.free.values()) if self.free else ():
+        for point in product(*self.free.values()):
             strength = {**self.start, **dict(zip(self.free, point, strict=True))}
             logits = method.combined(values, strength)
             if len(logits) > 1 and (logits == logits[:1]).all():

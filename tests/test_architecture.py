@@ -26,7 +26,7 @@ LEVELS = [
     {"registry", "structures", "process", "eager"},
     {"modules", "reading", "streams", "flags", "settings", "locks", "distributed"}, {"runtime"},
     {"writing", "guest"},
-    {"branches", "backbones", "datasets", "metrics", "precision", "replay", "tracking"}, {"losses", "tasks"},
+    {"branches", "backbones", "datasets", "metrics", "precision", "replay", "tracking"}, {"losses", "shapley", "tasks"},
     {"fusions", "causal_mer_model", "progress", "worlds"}, {"methods"},
     {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build", "saving"}, {"engine"},
     {"console", "published", "results", "samples"}, {"train"}, {"analysis", "benchmark", "export", "list"},

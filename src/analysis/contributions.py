@@ -7,7 +7,6 @@ one modality is exchanged between samples.
 
 import math
 from collections.abc import Mapping
-from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -15,28 +14,11 @@ from torch import Tensor
 from src.analysis.missing import REMOVALS
 from src.analysis.trained import Trained
 from src.engine import EpochResult
+from src.shapley import shapley_values
 from src.structures import MODALITIES
 from src.tasks import Task
 
 PERMUTATIONS = 3  # of the perceptual score
-Game = Mapping[frozenset[str], Tensor]  # coalition -> its value for every sample (N,); the empty one is worth 0
-
-
-def shapley_values(game: Game) -> dict[str, Tensor]:
-    """phi_i = sum over S without i of |S|! (n - |S| - 1)! / n! (v(S + i) - v(S)), for every sample.
-
-    With three modalities that is v(i)/3 + sum_j [v(ij) - v(j)]/6 + [v(all) - v(jk)]/3. The values of a sample add up to
-    v(all). -> modality -> (N,).
-    """
-    n = len(MODALITIES)
-    values = {}
-    for player in MODALITIES:
-        others = [name for name in MODALITIES if name != player]
-        values[player] = sum(
-            math.factorial(size) * math.factorial(n - size - 1) / math.factorial(n)
-            * (game[frozenset((*members, player))] - (game[frozenset(members)] if members else 0))
-            for size in range(n) for members in combinations(others, size))
-    return values
 
 
 def contributions(task: Task, results: Mapping[str, EpochResult], values: str) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ of running means of s, the gradient that arrives at u_x is multiplied by k_x = e
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
-from math import comb, log
+from math import log
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from torch import Tensor
 from src.losses import Terms
 from src.methods.base import Look, Method, MethodOptions, Parts
 from src.registry import METHODS
+from src.shapley import shapley_values
 from src.structures import MODALITIES, WEIGHT, BackboneOutput, Batch, Bounds, DataInfo, option
 from src.tasks import Task
 
@@ -50,18 +51,6 @@ class AdaptiveOutput:
     def per_sample(self) -> dict[str, Tensor]:
         """What an evaluation keeps of every sample. -> name -> (B, C), and the joint state (B, H)."""
         return self.backbone.per_sample()
-
-
-def shares(coalitions: Mapping[Coalition, Tensor], players: tuple[str, ...]) -> dict[str, Tensor]:
-    """Shapley value of every player, F(nothing) = 0. Who is there -> (B, C) into player -> (B, C)."""
-    values = {}
-    for player in players:
-        others = [other for other in players if other != player]
-        values[player] = torch.stack([
-            (coalitions[Coalition({player, *rest})] - (coalitions[Coalition(rest)] if rest else 0))
-            / (len(players) * comb(len(others), size))
-            for size in range(len(players)) for rest in combinations(others, size)]).sum(0)
-    return values
 
 
 def share_score(rows: Tensor, targets: Tensor, floor: float = FLOOR) -> Tensor:
@@ -122,7 +111,7 @@ class AdaptiveModulation(Method):
         """The loss of the sum of all shares, whose gradients are modulated on their way."""
         logits, targets = output.logits, task.targets(batch.labels)
         if output.padded:
-            own = shares(output.padded | {Coalition(MODALITIES): logits}, MODALITIES)
+            own = shapley_values(output.padded | {Coalition(MODALITIES): logits}, MODALITIES)
             for share, factor in zip(own.values(), self._factors(own, targets, task), strict=True):
                 share.register_hook(lambda gradient, factor=factor: factor * gradient)
             logits = torch.stack(list(own.values())).sum(0)

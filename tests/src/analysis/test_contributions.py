@@ -12,12 +12,12 @@ from src.analysis.contributions import (
     contributions,
     imbalance,
     perceptual_scores,
-    shapley_values,
     shares,
     spread,
 )
 from src.analysis.missing import REMOVALS
 from src.engine import EpochResult
+from src.shapley import shapley_values
 from src.structures import MODALITIES
 from src.tasks import make_task
 from tests.src.analysis.conftest import trained

@@ -8,9 +8,10 @@ import torch
 import main
 from src.build import build_model, warnings
 from src.config import parse_config
-from src.methods import agm, cggm, gblend, mmpareto, ogm_ge, relearn
+from src.methods import cggm, gblend, mmpareto, ogm_ge, relearn
 from src.methods.base import Look
 from src.registry import BACKBONES
+from src.shapley import shapley_values
 from src.structures import MODALITIES, Batch, InputError
 from src.tasks import make_task
 from tests.src.methods.test_contract import INFO, batch, small
@@ -74,7 +75,7 @@ def effect(method, model, given):
         after = of_modalities(model, True)
         model.zero_grad()
         output = model(given)
-        own = agm.shares(output.padded | {frozenset(MODALITIES): output.logits}, MODALITIES)
+        own = shapley_values(output.padded | {frozenset(MODALITIES): output.logits}, MODALITIES)
         (TASK.loss(sum(own.values()), TASK.targets(given.labels))
          + model.auxiliary_loss(output.backbone, given.labels, TASK)).backward()
         return of_modalities(model, True), after

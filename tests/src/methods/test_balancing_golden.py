@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from src.methods import agm, cggm, gblend, mmpareto, ogm_ge, relearn
+from src.shapley import shapley_values
 from src.structures import LETTER
 from tests.golden import normal
 from tests.methods_golden import CONTENT, Inputs, cases, close, expected
@@ -43,7 +44,7 @@ def test_agm(variant, name, precision):
     cap = float("inf") if cap == "nocap" else float(cap.removeprefix("cap"))
     logits = {frozenset(group): inputs.logits("m" if len(group) == len(letters) else "".join(group))
               for size in range(1, len(letters) + 1) for group in combinations(letters, size)}
-    own = agm.shares(logits, letters)
+    own = shapley_values(logits, letters)
     before = torch.tensor([1.2 + 0.4 * normal(f"running.{letter}", ()) for letter in letters]).float().to(precision)
     floor = agm.FLOOR if len(letters) == 2 else -float("inf")  # the public script for three has none
     scores = torch.stack([agm.share_score(share.detach(), labels, floor) for share in own.values()])

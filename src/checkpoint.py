@@ -139,8 +139,8 @@ def never_began(folder: Path) -> bool:
 
 def clear_start(folder: Path) -> None:
     """Remove what a run that never began may have left of its first epoch, so that no two runs are mixed."""
-    selected = (folder / f"{name}.pt" for name in CHECKPOINTS)
-    for path in (folder / "history.csv", *selected, *folder.glob(f"{SAMPLES}/*")):
+    weights = (folder / f"{name}.pt" for name in CHECKPOINTS)
+    for path in (folder / "history.csv", *weights, *folder.glob(f"{SAMPLES}/*")):
         path.unlink(missing_ok=True)
 
 

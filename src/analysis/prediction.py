@@ -92,8 +92,9 @@ class Model:
 
         A modality that is left out is zero throughout, as `--remove` makes it; `remove` names by their letters some of
         those given that the model is not to see, `fill` what stands in for these: zero, or shuffle, the same modality
-        of another sample. `padding` is that of the training unless given: front, back or auto. Raises InputError for
-        arrays that the model cannot read; what is notable about them is logged.
+        of another sample. `padding` is that of the training unless given: front, auto, which guesses in files to train
+        on only and so moves nothing here, or back, for arrays that end in frames of zeros. Raises InputError for arrays
+        that the model cannot read; what is notable about them is logged.
         """
         removed = self._removed(inputs, remove, fill, padding)
         with guest():

@@ -135,12 +135,18 @@ def warnings(configs: Sequence[Config], device: torch.device = CPU) -> list[str]
 
 
 def doubts(configs: Sequence[Config], dataset: Dataset) -> list[str]:
-    """What a user should know about choices that this data has to make."""
+    """What a user should know of this data before it is trained on: classes without samples, choices by too few."""
+    labels, texts = dataset.splits["train"].labels, []
+    if dataset.info.task.startswith("classes:") and labels is not None:
+        task = task_of(dataset.info)
+        seen = set(task.describe(labels))
+        absent = ", ".join(name for name in task.classes if name not in seen)
+        texts += [f"no training sample is of class {absent}; check --task if that is not meant"] * bool(absent)
     count = len(dataset.splits["valid"])
-    if count >= ENOUGH or not any(run_strengths(config).cautious for config in configs):
-        return []
-    return [f"--strength {CAUTIOUS} needs about {ENOUGH} validation samples to see which modalities agree, and this "
-            f"data has {count}; what is chosen may follow a shortcut, as by {VALID}"]
+    if count < ENOUGH and any(run_strengths(config).cautious for config in configs):
+        texts.append(f"--strength {CAUTIOUS} needs about {ENOUGH} validation samples to see which modalities agree, "
+                     f"and this data has {count}; what is chosen may follow a shortcut, as by {VALID}")
+    return texts
 
 
 def build_data(config: Config, file: Path | None = None) -> Dataset:

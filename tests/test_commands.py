@@ -275,6 +275,16 @@ def test_another_method_of_a_run_is_named_and_so_is_another_rule(tiny, tmp_path,
             "again: last_epoch is kept with --unwanted") in capsys.readouterr().err
 
 
+def test_a_class_without_a_sample_is_told(tmp_path, capsys):
+    content = sentiment_content()
+    for split in content.values():
+        split["labels"] = np.arange(6) % 2
+    data = str(write(tmp_path / "mine.pkl", content))
+    branches = [f"--{name}_branch=light" for name in MODALITIES]
+    assert main.main(["--dataset", data, "--task", "classes:4", *OWN, *branches, *place(tmp_path)]) == 0
+    assert "note: no training sample is of class 2, 3; check --task if that is not meant" in capsys.readouterr().out
+
+
 def test_predictions_are_a_table_and_replace_no_data(tmp_path, capsys):
     data = write(tmp_path / "mine.pkl", sentiment_content())
     before = data.read_bytes()

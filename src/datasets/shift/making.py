@@ -33,7 +33,8 @@ def made(pool: Pool, hints: np.ndarray, cue: str, strength: float, least: int, s
     lower = (one / 100 for one in range(int(100 * strength), int(100 * chance), -1) if one / 100 < strength)
     best = next((one for one in lower if _drawn(pool, hints, make, cue, one, SHARES, least, seed)), None)
     advice = (f"the largest that can be had is {best:g}; lower --strength or --least" if best else
-              "nor can any lower one; lower --least, or bring more samples of the rarest class")
+              "nor can any lower one; lower --least, bring more samples of the rarest class, or say by --group which "
+              "samples belong together, if fewer do than was found")
     raise InputError(f"with --strength {strength:g} the cue {cue} cannot be tied to the label while every split keeps "
                      f"{least} samples, {advice}")
 

@@ -4,19 +4,22 @@ import csv
 
 import pytest
 import torch
+from torch import nn
 from torch.optim import optimizer as optimizers
 
 import inference
 import main
 from src.build import build_model, build_optimizer
+from src.config import parse_config
 from src.datasets.base import Split
 from src.methods.base import Look
 from src.registry import BACKBONES, METHODS
 from src.runtime import resolve_device
-from src.structures import Batch
+from src.structures import MODALITIES, BackboneOutput, Batch
 from src.tasks import make_task
+from tests.conftest import install
 from tests.elsewhere import PLACE, Elsewhere
-from tests.src.methods.test_contract import INFO, LIGHT, batch, small
+from tests.src.methods.test_contract import INFO, LIGHT, SMALL, batch
 
 ALBERT = ("--text_branch", "albert", "--audio_branch", "resnet18")
 
@@ -47,10 +50,28 @@ def test_two_devices_do_not_mix(elsewhere, mixed):
             mixed(there, torch.zeros(3))
 
 
-@pytest.mark.parametrize("words", [*(("--method", method, *LIGHT) for method in METHODS), ALBERT,
-                                   *(("--backbone", backbone, *LIGHT) for backbone in BACKBONES)])
-def test_every_part_makes_a_step_there(elsewhere, words):
-    config, task, given = small(*words), make_task("classes:3"), batch()
+class Means(nn.Module):
+    """A backbone that takes no time."""
+
+    def __init__(self, info, options):
+        super().__init__()
+        self.own = nn.ModuleDict({name: nn.Linear(width, 4) for name, width in info.widths.items()})
+        self.output, self.state_widths = nn.Linear(4, info.outputs), dict.fromkeys(MODALITIES, 4)
+
+    def modality_parameters(self):
+        return {name: list(part.parameters()) for name, part in self.own.items()}
+
+    def forward(self, batch):
+        states = {name: self.own[name](batch.inputs[name].mean(1)) for name in MODALITIES}
+        hidden = torch.stack(list(states.values())).sum(0)
+        return BackboneOutput(self.output(hidden), hidden, states=states)
+
+
+@pytest.mark.parametrize("words", [*(("--backbone", "own:Class", "--method", method, *LIGHT) for method in METHODS),
+                                   ALBERT, *(("--backbone", backbone, *LIGHT) for backbone in BACKBONES)])
+def test_every_part_makes_a_step_there(elsewhere, monkeypatch, words):
+    install(monkeypatch, Means)
+    config, task, given = parse_config([*SMALL, *words]), make_task("classes:3"), batch()
     with elsewhere:
         model = build_model(config, INFO)
         optimizer = build_optimizer(config, model)

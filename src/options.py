@@ -158,8 +158,7 @@ class PlanOptions:
     report: Path = option(Path("report"), "folder of results.csv, tables, figures and report.html")
     overwrite: bool = option(False, "replace the files of an existing report folder")
     checkpoint_path: Path = option(Path("."), "folder that holds the folders checkpoint(<dataset>)")
-    selection: str = option("valid_score", "the rule whose checkpoints count and are shown",
-                            RULES)
+    selection: str = option("valid_score", "the rule whose checkpoints count and are shown", RULES)
     device: str = option("auto", "auto, cpu, cuda, cuda:N, or the number N of a GPU")
     jobs: int = option(None, "runs at one time; the processor cores are shared out among them (default: per_device "
                              "runs on each of --devices)",

@@ -73,8 +73,8 @@ def _last_net(kind: type[BaseException], error: BaseException, where: Any) -> No
     """Hook for errors outside `run_command`, such as a package that is not installed."""
     if isinstance(error, KeyboardInterrupt):
         _leave(signal.SIGINT, None)
-    lacking = str(error.name) if isinstance(error, ModuleNotFoundError) else "src"
-    foreign = not lacking.startswith(("src", "modules"))
+    lacking = error.name if isinstance(error, ModuleNotFoundError) else None
+    foreign = lacking is not None and lacking.partition(".")[0] not in ("src", "modules")
     words = (f"{lacking} is not installed in {sys.executable}; activate an environment that has it (source "
              ".venv/bin/activate), or use bash main.sh, which makes one") if foreign else unexpected(error)
     with contextlib.suppress(OSError):

@@ -77,14 +77,14 @@ def test_every_part_makes_a_step_there(elsewhere, monkeypatch, words):
         optimizer = build_optimizer(config, model)
         model.to(PLACE).prepare(Split(given.inputs, given.labels, list("abcd")), task)
         given = Batch({name: values.to(PLACE) for name, values in given.inputs.items()}, given.labels.to(PLACE))
-        for ahead in range(bool(model.ahead) + 1):
-            if ahead == bool(model.ahead):
+        for ahead in [True, False] if model.ahead else [False]:
+            if not ahead:
                 model.before_epoch(1, lambda name: Look(model(given).per_sample(), given.labels), task)
             output = model(given)
-            loss = (model.loss if ahead == bool(model.ahead) else model.ahead_loss)(output, given, task)["loss"]
+            loss = (model.ahead_loss if ahead else model.loss)(output, given, task)["loss"]
             optimizer.zero_grad()
             loss.backward()
-            if ahead == bool(model.ahead):
+            if not ahead:
                 model.before_step(output, given, task)
             optimizer.step()
         assert loss.isfinite().item() and len(task.decide(model(given).per_sample()["logits"])) == 4

@@ -16,6 +16,7 @@ from src.tasks import Task
 from src.worlds import agreement
 
 BINS = 15  # of the calibration error
+NEEDS = "labels of which every sample has exactly one; for numbers and for sets of labels leave it out"
 
 
 def log_distribution(task: Task, logits: Tensor) -> Tensor:
@@ -25,8 +26,7 @@ def log_distribution(task: Task, logits: Tensor) -> Tensor:
     to exp(present - absent). Raises InputError for labels of another kind.
     """
     if not task.exclusive:
-        raise InputError("an audit needs labels of which every sample has exactly one; for numbers and for sets of "
-                         "labels leave it out")
+        raise InputError(f"an audit needs {NEEDS}")
     return task.class_values(logits.double()).log_softmax(1).cpu()
 
 

@@ -71,7 +71,7 @@ def gains(study: Study, rows: "dict[str, DataFrame]") -> Gains:
         found[variant] = {key: [_gain(own, baseline[key], split, Score(study.measure[key[0]]))
                                 for split in (SHIFTS[0], "test")] for key, own in both.items()}
     return dict(sorted(((variant, of) for variant, of in found.items() if of),
-                       key=lambda one: (math.isnan(_mean(one[1])), -_mean(one[1]))))
+                       key=lambda one: (math.isnan(mean := _mean(one[1])), -mean)))
 
 
 def _mean(of: dict[tuple[str, str, str], list[Difference]]) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from src.analysis.audit import NEEDS
 from src.build import check, task_name
 from src.config import PLACES, Config, parse_config
 from src.datasets.base import dataset_spec
@@ -273,5 +274,4 @@ def check_rule(selection: str, wanted: Sequence[Job], analyses: Sequence[str] = 
         raise UsageError("--analyses knowledge needs --unbiased N, the most samples of valid_shifted that a choice may "
                          "look at")
     if "audit" in analyses and not all(make_task(task_name(job.config)).exclusive for job in wanted):
-        raise UsageError("--analyses audit needs labels of which every sample has exactly one; for numbers and for "
-                         "sets of labels leave it out")
+        raise UsageError(f"--analyses audit needs {NEEDS}")

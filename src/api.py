@@ -16,9 +16,10 @@ from src.analysis.prediction import Model, Prediction
 from src.analysis.records import SCORE
 from src.analysis.study.collect import plain_rows
 from src.analysis.trained import rebuilt
-from src.build import build_data, check, doubts, known, title, warnings
+from src.build import build_data
 from src.checkpoint import TABLE, is_run, load_checkpoint, runs_in, selected
 from src.config import Config, config_from, parse_config, parse_inference, parse_study
+from src.configured import check, doubts, known, title, warnings
 from src.console import RuleTables
 from src.distributed import in_turn
 from src.engine import Scores, trivial_scores

@@ -22,8 +22,9 @@ from torch import Tensor
 import modules.dropout
 from modules.multihead_attention import MultiheadAttention
 from modules.transformer import TransformerEncoder
-from src.build import build_model, build_optimizer, task_name
+from src.build import build_model, build_optimizer
 from src.config import Config, parse_config
+from src.configured import task_name
 from src.datasets.base import Split
 from src.datasets.loader import Loader
 from src.engine import run_epoch

@@ -16,16 +16,9 @@ from src.flags import Parser, add_group, make, word
 from src.flags import path as file_path
 from src.methods import PLANS
 from src.methods.base import BranchOptions, MethodOptions
-from src.options import (
-    ChoiceOptions,
-    DataOptions,
-    InferenceOptions,
-    RunOptions,
-    StudyOptions,
-    TrainingOptions,
-    TuneOptions,
-)
+from src.options import ChoiceOptions, DataOptions, InferenceOptions, RunOptions, TrainingOptions
 from src.parts import chosen_part
+from src.plan_options import StudyOptions, TuneOptions
 from src.registry import BACKBONES, BRANCHES, FUSIONS, METHODS
 from src.settings import read_settings
 from src.structures import LETTER, MODALITIES, PLACE, UsageError, quoted

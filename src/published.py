@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.build import empty_model, restored, run_strengths, task_name
+from src.build import empty_model, restored
 from src.checkpoint import load_checkpoint, load_weights, run_folder, save_checkpoint
 from src.config import Config, config_from
+from src.configured import run_strengths, task_name
 from src.methods.base import Method
 from src.options import InferenceOptions
 from src.reading.records import Damaged, Marker, Record, Refused, exact

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from src.analysis.study.stored import whole
-from src.build import task_name
 from src.checkpoint import LAST, RESULTS
 from src.config import config_from
+from src.configured import task_name
 from src.console import align, cell
 from src.flags import Parser, path
 from src.locks import busy

@@ -1,21 +1,17 @@
 """Training one run: epochs, selection on the validation split, checkpoints, resuming, the final test."""
 
 import contextlib
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from src.build import build_model, build_optimizer, check_memory, count_parameters, is_ours, run_strengths
+from src.build import build_model, check_memory
 from src.checkpoint import (
-    FORMAT,
     LAST,
-    RESULTS,
     checkpoint_content,
     clear_start,
     load_checkpoint,
@@ -25,55 +21,41 @@ from src.checkpoint import (
     run_name,
     set_aside,
 )
-from src.config import PLACES, Config, config_from
+from src.config import Config
+from src.configured import is_ours, run_strengths
 from src.datasets.base import Dataset, Split
 from src.datasets.loader import Loader
 from src.distributed import normalise_together, process_count, process_number, wait_for_all
-from src.engine import EpochResult, Scores, evaluate, predict, run_epoch, scores, trivial_scores
+from src.engine import EpochResult, predict, run_epoch
+from src.final import RunResult, final_test
 from src.locks import FolderLock
 from src.losses import Terms
 from src.methods.base import Look, Output
 from src.progress import on_terminal, status
 from src.progress import scores as scores_of
 from src.published import start_from
-from src.reading.records import Damaged
 from src.replay import Replay
-from src.runtime import random_state, restore_random_state, seed_everything, storage_device, sweep, versions
+from src.runtime import seed_everything, storage_device, sweep, versions
 from src.samples import write_samples
-from src.saved import check_form, optimizer_form
 from src.saving import Saving
 from src.selection import (
     CHECKPOINTS,
-    CHOOSING,
-    GRANTING,
     SHIFTED,
-    Latest,
     Selecting,
     kept,
-    not_published,
     rule,
     unbiased_samples,
 )
-from src.structures import LETTER, Batch, InputError
+from src.state import RunState, check_same, saved_form
+from src.structures import Batch
 from src.tasks import Task, task_of
 from src.tracking import tracker
-from src.worlds import suspects
-from src.writing import write_csv, write_json, write_yaml
-
-FREE_ON_RESUME = (*PLACES, "dataset", "num_epochs")
+from src.worlds import suspect_columns
+from src.writing import write_csv, write_yaml
 
 
 class Interrupted(KeyboardInterrupt):
     """Training was stopped by the user; the message says where it continues."""
-
-
-@dataclass
-class RunResult:
-    """What a run reports."""
-
-    selections: dict[str, Scores]  # name of a selection -> scores of its one checkpoint
-    folder: Path
-    strengths: dict[str, str]  # name of a selection -> strengths of its paths in words; empty where as published
 
 
 class Trainer:
@@ -91,27 +73,27 @@ class Trainer:
         normalise_together(self.model, device)
         if config.run.init and not self.resuming:
             start_from(config.run.init, self.model)
-        self.optimizer = build_optimizer(config, self.model)
-        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.optimizer, mode="min", factor=0.1, patience=config.training.when)
-        self.order = torch.Generator().manual_seed(config.run.seed)
+        self.strengths = run_strengths(config)
+        self.state = RunState(config, self.model, Selecting(self.task, bool(self.strengths.free)))
         used = [dataset.splits[name] for name in ("train", "valid")]
         storage = storage_device(config.data.data_device, device, sum(split.nbytes for split in used))
         self.train_loader, self.valid_loader = (
             Loader(split, config.training.batch_size, device, storage, generator)
-            for split, generator in zip(used, (self.order, None), strict=True))
+            for split, generator in zip(used, (self.state.order, None), strict=True))
         asked = config.training.compile
         replayed = device.type == "cuda" and (asked == "on" or asked == "auto" and is_ours(config))
-        self.replay = Replay(self.model, self.optimizer) if replayed and process_count() == 1 else None
-        self.strengths = run_strengths(config)
+        self.replay = Replay(self.model, self.state.optimizer) if replayed and process_count() == 1 else None
         self.checked: dict[str, Split] = {"valid": dataset.splits["valid"]}  # splits that choose
         if config.choice.unbiased:
             self.checked[SHIFTED] = unbiased_samples(dataset, config.choice.unbiased)
         self.saving = Saving()
-        self.epoch = self.saved_epoch = 0
-        self.history: list[dict[str, Any]] = []
+        self.saved_epoch = 0
         self.kept = kept(config.choice.unbiased, config.choice.unwanted)  # checkpoints
-        self.selecting = Selecting(self.task, bool(self.strengths.free))
+
+    @property
+    def total(self) -> int:
+        """Epochs from the first to the last, those ahead of the backbone's among them."""
+        return self.model.ahead + self.config.training.num_epochs
 
     def start(self) -> None:
         """Open the run folder: continue the run in it, or put it aside and begin a new one."""
@@ -130,7 +112,7 @@ class Trainer:
         write_yaml(self.folder / "config.yaml", saved_form(self.config))
         self.tracker = tracker("" if process_number() else run.tracker, self.folder,
                                f"{run.name} {run_name(run.backbone, run.method)} {run.seed}")
-        self.tracker.begin(saved_form(self.config), self.epoch)
+        self.tracker.begin(saved_form(self.config), self.state.epoch)
 
     def _clear(self) -> None:
         """Make room for a new run; an earlier one is kept under another name."""
@@ -147,14 +129,9 @@ class Trainer:
 
     def run(self) -> None:
         """All epochs that are left."""
-        while self.epoch < self.model.ahead + self.config.training.num_epochs and not self._waited():
-            self._run_epoch()
-
-    def _waited(self) -> bool:
-        """Whether the validation score has not become better for `--patience` epochs."""
-        own = [self.task.merit(row[f"valid_{self.task.selection}"]) for row in self.history[self.model.ahead:]]
         patience = self.config.training.patience
-        return bool(patience and own) and len(own) - 1 - own.index(max(own)) >= patience
+        while self.state.epoch < self.total and not self.state.waited(self.task, self.model.ahead, patience):
+            self._run_epoch()
 
     def whole(self) -> RunResult:
         """The run from where it stands to its test scores; raises Interrupted where the user stops it."""
@@ -164,66 +141,80 @@ class Trainer:
                 self.run()
             finally:
                 self._write()
-            return self.test()
+            wait_for_all()  # until the first process has written the last checkpoint
+            result = final_test(self.config, self.dataset, self.model, self.device,
+                                sum(row["seconds"] for row in self.state.history))
+            self.tracker.finish({f"{CHECKPOINTS[name]}/{split}/{metric}": value
+                                 for name, scored in result.selections.items()
+                                 for split, metrics in scored.items() for metric, value in metrics.items()})
+            return result
         except KeyboardInterrupt:
-            total = self.model.ahead + self.config.training.num_epochs
-            raise Interrupted(f"stopped; epoch {self.saved_epoch} of {total} is the last one "
-                              f"saved in {self.folder}, continue with the same command and --resume") from None
+            raise Interrupted(f"stopped; epoch {self.saved_epoch} of {self.total} is the last one saved in "
+                              f"{self.folder}, continue with the same command and --resume") from None
 
     def _run_epoch(self) -> None:
         """Train, validate, select, save; the checkpoint for --resume comes last."""
-        began, number = time.perf_counter(), self.epoch + 1
-        ahead, total = number <= self.model.ahead, self.model.ahead + self.config.training.num_epochs
-        title = f"epoch {number}/{total}{' (ahead)' * ahead}"
-        watched = status(self.history, self.task, total, self.device) if on_terminal() else ""
-        if not ahead:
-            self.model.before_epoch(number - self.model.ahead, self._look, self.task)
-        if self.replay and not self.model.steady:
-            self.replay.forget()
-        objective = self._ahead_loss if ahead else self._loss
-        trained = run_epoch(self.model, self.train_loader, objective, f"{title} train{watched}", self.optimizer,
-                            self.config.training, None if ahead else self._before_step, self.replay)
-        checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid{watched}",
-                                      replay=self.replay)}
-        checked |= {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
-                    for name, split in self.checked.items() if name != "valid"}
+        began, number = time.perf_counter(), self.state.epoch + 1
+        ahead = number <= self.model.ahead
+        title = f"epoch {number}/{self.total}{' (ahead)' * ahead}"
+        trained, checked = self._passes(number, title)
         chosen = {name: self.strengths.by(name, type(self.model), result.values, result.labels, self.task)
                   for name, result in checked.items()}
-        row = {"epoch": number, "seconds": round(time.perf_counter() - began, 3)}
-        lost: dict[str, Tensor] = {}  # of the samples that choose
-        for split, result in (("train", trained), *checked.items()):
-            logits = self.model.combined(result.values, chosen.get(split, chosen["valid"]))
-            metrics = self.task.metrics(logits, result.labels)
-            row |= {f"{split}_{name}": value for name, value in (result.terms | metrics).items()}
-            if split == SHIFTED or split in chosen and self.strengths.free:
-                lost[split] = self.task.misfit(logits, result.labels)
-            if split in lost and self.strengths.free:
-                row[f"{split}_fit"] = -lost[split].mean().item()
-        row |= self._choices(checked["valid"], chosen)
+        seconds = round(time.perf_counter() - began, 3)
+        measured, lost = self._measured(trained, checked, chosen)
+        row = {"epoch": number, "seconds": seconds, **measured, **self._choices(checked["valid"], chosen)}
         if not ahead:
-            self.scheduler.step(checked["valid"].terms["loss"])
-        row |= {f"lr_{group['name']}": group["lr"] for group in self.optimizer.param_groups}
-        columns = dict.fromkeys([*(self.history[0] if self.history else ()), *row])  # those ahead have other terms
-        self.history = [{name: one.get(name, math.nan) for name in columns} for one in (*self.history, row)]
-        self.epoch = number
+            self.state.scheduler.step(checked["valid"].terms["loss"])
+        row |= {f"lr_{group['name']}": group["lr"] for group in self.state.optimizer.param_groups}
+        self.state.ended(row)
         if not ahead:
             self._select(row, lost, chosen)
             if self.config.choice.log_samples:
                 write_samples(self.folder, number, self._every_sample(checked["valid"], chosen["valid"]), self.task)
-        write_csv(self.folder / "history.csv", self.history)
+        write_csv(self.folder / "history.csv", self.state.history)
         self._save_last()
         self.tracker.epoch(number, row)
         if not on_terminal():
             print(f"{title}  {scores_of(row, self.task)}  {row['seconds']:.1f} s", flush=True)
 
+    def _passes(self, number: int, title: str) -> tuple[EpochResult, dict[str, EpochResult]]:
+        """One pass of training, and what the model then says of every split that chooses."""
+        ahead = number <= self.model.ahead
+        watched = status(self.state.history, self.task, self.total, self.device) if on_terminal() else ""
+        if not ahead:
+            self.model.before_epoch(number - self.model.ahead, self._look, self.task)
+        if self.replay and not self.model.steady:
+            self.replay.forget()
+        objective = self._ahead_loss if ahead else self._loss
+        trained = run_epoch(self.model, self.train_loader, objective, f"{title} train{watched}", self.state.optimizer,
+                            self.config.training, None if ahead else self._before_step, self.replay)
+        checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid{watched}",
+                                      replay=self.replay)}
+        return trained, checked | {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
+                                   for name, split in self.checked.items() if name != "valid"}
+
+    def _measured(self, trained: EpochResult, checked: Mapping[str, EpochResult],
+                  chosen: Mapping[str, Mapping[str, float]]) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Columns of the history with the losses and scores of every split, and losses (N,) of samples that choose."""
+        row: dict[str, float] = {}
+        lost: dict[str, Tensor] = {}
+        for split, result in (("train", trained), *checked.items()):
+            logits = self.model.combined(result.values, chosen.get(split, chosen["valid"]))
+            metrics = self.task.metrics(logits, result.labels)
+            row |= {f"{split}_{name}": value for name, value in {**result.terms, **metrics}.items()}
+            if split == SHIFTED or split in chosen and self.strengths.free:
+                lost[split] = self.task.misfit(logits, result.labels)
+            if split in lost and self.strengths.free:
+                row[f"{split}_fit"] = -lost[split].mean().item()
+        return row, lost
+
     def _choices(self, valid: EpochResult, chosen: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         """Columns of the history that say which strengths the samples of a split chose, and who is suspected."""
         row = {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
                for name, value in strength.items()}
-        if not self.strengths.cautious:
-            return row
-        suspected = suspects(valid.values, cast(Tensor, valid.labels), self.task)
-        return row | {f"valid_suspected_{letter}": float(name in suspected) for letter, name in LETTER.items()}
+        if self.strengths.cautious:
+            row |= suspect_columns(valid.values, cast(Tensor, valid.labels), self.task)
+        return row
 
     def _loss(self, output: Output, batch: Batch) -> Terms:
         return self.model.loss(output, batch, self.task)
@@ -255,19 +246,17 @@ class Trainer:
                 chosen: Mapping[str, dict[str, float]]) -> None:
         """Save the checkpoint of each selection that takes this epoch, with the strengths that its samples chose."""
         for name in self.kept:
-            if self.selecting.takes(name, row, lost):
+            if self.state.selecting.takes(name, row, lost):
                 if self.strengths.start:
                     self.model.strength.copy_(torch.tensor(list(chosen[rule(name).split or "valid"].values())))
-                self._save(name, epoch=self.epoch, metrics=row)
+                self._save(name, epoch=self.state.epoch, metrics=row)
 
     def _save(self, name: str, **more: Any) -> None:
         self.saving.add(self.folder / f"{name}.pt", checkpoint_content(
             self.model, saved_form(self.config), self.dataset.info, versions=versions(self.device), **more))
 
     def _save_last(self) -> None:
-        self._save(LAST, epoch=self.epoch, history=self.history, best=self.selecting.best,
-                   least=self.selecting.latest.least, optimizer=self.optimizer.state_dict(),
-                   scheduler=self.scheduler.state_dict(), random=random_state(self.order))
+        self._save(LAST, **self.state.content())
         if self.saving.due:
             self._write()
 
@@ -280,72 +269,12 @@ class Trainer:
         """Load the last finished epoch; InputError where the run was made with other settings or other data."""
         path = self.folder / f"{LAST}.pt"
         saved = load_checkpoint(path, torch.device("cpu"))
-        current, run = self.config.flat(), self.config.run
-        before = config_from(saved["config"], (run.backbone, run.method)).flat()  # what is newer has its default
-        changed = [f"{key} {before.get(key)!r} -> {value!r}" for key, value in current.items()
-                   if key not in FREE_ON_RESUME and before.get(key) != value]
-        if changed:
-            raise InputError(f"--resume: {path} was made with other settings ({'; '.join(changed)}); give those again, "
-                             "or start anew without --resume")
-        if saved["info"] != self.dataset.info:
-            raise InputError(f"--resume: {path} was made with other data (sha256 {saved['info'].sha256[:12]}, now "
-                             f"{self.dataset.info.sha256[:12]}); bring the old file back, or start anew")
+        check_same(self.config, self.dataset.info, saved, path)
         load_weights(self.model, saved["model"], path)
-        try:
-            self._restore_state(saved)
-        except (Damaged, KeyError, RuntimeError) as error:
-            raise InputError(f"--resume: {path} cannot be continued ({error}); start anew without --resume") from error
-        total = self.model.ahead + self.config.training.num_epochs
-        print(f"continuing after epoch {self.epoch} of {self.folder}" if self.epoch < total else
-              f"nothing is trained: {self.folder} has {self.epoch} epochs, and {total} are asked for")
-
-    def _restore_state(self, saved: dict[str, Any]) -> None:
-        """Take over everything but the weights; raises Damaged, KeyError or RuntimeError for what is no such state."""
-        check_form(saved["optimizer"], optimizer_form(self.optimizer, saved["optimizer"]), "optimizer")
-        check_form(saved["scheduler"], self.scheduler.state_dict(), "scheduler")
-        check_form(saved["best"], self.selecting.best, "best")
-        if len(saved["history"]) != saved["epoch"]:
-            raise Damaged("its history has another length than its epochs")
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.scheduler.load_state_dict(saved["scheduler"])
-        restore_random_state(saved["random"], self.order)
-        self.epoch = self.saved_epoch = saved["epoch"]
-        self.history, self.selecting.best = saved["history"], saved["best"]
-        self.selecting.latest = Latest(saved.get("least", []))  # runs of an earlier version have none
-
-    def test(self) -> RunResult:
-        """Score the test splits once for each selected checkpoint and write results.json."""
-        wait_for_all()  # until the first process has written the last checkpoint
-        selections, record, chosen, words = {}, {}, {}, {}
-        for name in self.kept:
-            path = self.folder / f"{name}.pt"
-            saved = load_checkpoint(path, self.device)
-            if "metrics" not in saved:
-                raise InputError(f"{path} is no selected checkpoint, it lacks the validation scores; bring back the "
-                                 "right file, or train again without --resume")
-            load_weights(self.model, saved["model"], path)
-            results = evaluate(self.config, self.dataset, self.model, self.device)
-            selections[name] = scores(self.dataset, results)
-            chosen[name], words[name] = self.model.shown_strength(), not_published(self.model)
-            suspected = [LETTER[letter] for letter in LETTER if saved["metrics"].get(f"valid_suspected_{letter}")]
-            words[name] += f"; suspected of a shortcut: {', '.join(suspected)}" * bool(suspected)
-            record[name] = {"epoch": saved["epoch"], "valid": saved["metrics"], **selections[name]}
-        trivial = trivial_scores(self.dataset)
-        write_json(self.folder / RESULTS, {
-            "format": FORMAT, "config": saved_form(self.config), "data": self.dataset.info.__dict__,
-            "parameters": count_parameters(self.model), "versions": versions(self.device),
-            "samples": {name: len(self.dataset.splits[name]) for name in self.dataset.splits},
-            "seconds": sum(row["seconds"] for row in self.history), "selections": record, "strengths": chosen,
-            "choosing": CHOOSING.get(self.config.choice.strength, 0), "granting": GRANTING,
-            "trivial": trivial})
-        self.tracker.finish({f"{CHECKPOINTS[name]}/{split}/{metric}": value for name, scored in selections.items()
-                             for split, metrics in scored.items() for metric, value in metrics.items()})
-        return RunResult(selections, self.folder, words)
-
-
-def saved_form(config: Config) -> dict[str, Any]:
-    """The configuration as it is saved: whether a run was resumed is no part of it."""
-    return config.flat() | {"resume": False}
+        self.state.restore(saved, path)
+        self.saved_epoch = self.state.epoch
+        print(f"continuing after epoch {self.saved_epoch} of {self.folder}" if self.saved_epoch < self.total else
+              f"nothing is trained: {self.folder} has {self.saved_epoch} epochs, and {self.total} are asked for")
 
 
 def train(configs: Sequence[Config], dataset: Dataset, device: torch.device) -> Iterator[RunResult]:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from src.structures import MODALITIES
+from src.structures import LETTER, MODALITIES
 from src.tasks import Task
 
 AGREED = 2.0  # standard errors of a correlation from which on two modalities are shown to agree
 ENOUGH = 200  # validation samples with which modalities that agree as voice and face do are mostly shown to
 MOST = 10.0  # the highest weight before the mean is made 1, its reciprocal the lowest: few would outweigh all others
+SUSPECTED = "valid_suspected_"  # and the letter of a modality: a column of the history
 SHARPNESS = torch.linspace(0, 3, 31)  # factors of what a branch says beyond the prior, of which the likeliest is taken
 
 
@@ -41,6 +42,18 @@ def suspects(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> list[s
     least = AGREED / max(1, len(labels) - _member(labels, task).size(1)) ** 0.5
     vouched = {name for pair, value in agreement(values, labels, task).items() if value > least for name in pair}
     return [name for name in MODALITIES if name in values and name not in vouched]
+
+
+def suspected(row: Mapping[str, float]) -> str:
+    """Whom `suspect_columns` of an epoch name, in words after a semicolon; empty where they name nobody."""
+    names = [name for letter, name in LETTER.items() if row.get(f"{SUSPECTED}{letter}")]
+    return f"; suspected of a shortcut: {', '.join(names)}" * bool(names)
+
+
+def suspect_columns(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> dict[str, float]:
+    """Columns of the history that say who is suspected."""
+    found = suspects(values, labels, task)
+    return {f"{SUSPECTED}{letter}": float(name in found) for letter, name in LETTER.items()}
 
 
 def agreement(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> dict[tuple[str, str], float]:

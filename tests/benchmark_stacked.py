@@ -16,8 +16,9 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from modules.multihead_attention import MultiheadAttention
 from src.benchmark import ALIGNED, CASES, WIDTHS, attend
-from src.build import build_model, build_optimizer, task_name
+from src.build import build_model, build_optimizer
 from src.config import parse_config
+from src.configured import task_name
 from src.methods.base import Method
 from src.runtime import resolve_device, seed_everything
 from src.structures import MODALITIES, Batch, DataInfo

@@ -8,15 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from src.options import (
-    ChoiceOptions,
-    DataOptions,
-    InferenceOptions,
-    RunOptions,
-    StudyOptions,
-    TrainingOptions,
-    TuneOptions,
-)
+from src.options import ChoiceOptions, DataOptions, InferenceOptions, RunOptions, TrainingOptions
+from src.plan_options import StudyOptions, TuneOptions
 from src.registry import BACKBONES, BRANCHES, DATASETS, METHODS
 
 ROOT = Path(__file__).parent.parent
@@ -28,9 +21,10 @@ LEVELS = [
     {"writing", "guest"},
     {"branches", "backbones", "datasets", "metrics", "precision", "replay", "tracking"}, {"losses", "shapley", "tasks"},
     {"fusions", "causal_mer_model", "progress", "worlds"}, {"methods"},
-    {"selection"}, {"options", "parts"}, {"config", "saved"}, {"checkpoint"}, {"build", "saving"}, {"engine"},
-    {"console", "published", "results", "samples"}, {"train"}, {"analysis", "benchmark", "export", "list"},
-    {"runs", "api"},
+    {"selection", "contracts"}, {"options", "parts"}, {"plan_options"}, {"config", "saved"}, {"checkpoint"},
+    {"configured"}, {"build", "saving"}, {"engine"},
+    {"console", "published", "results", "samples", "state"}, {"final"}, {"train"},
+    {"analysis", "benchmark", "export", "list"}, {"runs", "api"},
     {"main", "inference"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

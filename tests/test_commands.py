@@ -431,8 +431,8 @@ def test_the_task_of_the_training_may_be_given_again_and_another_is_refused(trai
 
 
 def test_a_backbone_without_published_settings_for_a_dataset_says_so(capsys):
-    from src.build import warnings
     from src.config import parse_configs
+    from src.configured import warnings
     words = ["--dataset", "iemocap", "--method", "plain"]
     assert warnings(parse_configs([*words, "--backbone", "dmd"])) == [
         "dmd has no published settings for iemocap; its defaults and those of the dataset are used"]

@@ -11,8 +11,8 @@ from src.analysis.measures import Measured, contribution_rows, missing_rows
 from src.analysis.missing import removals
 from src.analysis.remembering import branches_remembered
 from src.analysis.trained import Trained, load_trained
-from src.build import known, title
 from src.checkpoint import find_runs, selected
+from src.configured import known, title
 from src.console import RuleTables, measure_table, missing_table, prediction_rows
 from src.datasets.base import Dataset
 from src.engine import EpochResult, Scores, scores, trivial_scores

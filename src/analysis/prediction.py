@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from src.analysis.trained import Trained, rebuilt
-from src.build import title
 from src.config import Config
+from src.configured import title
 from src.console import prediction_columns
 from src.datasets.absence import FILLS
 from src.datasets.base import Dataset, from_arrays

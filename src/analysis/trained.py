@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from src.build import build_data, build_model, check_size, task_name
+from src.build import build_data, build_model, check_size
 from src.checkpoint import load_checkpoint, load_weights
 from src.config import Config, config_from
+from src.configured import task_name
 from src.datasets.absence import everywhere, stand_ins, without
 from src.datasets.base import Dataset, Split
 from src.engine import EpochResult, predict

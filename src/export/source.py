@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from src.build import known, restored
+from src.build import restored
 from src.checkpoint import RESULTS, find_runs, load_checkpoint
 from src.config import Config, config_from
+from src.configured import known
 from src.methods.base import Method
 from src.options import ExportOptions
 from src.results import read_results, test_scores

@@ -11,7 +11,8 @@ from src.backbones.mult import MulT
 from src.branches.light import LightBranch
 from src.datasets.synthetic import SyntheticOptions
 from src.methods.causal_mer import CausalOptions
-from src.options import DataOptions, InferenceOptions, RunOptions, StudyOptions, TrainingOptions
+from src.options import DataOptions, InferenceOptions, RunOptions, TrainingOptions
+from src.plan_options import StudyOptions
 from tests.attacks.tally import Question, Tally, ask
 from tests.attacks.worker import Worker
 from tests.conftest import TINY

@@ -7,7 +7,8 @@ from dataclasses import fields
 import pytest
 
 from src.config import parse_config, parse_inference, parse_study
-from src.options import InferenceOptions, StudyOptions
+from src.options import InferenceOptions
+from src.plan_options import StudyOptions
 from src.structures import ANY, UsageError
 
 

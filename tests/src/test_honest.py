@@ -12,7 +12,8 @@ from src.analysis.study.grid import Condition, Plan, Variant, jobs
 from src.analysis.study.tuning import tuned
 from src.checkpoint import run_folder
 from src.datasets.synthetic import SyntheticOptions, generate
-from src.options import InferenceOptions, StudyOptions
+from src.options import InferenceOptions
+from src.plan_options import StudyOptions
 from src.registry import METHODS
 from src.structures import MODALITIES, BackboneOutput
 from tests.conftest import install, write

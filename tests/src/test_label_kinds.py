@@ -15,9 +15,10 @@ from src.analysis.report.charts_models import CLASSES, _told
 from src.analysis.report.tables import study_tables
 from src.analysis.trained import load_trained
 from src.backbones.base import ONE_FRAME
-from src.build import build_model, class_names
+from src.build import build_model
 from src.checkpoint import load_checkpoint, save_checkpoint
 from src.config import parse_config, parse_inference
+from src.configured import class_names
 from src.datasets.base import dataset_spec, open_file
 from src.registry import BACKBONES, DATASETS
 from src.structures import MODALITIES, Batch, DataInfo

@@ -11,8 +11,8 @@ import torch
 
 import main
 from src.analysis.choice import CHOSEN, choice_rows, read_record, selected
-from src.build import known, run_strengths, warnings
 from src.config import parse_config
+from src.configured import known, run_strengths, warnings
 from src.datasets.base import Dataset, Split
 from src.methods.base import Look
 from src.methods.causal_mer import Causal

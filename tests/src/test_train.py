@@ -2,7 +2,6 @@
 
 import csv
 import gc
-import math
 import os
 import pickle
 import re
@@ -15,7 +14,7 @@ import pytest
 import torch
 
 import main
-from src import train
+from src import final, train
 from src.build import build_data
 from src.config import parse_config, parse_configs
 from src.locks import FolderLock, busy
@@ -166,8 +165,8 @@ def test_the_selected_epoch_is_the_first_best_one_of_the_history(tiny, tmp_path)
 
 def test_the_test_split_is_scored_once_per_selection(tiny, monkeypatch):
     titles = []
-    original = train.evaluate
-    monkeypatch.setattr(train, "evaluate", lambda *a: titles.append(list(a[1].test_splits)) or original(*a))
+    original = final.evaluate
+    monkeypatch.setattr(final, "evaluate", lambda *a: titles.append(list(a[1].test_splits)) or original(*a))
     assert main.main(tiny) == 0
     assert titles == [["test", "test_shifted", "test_reversed"]] * 2
 
@@ -186,7 +185,7 @@ def test_every_parameter_has_one_learning_rate_of_its_own(tiny):
     argv = [*tiny, "--m_lr", "1", "--t_lr", "2", "--a_lr", "3", "--v_lr", "4", "--c_t_lr", "5", "--c_a_lr", "6",
             "--c_v_lr", "7"]
     trainer = train.Trainer(config := parse_config(argv), build_data(config), CPU)
-    rate = {id(p): group["lr"] for group in trainer.optimizer.param_groups for p in group["params"]}
+    rate = {id(p): group["lr"] for group in trainer.state.optimizer.param_groups for p in group["params"]}
     model = trainer.model
     found = [{rate[id(p)] for p in part.parameters()} for part in (model.backbone, *model.branches.values())]
     assert found == [{1.0}, {2.0}, {3.0}, {4.0}] and [rate[id(c)] for c in model.constants.values()] == [5, 6, 7]
@@ -282,9 +281,9 @@ def test_the_new_folder_is_locked_once_the_old_one_is_put_aside(tiny, tmp_path, 
     assert seen == [True] and not busy(folder(tmp_path))
 
 
-@pytest.mark.parametrize("step", ["start", "test"])
-def test_a_stop_before_or_after_the_epochs_says_where_the_run_continues(tiny, monkeypatch, capsys, step):
-    monkeypatch.setattr(train.Trainer, step, lambda self: signal.raise_signal(signal.SIGTERM))
+@pytest.mark.parametrize("owner, step", [(train.Trainer, "start"), (train, "final_test")])
+def test_a_stop_before_or_after_the_epochs_says_where_the_run_continues(tiny, monkeypatch, capsys, owner, step):
+    monkeypatch.setattr(owner, step, lambda *_: signal.raise_signal(signal.SIGTERM))
     assert main.main(tiny) == 143
     assert capsys.readouterr().err.strip().startswith("stopped; epoch ")
 
@@ -351,23 +350,6 @@ def test_one_model_at_a_time_is_on_the_device(tiny, monkeypatch):
     next(results)
     gc.collect()
     assert there[0]() is None
-
-
-@pytest.mark.parametrize("scores, ended", [([0.5], False), ([0.5, 0.4], False), ([0.5, 0.5, 0.4], True),
-                                           ([0.4, 0.5, 0.4], False), ([0.4, 0.5, 0.4, 0.3], True),
-                                           ([math.nan, 0.4, 0.5], False), ([0.4, math.nan, math.nan], True)])
-def test_patience_counts_the_epochs_since_the_first_best_score(tiny, scores, ended):
-    config = parse_config([*tiny, "--patience", "2"])
-    trainer = train.Trainer(config, build_data(config), CPU)
-    trainer.history = [{"valid_accuracy_mean": score} for score in scores]
-    assert trainer._waited() == ended
-
-
-def test_a_run_without_patience_never_ends_early(tiny):
-    config = parse_config(tiny)
-    trainer = train.Trainer(config, build_data(config), CPU)
-    trainer.history = [{"valid_accuracy_mean": 0.5}] * 9
-    assert not trainer._waited()
 
 
 def test_a_run_that_waited_long_enough_is_finished_with_the_samples_of_its_epochs(tiny, tmp_path):

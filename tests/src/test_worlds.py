@@ -121,7 +121,7 @@ def test_with_no_unbiased_sample_the_rule_of_the_run_itself_chooses():
 
 
 def test_a_cautious_run_says_whom_it_suspects_and_that_few_samples_see_little(tiny, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("src.train.suspects", lambda *_: ["text", "vision"])
+    monkeypatch.setattr("src.worlds.suspects", lambda *_: ["text", "vision"])
     assert main.main([*tiny, "--fusion_mode", "tanh", "--strength", "cautious", "--num_epochs", "1"]) == 0
     shown = capsys.readouterr().out
     assert "needs about 200 validation samples to see which modalities agree, and this data has 24" in shown

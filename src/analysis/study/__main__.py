@@ -23,7 +23,7 @@ from src.analysis.study.runner import Runner
 from src.analysis.study.tuning import tuned
 from src.config import parse_study
 from src.console import align
-from src.options import StudyOptions
+from src.plan_options import StudyOptions
 from src.process import finish
 from src.runtime import run_command
 from src.tracking import check_tracker, tracker

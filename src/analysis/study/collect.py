@@ -8,11 +8,12 @@ from src.analysis.records import TRIVIAL, RunRecord, SampleRecord
 from src.analysis.results import VALID
 from src.analysis.study.grid import Job
 from src.analysis.study.measured import measure_all
-from src.build import known
 from src.config import PLACES, parse_config
+from src.configured import known
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
-from src.options import InferenceOptions, StudyOptions
+from src.options import InferenceOptions
+from src.plan_options import StudyOptions
 from src.results import history, read_results
 from src.selection import CHECKPOINTS
 

@@ -4,7 +4,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from src.options import StudyOptions
+from src.plan_options import StudyOptions
 from src.runtime import resolve_device
 from src.structures import InputError, UsageError
 

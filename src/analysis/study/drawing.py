@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from src.analysis.study.grid import Job
-from src.build import run_strengths
+from src.configured import run_strengths
 from src.datasets.base import dataset_spec
 from src.structures import Range
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from src.checkpoint import LAST, RESULTS, SAMPLES
 from src.locks import busy
-from src.options import StudyOptions
+from src.plan_options import StudyOptions
 from src.process import GRACE
 from src.structures import UsageError
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from src.analysis.audit import NEEDS
-from src.build import check, task_name
 from src.config import PLACES, Config, parse_config
+from src.configured import check, task_name
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
-from src.options import PlanOptions, StudyOptions
 from src.parts import named_class
+from src.plan_options import PlanOptions, StudyOptions
 from src.registry import METHODS
 from src.selection import BY_VALIDATION, CHECKPOINTS, CHOOSING, GRANTING, SHIFTED, checkpoint, kept, rule
 from src.structures import MODALITIES, UsageError

@@ -21,7 +21,8 @@ from src.analysis.study.devices import names
 from src.analysis.study.executor import threads
 from src.analysis.study.runner import Progress
 from src.analysis.trained import load_trained
-from src.options import InferenceOptions, StudyOptions
+from src.options import InferenceOptions
+from src.plan_options import StudyOptions
 from src.process import blocked
 from src.runtime import resolve_device, sweep
 from src.streams import safe

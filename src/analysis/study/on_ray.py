@@ -12,7 +12,7 @@ from typing import Any
 
 from src.analysis.study.executor import LOST, THREADS, Command, check_memory, ended, thread_count
 from src.analysis.study.local import attempt
-from src.options import StudyOptions
+from src.plan_options import StudyOptions
 from src.process import GRACE, STOPPING
 from src.runtime import ROOT
 from src.structures import UsageError, quoted

@@ -15,7 +15,7 @@ import submitit
 
 from src.analysis.study.executor import LOST, THREADS, Command, ended, thread_count
 from src.analysis.study.local import attempt, end
-from src.options import StudyOptions
+from src.plan_options import StudyOptions
 from src.structures import UsageError, quoted
 
 SHARED = ("name", "timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "stderr_to_stdout")

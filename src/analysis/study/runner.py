@@ -15,7 +15,8 @@ from src.analysis.study.stored import find_finished, finished
 from src.build import build_data
 from src.checkpoint import run_folder
 from src.locks import BUSY, busy
-from src.options import InferenceOptions, StudyOptions
+from src.options import InferenceOptions
+from src.plan_options import StudyOptions
 from src.progress import time_left
 from src.structures import InputError
 

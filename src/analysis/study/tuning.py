@@ -8,10 +8,10 @@ from pathlib import Path
 
 from src.analysis.study.drawing import Setting, draw, words
 from src.analysis.study.grid import Job, Plan, jobs
-from src.build import task_name
 from src.config import Config
+from src.configured import task_name
 from src.engine import DIVERGED
-from src.options import StudyOptions
+from src.plan_options import StudyOptions
 from src.results import read_results
 from src.selection import rule
 from src.tasks import make_task

@@ -20,7 +20,7 @@ from src.analysis.tune.optuna_sampler import check_installed, optuna_jobs
 from src.analysis.tune.report import TRIALS, files, text, write
 from src.analysis.tune.trials import Sampler, random_jobs, searched
 from src.config import parse_tune
-from src.options import TuneOptions
+from src.plan_options import TuneOptions
 from src.process import finish
 from src.runtime import run_command
 

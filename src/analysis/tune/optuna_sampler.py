@@ -20,8 +20,8 @@ from src.analysis.tune.trials import count
 from src.datasets.base import dataset_spec
 from src.engine import DIVERGED
 from src.methods.base import Method
-from src.options import TuneOptions
 from src.parts import named_class
+from src.plan_options import TuneOptions
 from src.registry import METHODS
 from src.results import history
 from src.structures import InputError, Range, reason

@@ -14,7 +14,7 @@ from src.analysis.tune.charts import drawings
 from src.analysis.tune.trials import Searched, Trial
 from src.console import align, cell
 from src.datasets.base import dataset_spec
-from src.options import TuneOptions
+from src.plan_options import TuneOptions
 from src.selection import CHECKPOINTS
 from src.writing import write_csv, write_yaml
 

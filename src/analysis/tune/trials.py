@@ -10,7 +10,7 @@ from src.analysis.study.grid import Job
 from src.analysis.study.runner import CUT, Runner
 from src.analysis.study.tuning import Search, merit, score_name, valid_score
 from src.engine import DIVERGED
-from src.options import TuneOptions
+from src.plan_options import TuneOptions
 from src.structures import InputError
 
 # The runs that a search tries, in their order, and those of them that were cut short.

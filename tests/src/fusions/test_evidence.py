@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from src.build import run_strengths
 from src.causal_mer_model import FUSED, effects
 from src.config import parse_config
+from src.configured import run_strengths
 from src.fusions.evidence import EvidenceFusion
 from src.structures import MODALITIES, Batch, DataInfo
 from src.tasks import make_task

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import main
-from src.build import build_model, warnings
+from src.build import build_model
 from src.config import parse_config
+from src.configured import warnings
 from src.methods import cggm, gblend, mmpareto, ogm_ge, relearn
 from src.methods.base import Look
 from src.registry import BACKBONES

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from src.build import build_model, warnings
+from src.build import build_model
 from src.config import parse_config
+from src.configured import warnings
 from src.methods.causal_mer import FusedTask, constants_matter
 from src.registry import FUSIONS
 from src.structures import MODALITIES, Batch, DataInfo

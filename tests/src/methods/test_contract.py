@@ -12,8 +12,9 @@ from torch import nn
 import inference
 import main
 from src.analysis.study import __main__ as study
-from src.build import build_model, check, warnings
+from src.build import build_model
 from src.config import parse_config
+from src.configured import check, warnings
 from src.datasets.base import Split
 from src.methods.base import Method, MethodOptions, Predictor
 from src.methods.plain import Plain

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from src.build import build_model, check
+from src.build import build_model
 from src.config import parse_config
+from src.configured import check
 from src.methods.confidence import scaled_teacher
 from src.methods.reweight import reweighted_loss
 from src.structures import MODALITIES, Batch, DataInfo, UsageError

@@ -1,0 +1,58 @@
+"""The end of a run: every checkpoint that it kept on the test splits, once, and results.json."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from src.build import count_parameters
+from src.checkpoint import FORMAT, RESULTS, load_checkpoint, load_weights, run_folder
+from src.config import Config
+from src.datasets.base import Dataset
+from src.engine import Scores, evaluate, scores, trivial_scores
+from src.methods.base import Method
+from src.runtime import versions
+from src.selection import CHOOSING, GRANTING, kept, not_published
+from src.state import saved_form
+from src.structures import InputError
+from src.worlds import suspected
+from src.writing import write_json
+
+
+@dataclass
+class RunResult:
+    """What a run reports."""
+
+    selections: dict[str, Scores]  # name of a selection -> scores of its one checkpoint
+    folder: Path
+    strengths: dict[str, str]  # name of a selection -> strengths of its paths in words; empty where as published
+
+
+def final_test(config: Config, dataset: Dataset, model: Method, device: torch.device, seconds: float) -> RunResult:
+    """Score the test splits once for each kept checkpoint and write results.json; `seconds` is how long training took.
+
+    Raises InputError where a checkpoint is none of a run.
+    """
+    folder = run_folder(config.run, config.run.backbone, config.run.method)
+    selections: dict[str, Scores] = {}
+    record: dict[str, dict[str, Any]] = {}
+    chosen: dict[str, Any] = {}
+    words: dict[str, str] = {}
+    for name in kept(config.choice.unbiased, config.choice.unwanted):
+        path = folder / f"{name}.pt"
+        saved = load_checkpoint(path, device)
+        if "metrics" not in saved:
+            raise InputError(f"{path} is no selected checkpoint, it lacks the validation scores; bring back the right "
+                             "file, or train again without --resume")
+        load_weights(model, saved["model"], path)
+        selections[name] = scores(dataset, evaluate(config, dataset, model, device))
+        chosen[name], words[name] = model.shown_strength(), f"{not_published(model)}{suspected(saved['metrics'])}"
+        record[name] = {"epoch": saved["epoch"], "valid": saved["metrics"], **selections[name]}
+    write_json(folder / RESULTS, {
+        "format": FORMAT, "config": saved_form(config), "data": dataset.info.__dict__,
+        "parameters": count_parameters(model), "versions": versions(device),
+        "samples": {name: len(dataset.splits[name]) for name in dataset.splits}, "seconds": seconds,
+        "selections": record, "strengths": chosen, "choosing": CHOOSING.get(config.choice.strength, 0),
+        "granting": GRANTING, "trivial": trivial_scores(dataset)})
+    return RunResult(selections, folder, words)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from src.structures import MODALITIES, BackboneOutput
+
 TINY = ("--device", "cpu", "--synthetic_sizes", "48,24,24", "--dim", "8", "--num_heads", "2", "--nlevels", "1",
         "--light_width", "4", "--num_epochs", "2", "--batch_size", "16")
 
@@ -28,6 +30,30 @@ def one_thread() -> None:
 def tiny(tmp_path: Path) -> list[str]:
     """Arguments of main.py for a run of a second or two in a folder of its own."""
     return [*TINY, "--data_path", str(tmp_path / "data"), "--checkpoint_path", str(tmp_path)]
+
+
+class Means(torch.nn.Module):
+    """A backbone that takes no time and tells modalities apart: a layer on the mean over time of each."""
+
+    def __init__(self, info, options):
+        super().__init__()
+        self.layers = torch.nn.ModuleDict({name: torch.nn.Linear(width, 6) for name, width in info.widths.items()})
+        self.state_widths = dict.fromkeys(MODALITIES, 6)
+        self.output = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Dropout(0.1), torch.nn.Linear(18, info.outputs))
+
+    def modality_parameters(self):
+        return {name: list(layer.parameters()) for name, layer in self.layers.items()}
+
+    def forward(self, batch):
+        states = {name: layer(batch.inputs[name].mean(1)) for name, layer in self.layers.items()}
+        hidden = torch.cat(list(states.values()), 1)
+        return BackboneOutput(self.output(hidden), hidden, states=states)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave out the figures, which have tests of their own and take most of a report's time."""
+    monkeypatch.setattr("src.analysis.report.files.save_figures", lambda _, folder: folder.mkdir() or [])
 
 
 def install(monkeypatch: pytest.MonkeyPatch, cls: object) -> None:

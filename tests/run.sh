@@ -7,6 +7,7 @@ while [[ -L "$here" ]]; do # by hand, since readlink -f is missing on older syst
     [[ "$link" == /* ]] || link="$(dirname "$here")/$link"
     here="$link"
 done
+unset PYTHONDONTWRITEBYTECODE # a hundred processes are started, each of which would compile all files again
 TESTING=1 source "$(dirname "$here")/../environment.sh"
 # One process more than cores, since many tests wait for others that they start.
 processes="$("$PYTHON" -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')"

@@ -4,7 +4,6 @@ import csv
 
 import pytest
 import torch
-from torch import nn
 from torch.optim import optimizer as optimizers
 
 import inference
@@ -15,9 +14,9 @@ from src.datasets.base import Split
 from src.methods.base import Look
 from src.registry import BACKBONES, METHODS
 from src.runtime import resolve_device
-from src.structures import MODALITIES, BackboneOutput, Batch
+from src.structures import Batch
 from src.tasks import make_task
-from tests.conftest import install
+from tests.conftest import Means, install
 from tests.elsewhere import PLACE, Elsewhere
 from tests.src.methods.test_contract import INFO, LIGHT, SMALL, batch
 
@@ -50,23 +49,6 @@ def test_two_devices_do_not_mix(elsewhere, mixed):
             mixed(there, torch.zeros(3))
 
 
-class Means(nn.Module):
-    """A backbone that takes no time."""
-
-    def __init__(self, info, options):
-        super().__init__()
-        self.own = nn.ModuleDict({name: nn.Linear(width, 4) for name, width in info.widths.items()})
-        self.output, self.state_widths = nn.Linear(4, info.outputs), dict.fromkeys(MODALITIES, 4)
-
-    def modality_parameters(self):
-        return {name: list(part.parameters()) for name, part in self.own.items()}
-
-    def forward(self, batch):
-        states = {name: self.own[name](batch.inputs[name].mean(1)) for name in MODALITIES}
-        hidden = torch.stack(list(states.values())).sum(0)
-        return BackboneOutput(self.output(hidden), hidden, states=states)
-
-
 @pytest.mark.parametrize("words", [*(("--backbone", "own:Class", "--method", method, *LIGHT) for method in METHODS),
                                    ALBERT, *(("--backbone", backbone, *LIGHT) for backbone in BACKBONES)])
 def test_every_part_makes_a_step_there(elsewhere, monkeypatch, words):
@@ -90,12 +72,14 @@ def test_every_part_makes_a_step_there(elsewhere, monkeypatch, words):
         assert loss.isfinite().item() and len(task.decide(model(given).per_sample()["logits"])) == 4
 
 
-def test_a_run_is_trained_resumed_and_measured_there(elsewhere, tiny, tmp_path):
-    words = [*tiny, "--synthetic_sizes", "16,16,16", "--no-aonly", "--no-vonly", "--fusion_mode", "tanh",
-             "--strength", "cautious", "--unwanted", "text", "--unbiased", "10", "--num_epochs"]
+def test_a_run_is_trained_resumed_and_measured_there(elsewhere, tmp_path, monkeypatch):
+    install(monkeypatch, Means)
+    place = ["--data_path", str(tmp_path / "data"), "--checkpoint_path", str(tmp_path), "--backbone", "own:Class"]
+    words = [*place, "--synthetic_sizes", "16,16,16", "--light_width", "4", "--batch_size", "16", "--fusion_mode",
+             "tanh", "--strength", "cautious", "--unwanted", "text", "--unbiased", "10", "--num_epochs"]
     assert run(elsewhere, main, *words, "1") == run(elsewhere, main, *words, "2", "--resume") == 0
     told = tmp_path / "told.csv"
-    assert run(elsewhere, inference, "--data_path", str(tmp_path / "data"), "--checkpoint_path", str(tmp_path),
-               "--audit", "--selection", "valid_shifted", "--predictions", str(told)) == 0
+    assert run(elsewhere, inference, *place, "--audit", "--selection", "valid_shifted", "--predictions",
+               str(told)) == 0
     with told.open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 3 * 16

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from src.analysis.records import PLACE, SCORE, TRIVIAL, Study, models
+from src.analysis.records import PLACE, TRIVIAL, Study, models
 from src.analysis.statistics import CORRECT, unpacked
 from src.structures import InputError, printable, quoted
 from src.tasks import make_task
@@ -113,20 +113,25 @@ def _long(wide: "DataFrame", shown: str, measure: Mapping[str, str]) -> "DataFra
     scores = {name: _score(name, shown) for name in wide.columns if name not in (*OF_STUDY, *RUN)}
     if not scores or len({tuple(score.values()) for score in scores.values()}) < len(scores):
         raise InputError("two of its columns are one score" if scores else "it has no scores")
-    long = wide.melt(list(PLACE), list(scores), "score", "cell", ignore_index=False).sort_index(kind="stable")
-    long = long.join(pd.DataFrame.from_dict(scores, "index", columns=[*SCORE, "of"]), on="score")
-    if long["split"].nunique() > MOST:
+    if len({score["split"] for score in scores.values()}) > MOST:
         raise InputError(f"it has more than {MOST} splits")
-    long["selection"] = long["of"]
-    run = [*PLACE, "predictor", "split", "analysis"]
-    long = long[(long["cell"] != "").groupby([long[name] for name in run]).transform("any")]
-    one = [*run, "setting"]
-    bits = long[long["measure"] == CORRECT].set_index(one)["cell"].rename("bits").map(_bits)
-    long = long[long["measure"] != CORRECT].join(bits, on=one)
-    long["bits"] = long["bits"].where(long["measure"] == long["dataset"].map(measure), "")
-    long["selection"] = long["selection"].where(long["variant"] != TRIVIAL, "")
-    long["value"] = [_value(cell, name) for cell, name in zip(long["cell"], long["score"], strict=True)]
-    return long
+    analyses: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}  # predictor, split, analysis, selection -> columns
+    for name, score in scores.items():
+        analyses.setdefault(tuple(score[key] for key in ("predictor", "split", "analysis", "of")), {})[name] = score
+    found = []
+    for line in wide.to_dict("records"):
+        place = {name: line[name] for name in PLACE}
+        for (*_, selection), columns in analyses.items():
+            if not any(line[name] for name in columns):
+                continue
+            place["selection"] = "" if line["variant"] == TRIVIAL else selection
+            bits = {score["setting"]: _bits(line[name]) for name, score in columns.items()
+                    if score["measure"] == CORRECT}
+            for name, score in columns.items():
+                if score["measure"] != CORRECT:
+                    of_all = bits.get(score["setting"], "") if score["measure"] == measure[line["dataset"]] else ""
+                    found.append({**place, **score, "value": _value(line[name], name), "bits": of_all})
+    return pd.DataFrame(found)
 
 
 def _only(wide: "DataFrame", name: str) -> str:

@@ -1,7 +1,7 @@
 """Means over seeds and paired differences, with nothing claimed that a few seeds or a few samples cannot carry."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 FEWEST_SEEDS = 3  # that an interval is given for
 FEWEST_SAMPLES = 30
+Seeds = Mapping[int, tuple[float, str]]  # seed -> value, and which samples are right, `packed`, where that is known
 CORRECT = "correct"  # the measure that is one bit per sample, `packed`, in place of a value
 
 
@@ -92,10 +93,9 @@ def sample_interval(differences: np.ndarray, seeds: int = 1) -> tuple[float, flo
     return float(low), float(high)
 
 
-def compared(rows: "DataFrame", baseline: "DataFrame") -> Difference:
-    """Both differences of a measure to its baseline, over the seeds that both have; from one row per seed each."""
-    own, other = map(_of_seeds, (rows, baseline))
-    pairs = [(own[seed], other[seed]) for seed in own if seed in other]
+def compared(own: Seeds, baseline: Seeds) -> Difference:
+    """Both differences of a measure to its baseline, over the seeds that both have."""
+    pairs = [(own[seed], baseline[seed]) for seed in own if seed in baseline]
     found = paired_difference([one - base for (one, _), (base, _) in pairs])
     known = [(unpacked(one), unpacked(base)) for (_, one), (_, base) in pairs if one and base]
     if len({correct.size for pair in known for correct in pair}) != 1:  # of other data, or unknown
@@ -103,9 +103,9 @@ def compared(rows: "DataFrame", baseline: "DataFrame") -> Difference:
     return replace(found, samples=sample_interval(np.subtract(*np.mean(known, axis=0)), len(known)))
 
 
-def _of_seeds(rows: "DataFrame") -> dict[int, tuple[float, str]]:
-    """Seed -> value and bits; ValueError where two rows claim one seed."""
-    found = dict(zip(rows["seed"], zip(rows["value"], rows["bits"], strict=True), strict=True))
+def seeds_of(rows: "DataFrame") -> dict[int, tuple[float, str]]:
+    """Rows of one score of one model; ValueError where two claim one seed, since a mean over them would be wrong."""
+    found = dict(sorted(zip(rows["seed"], zip(rows["value"], rows["bits"], strict=True), strict=True)))
     if len(found) < len(rows):
         raise ValueError("two values for one seed; one more field has to be selected")
     return found

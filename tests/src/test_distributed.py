@@ -156,7 +156,7 @@ def test_a_batch_that_does_not_divide_is_one_sentence_and_not_one_per_process(pa
 
 
 def test_the_method_that_differentiates_in_its_loss_is_refused(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("src.build.process_count", lambda: 2)
+    monkeypatch.setattr("src.configured.process_count", lambda: 2)
     assert main.main(arguments(tmp_path, "x", "--method", "mmpareto")) == 2
     assert "mmpareto with mult trains in one process only" in capsys.readouterr().err
 

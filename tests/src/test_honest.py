@@ -15,29 +15,10 @@ from src.datasets.synthetic import SyntheticOptions, generate
 from src.options import InferenceOptions
 from src.plan_options import StudyOptions
 from src.registry import METHODS
-from src.structures import MODALITIES, BackboneOutput
-from tests.conftest import install, write
+from tests.conftest import Means, install, write
 
 SIZES = ("--task=emotion4", "--text_branch=light", "--audio_branch=light", "--vision_branch=light", "--light_width=4",
          "--num_epochs=2", "--batch_size=16", "--m_lr=0.01", "--device=cpu")
-
-
-class Means(torch.nn.Module):
-    """A backbone as small as can be that tells modalities apart: a layer on the mean over time of each."""
-
-    def __init__(self, info, options):
-        super().__init__()
-        self.layers = torch.nn.ModuleDict({name: torch.nn.Linear(width, 6) for name, width in info.widths.items()})
-        self.state_widths = dict.fromkeys(MODALITIES, 6)
-        self.output = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Dropout(0.1), torch.nn.Linear(18, info.outputs))
-
-    def modality_parameters(self):
-        return {name: list(layer.parameters()) for name, layer in self.layers.items()}
-
-    def forward(self, batch):
-        states = {name: layer(batch.inputs[name].mean(1)) for name, layer in self.layers.items()}
-        hidden = torch.cat(list(states.values()), 1)
-        return BackboneOutput(self.output(hidden), hidden, states=states)
 
 
 def with_noise(folder):

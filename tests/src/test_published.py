@@ -63,9 +63,17 @@ def grow(root, names, make):
     return root
 
 
+@pytest.fixture(scope="module")
+def kept_file(tmp_path_factory):
+    """Where `published_file` is kept, since it takes a second to make."""
+    return tmp_path_factory.mktemp("published") / "241101_exp_best_valid_acc_MULT.pt"
+
+
 @pytest.fixture
-def published_file(published_classes, tmp_path):
+def published_file(published_classes, kept_file):
     """A file with the object tree of the published model: MulT with 3 layers, ALBERT, two ResNets, golden weights."""
+    if kept_file.exists():
+        return kept_file
     model = published_classes("src.causal_mer_model", "CAUSALMER")()
     model.modality, model.fusion_mode, model.activation = "tav", "hm", nn.ReLU()
     grow(model, NAMES, published_classes)
@@ -74,9 +82,8 @@ def published_file(published_classes, tmp_path):
     backbone.attn_mask, backbone.dataset = True, "iemocap"
     backbone.trans_l_mem.register_buffer("version", torch.Tensor([2]))
     backbone.trans_l_mem.config = {"hooks": OrderedDict(), "kinds": {1, 2}, "dtype": torch.float32}
-    path = tmp_path / "241101_exp_best_valid_acc_MULT.pt"
-    torch.save(model, path)
-    return path
+    torch.save(model, kept_file)
+    return kept_file
 
 
 def options(tmp_path, file, *more):

@@ -20,6 +20,7 @@ from src.config import parse_config, parse_configs
 from src.locks import FolderLock, busy
 from src.samples import has_samples, samples_file
 from src.saving import Saving
+from tests.conftest import TINY
 
 CPU = torch.device("cpu")
 
@@ -46,10 +47,23 @@ def moved(tiny, folder):
     return [*tiny, "--checkpoint_path", str(folder)]
 
 
+STOCHASTIC = ("--embed_dropout", "0.2", "--relu_dropout", "0.2", "--num_epochs", "3")
+GRANTED = ("--unbiased", "5", "--unwanted", "text")
+
+
 @pytest.fixture
 def stochastic(tiny):
     """A run with dropout, so that random states matter."""
-    return [*tiny, "--embed_dropout", "0.2", "--relu_dropout", "0.2", "--num_epochs", "3"]
+    return [*tiny, *STOCHASTIC]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The folder of such a run that nobody stopped."""
+    torch.set_num_threads(1)  # it is made before `one_thread`
+    place = tmp_path_factory.mktemp("whole")
+    assert main.main([*TINY, *STOCHASTIC, *GRANTED, "--checkpoint_path", str(place), "--data_path", str(place)]) == 0
+    return folder(place)
 
 
 def test_two_runs_with_one_seed_give_the_same_bits_and_another_seed_does_not(stochastic, tmp_path):
@@ -62,10 +76,9 @@ def test_two_runs_with_one_seed_give_the_same_bits_and_another_seed_does_not(sto
 
 # stop counts batches: 3 of training and 2 of validation in an epoch
 @pytest.mark.parametrize("how, stop", [("quick", 1), ("quick", 9), ("slow", 14), ("killed", 14)])
-def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(stochastic, tmp_path, monkeypatch,
-                                                                                   how, stop, capsys):
-    stochastic += ["--unbiased", "5", "--unwanted", "text"]
-    assert main.main(moved(stochastic, tmp_path / "whole")) == 0
+def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(stochastic, uninterrupted, tmp_path,
+                                                                                   monkeypatch, how, stop, capsys):
+    stochastic += GRANTED
     cut = moved(stochastic, tmp_path / "cut")
     seen, original, flush = [], train.run_epoch, Saving.flush
     writes = []
@@ -91,7 +104,7 @@ def test_an_interrupted_and_resumed_run_ends_with_the_bits_of_an_uninterrupted_o
     assert "continue with the same command and --resume" in capsys.readouterr().err
     monkeypatch.undo()
     assert main.main([*cut, "--resume"]) == 0
-    whole, resumed = folder(tmp_path / "whole"), folder(tmp_path / "cut")
+    whole, resumed = uninterrupted, folder(tmp_path / "cut")
     assert history(whole) == history(resumed)
     for name in ("last", "best_valid_loss", "best_valid_acc", "best_valid_shifted", "last_epoch"):
         assert same_bits(weights(whole, name), weights(resumed, name))

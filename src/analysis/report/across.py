@@ -7,21 +7,19 @@ section 4).
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.analysis.records import Score, Study, by_seed, model_seeds, models, ordered, place_name, select
+from src.analysis.records import Score, Study, ordered, place_name
 from src.analysis.report import style
-from src.analysis.report.cells import p_words
+from src.analysis.report.cells import Scores, p_words, values
 from src.analysis.report.charts_scores import SPLIT_NAMES
 from src.analysis.report.style import Drawing, Mark, behind
-from src.analysis.statistics import FEWEST_SEEDS, Difference, holm, paired_difference
+from src.analysis.statistics import FEWEST_SEEDS, Difference, Seeds, holm, paired_difference
 from src.datasets.synthetic import SHIFTS
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
+Cell = tuple[str, str, str]  # dataset, condition, backbone
+Runs = dict[Cell, dict[str, Seeds]]  # -> split -> main score of every seed, the higher the better
 ACROSS = "Across conditions"
 GAINS_NOTE = ("Variant minus baseline, seed by seed, n seeds, with the 95 % t-interval over them (from "
               f"{FEWEST_SEEDS} on): with the shortcut broken and, after the stroke, in distribution. In the order of "
@@ -40,11 +38,11 @@ def improvement(own: Sequence[float], baseline: Sequence[float]) -> float:
 def across_tables(study: Study) -> list[tuple[str, str, list[list[str]]]]:
     """Two tables where the baseline stands in at least two forms of the data or backbones; else nothing."""
     found = _by_variant(study)
-    if study.baseline not in found or len(_cells(found[study.baseline])) < 2:
+    if len(found.get(study.baseline, {})) < 2:
         return []
-    splits = [split for split in SPLIT_NAMES if (found[study.baseline]["split"] == split).any()]
-    chances = {variant: {split: _chances(rows, found[study.baseline], split) for split in splits}
-               for variant, rows in found.items() if variant != study.baseline}
+    splits = [split for split in SPLIT_NAMES if any(split in of for of in found[study.baseline].values())]
+    chances = {variant: {split: _chances(runs, found[study.baseline], split) for split in splits}
+               for variant, runs in found.items() if variant != study.baseline}
     head = ["variant", "n", *(f"P on {SPLIT_NAMES[split]}" for split in splits)]
     lines = {variant: [variant, str(max(map(len, of.values())))] for variant, of in chances.items()}
     for split in splits:
@@ -58,43 +56,42 @@ def across_tables(study: Study) -> list[tuple[str, str, list[list[str]]]]:
     return [*_gains_table(study, found, choices), (caption, NOTE, [head, *lines.values()])]
 
 
-Gains = dict[str, dict[tuple[str, str, str], list[Difference]]]  # variant -> cell -> shifted, in distribution
+Gains = dict[str, dict[Cell, list[Difference]]]  # variant -> cell -> shifted, in distribution
 
 
-def gains(study: Study, rows: "dict[str, DataFrame]") -> Gains:
+def gains(study: Study, runs: dict[str, Runs]) -> Gains:
     """Differences to the baseline of variants in every cell with a shift, the greatest mean first."""
     found: Gains = {}
-    baseline = _cells(rows[study.baseline])
-    for variant in (name for name in rows if name != study.baseline):
-        both = {key: own for key, own in _cells(rows[variant]).items()
-                if key in baseline and {"test", SHIFTS[0]} <= set(own["split"])}
-        found[variant] = {key: [_gain(own, baseline[key], split, Score(study.measure[key[0]]))
+    baseline = runs[study.baseline]
+    for variant in (name for name in runs if name != study.baseline):
+        both = {key: own for key, own in runs[variant].items() if key in baseline and {"test", SHIFTS[0]} <= own.keys()}
+        found[variant] = {key: [_gain(own[split], baseline[key].get(split, {}), Score(study.measure[key[0]]))
                                 for split in (SHIFTS[0], "test")] for key, own in both.items()}
     return dict(sorted(((variant, of) for variant, of in found.items() if of),
                        key=lambda one: (math.isnan(mean := _mean(one[1])), -mean)))
 
 
-def _mean(of: dict[tuple[str, str, str], list[Difference]]) -> float:
+def _mean(of: dict[Cell, list[Difference]]) -> float:
     """Over the cells that have a mean; NaN where none has."""
     found = [shifted.mean for shifted, _ in of.values() if not math.isnan(shifted.mean)]
     return float(np.mean(found)) if found else math.nan
 
 
-def _columns(found: Gains) -> dict[tuple[str, str, str], str]:
+def _columns(found: Gains) -> dict[Cell, str]:
     """Cells and what they are called."""
     return {(dataset, condition, backbone): f"{place_name(dataset, condition)}, {backbone}"
             for of in found.values() for dataset, condition, backbone in of}
 
 
-def _gain(own: "DataFrame", baseline: "DataFrame", split: str, score: Score) -> Difference:
+def _gain(own: Seeds, baseline: Seeds, score: Score) -> Difference:
     """In points where the score is a share."""
-    found = paired_difference(by_seed(select(own, split=split)) - by_seed(select(baseline, split=split)))
+    found = paired_difference([own[seed][0] - baseline[seed][0] for seed in own if seed in baseline])
     factor = 100 if score.share else 1
     return replace(found, **{name: factor * getattr(found, name) for name in ("mean", "low", "high")})
 
 
-def _gains_table(study: Study, rows: "dict[str, DataFrame]", choices: str) -> list[tuple[str, str, list[list[str]]]]:
-    found = gains(study, rows)
+def _gains_table(study: Study, runs: dict[str, Runs], choices: str) -> list[tuple[str, str, list[list[str]]]]:
+    found = gains(study, runs)
     columns = _columns(found)
     if not columns:
         return []
@@ -116,9 +113,9 @@ def _gain_words(found: Difference) -> str:
     return f"{found.mean:+.1f}{interval}" if found.n else "-"
 
 
-def gains_drawing(study: Study, rows: "dict[str, DataFrame]", looks: dict[str, Mark]) -> Iterator[Drawing]:
+def gains_drawing(study: Study, runs: dict[str, Runs], looks: dict[str, Mark]) -> Iterator[Drawing]:
     """Gains of all variants, one panel per form of the data and backbone, the best on top."""
-    found = gains(study, rows)
+    found = gains(study, runs)
     columns = _columns(found)
     if len(columns) < 2:
         return
@@ -139,7 +136,7 @@ def gains_drawing(study: Study, rows: "dict[str, DataFrame]", looks: dict[str, M
         axes.grid(False, axis="y")
     counts, lines = _counts(cell for of in found.values() for cell in of.values()), "lines: 95 % t-intervals over seeds"
     told = f"{counts} seeds, see the table; {lines}" if " to " in counts else behind(
-        [pair for variant in found for pair in model_seeds(rows[variant])], lines)
+        _model_seeds({variant: runs[variant] for variant in found}), lines)
     style.finish(figure, f"Gain over {study.baseline}", told, [])
     yield Drawing(ACROSS, "", f"Variant minus {study.baseline}, seed by seed. Filled: with the shortcut broken; "
                               "hollow: in distribution.", figure)
@@ -160,53 +157,58 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
 
     Variants that stand in fewer of them than others are left out: theirs would be the curve of another task.
     """
-    found = {variant: own.dropna(subset="value") for variant, own in _by_variant(study).items()}
-    most = max((len(_cells(own)) for own in found.values()), default=0)
+    found = {variant: {cell: of for cell, of in own.items() if any(map(_defined, of.values()))}
+             for variant, own in _by_variant(study).items()}
+    most = max(map(len, found.values()), default=0)
     if study.baseline in found:
         yield from gains_drawing(study, found, looks)
-    rows = {variant: own for variant, own in found.items() if len(_cells(own)) == most > 1}
-    if len(rows) < 2 or len(set(study.measure.values())) > 1:
+    runs = {variant: own for variant, own in found.items() if len(own) == most > 1}
+    if len(runs) < 2 or len(set(study.measure.values())) > 1:
         return
     score = Score(next(iter(study.measure.values())))
-    splits = [split for split in SPLIT_NAMES if any((own["split"] == split).any() for own in rows.values())]
+    splits = [split for split in SPLIT_NAMES if any(split in of for own in runs.values() for of in own.values())]
     figure, grid = style.panels([""], [SPLIT_NAMES[split] for split in splits], 2.9, share_y="all")
     for split in splits:
         axes = grid["", SPLIT_NAMES[split]]
-        for variant, own in rows.items():
-            values = np.sort(own[own["split"] == split]["value"].to_numpy(dtype=float)) * (100 if score.share else 1)
-            if len(values):
-                axes.step([values[0], *values], np.linspace(1, 0, len(values) + 1), where="post",
+        for variant, own in runs.items():
+            every = np.sort([one for of in own.values() for one in _defined(of.get(split, {}))])
+            every = every * (100 if score.share else 1)
+            if len(every):
+                axes.step([every[0], *every], np.linspace(1, 0, len(every) + 1), where="post",
                           color=looks[variant].colour, linestyle=looks[variant].line, linewidth=1.1)
         axes.set_xlabel(score.label)
     grid["", SPLIT_NAMES[splits[0]]].set_ylabel("share of runs above")
-    shown = {variant: looks[variant] for variant in rows}
+    shown = {variant: looks[variant] for variant in runs}
     handles = [style.line_handle(variant, color=mark.colour, linestyle=mark.line) for variant, mark in shown.items()]
-    seeds = [pair for own in rows.values() for pair in model_seeds(own)]
-    style.finish(figure, "Performance profiles", behind(seeds, "every run counts once"), handles)
+    style.finish(figure, "Performance profiles", behind(_model_seeds(runs), "every run counts once"), handles)
     yield Drawing(ACROSS, "", f"Share of the runs of all conditions and backbones whose {score.label} is above a "
                               "value.", figure)
 
 
-def _by_variant(study: Study) -> dict[str, "DataFrame"]:
-    """Variant -> the main scores of its predictions on every test split, the higher the better."""
-    import pandas as pd
-
-    parts = []
-    for (dataset, _), rows in study.places(analysis="test", predictor="prediction").items():
-        own = models(select(rows, measure=study.measure[dataset], setting=""))
-        parts.append(own.assign(value=own["value"] * Score(study.measure[dataset]).sign))
-    if not parts:
-        return {}
-    rows = pd.concat(parts)
-    return {variant: rows[rows["variant"] == variant] for variant in ordered(rows, "variant")}
-
-
-def _cells(rows: "DataFrame") -> dict[tuple[str, str, str], "DataFrame"]:
-    """(dataset, condition, backbone) -> rows."""
-    return dict(iter(rows.groupby(["dataset", "condition", "backbone"], sort=False, observed=True)))
+def _by_variant(study: Study) -> dict[str, Runs]:
+    """The runs of every variant, in the order of all tables."""
+    found: dict[str, Runs] = {variant: {} for variant in ordered(study.rows, "variant")}
+    for (dataset, condition), rows in study.places(analysis="test", predictor="prediction").items():
+        scores, score = Scores(rows), Score(study.measure[dataset])
+        for split in ordered(rows, "split"):
+            for (backbone, variant), seeds in scores.of(score.measure, split).items():
+                if seeds:
+                    found[variant].setdefault((dataset, condition, backbone), {})[split] = {
+                        seed: (value * score.sign, bits) for seed, (value, bits) in seeds.items()}
+    return {variant: runs for variant, runs in found.items() if runs}
 
 
-def _chances(own: "DataFrame", baseline: "DataFrame", split: str) -> list[float]:
+def _model_seeds(runs: dict[str, Runs]) -> list[tuple[str, int]]:
+    """(model, seed) behind runs for `seeds_text`."""
+    return [(f"{backbone} {variant}", seed) for variant, own in runs.items() for (*_, backbone), of in own.items()
+            for seeds in of.values() for seed in seeds]
+
+
+def _defined(seeds: Seeds) -> list[float]:
+    return [value for value in values(seeds) if not math.isnan(value)]
+
+
+def _chances(own: Runs, baseline: Runs, split: str) -> list[float]:
     """Probability of improvement in every cell that both stand in."""
-    mine, other = (_cells(rows[rows["split"] == split].dropna(subset="value")) for rows in (own, baseline))
-    return [improvement(by_seed(mine[key]), by_seed(other[key])) for key in mine if key in other]
+    both = [[_defined(runs[key].get(split, {})) for runs in (own, baseline)] for key in own if key in baseline]
+    return [improvement(mine, other) for mine, other in both if mine and other]

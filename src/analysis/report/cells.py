@@ -3,8 +3,10 @@
 import math
 from typing import TYPE_CHECKING
 
-from src.analysis.records import Score, by_seed
-from src.analysis.statistics import FEWEST_SAMPLES, FEWEST_SEEDS, Difference, summary
+import numpy as np
+
+from src.analysis.records import SCORE, TRIVIAL, Score, models
+from src.analysis.statistics import FEWEST_SAMPLES, FEWEST_SEEDS, Difference, Seeds, summary
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -14,17 +16,52 @@ INTERVALS = ("Mean +- standard deviation over n seeds, and paired differences: i
              f"interval over test samples (from {FEWEST_SAMPLES} on) of the correctness averaged over seeds")
 
 
-def defined_seeds(rows: "DataFrame") -> int:
+Model = tuple[str, str]  # backbone, variant
+
+
+class Scores:
+    """All scores of one form of the data by what they are of: thousands of cells, each a search, would take long."""
+
+    def __init__(self, rows: "DataFrame") -> None:
+        """ValueError where two rows are one score, since a mean over them would be wrong."""
+        self.models = list(models(rows).groupby(["backbone", "variant"], observed=True).groups)  # as in all tables
+        self._found: dict[tuple[str, ...], dict[Model, dict[int, tuple[float, str]]]] = {}
+        names = [*SCORE, "backbone", "variant", "seed", "value", "bits"]
+        columns = [np.asarray(column).tolist() for _, column in rows[names].sort_values("seed").items()]
+        for *score, backbone, variant, seed, value, bits in zip(*columns, strict=True):
+            found = self._found.setdefault(tuple(score), {}).setdefault((backbone, variant), {})
+            if seed in found:
+                raise ValueError(f"two values of {' '.join(score)} for {backbone} {variant} with the seed {seed}")
+            found[seed] = value, bits
+
+    def of(self, measure: str, split: str, analysis: str = "test", setting: str = "",
+           predictor: str = "prediction") -> dict[Model, Seeds]:
+        """One score of every model."""
+        found = self._found.get((predictor, split, analysis, setting, measure), {})
+        return {model: found.get(model, {}) for model in self.models}
+
+    def trivial(self, measure: str, split: str) -> Seeds:
+        """One test score of the predictor that looks at no input."""
+        found = self._found.get(("prediction", split, "test", "", measure), {})
+        return next((seeds for (_, variant), seeds in found.items() if variant == TRIVIAL), {})
+
+
+def values(seeds: Seeds) -> list[float]:
+    """The score of every seed."""
+    return [value for value, _ in seeds.values()]
+
+
+def defined_seeds(seeds: Seeds) -> int:
     """How many seeds have a value that is defined."""
-    return summary(by_seed(rows)).n
+    return summary(values(seeds)).n
 
 
-def mean_cell(rows: "DataFrame", measure: str) -> str:
+def mean_cell(seeds: Seeds, measure: str) -> str:
     """Mean and deviation; says how many seeds are behind it where some have no value."""
-    found = summary(by_seed(rows))
+    found = summary(values(seeds))
     number = _number(found.mean, measure)
     cell = number if found.n < 2 else f"{number} +- {_number(found.std, measure)}"
-    return cell if found.n in (0, len(rows)) else f"{cell} (n {found.n})"
+    return cell if found.n in (0, len(seeds)) else f"{cell} (n {found.n})"
 
 
 def difference_cell(found: Difference | None, adjusted: float, measure: str, seeds: int) -> str:

@@ -9,7 +9,7 @@ from src.analysis.records import TRIVIAL, Score, Study, model_seeds, models, ord
 from src.analysis.report import style
 from src.analysis.report.fitting import folded_names
 from src.analysis.report.style import BARS, NEUTRAL, TRIVIAL_LINE, Drawing, Mark, behind
-from src.analysis.statistics import FEWEST_SAMPLES, FEWEST_SEEDS, compared, summary
+from src.analysis.statistics import FEWEST_SAMPLES, FEWEST_SEEDS, compared, seeds_of, summary
 from src.structures import MODALITIES
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
             own, mark = select(here, variant=variant), looks[variant]
             if not len(own):
                 continue
-            found = compared(own, select(here, variant=baseline))
+            found = compared(seeds_of(own), seeds_of(select(here, variant=baseline)))
             for over, ends in found.intervals.items():
                 below, width = {"seeds": (0, 1.4), "samples": (0.22, 0.6)}[over]
                 axes.plot([factor * end for end in ends], [i + below] * 2, color=mark.colour, linewidth=width)

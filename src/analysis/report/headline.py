@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from src.analysis.records import Score, Study, models, ordered, place_name, select
 from src.analysis.results import VALID
-from src.analysis.statistics import FEWEST_SEEDS, Difference, compared
+from src.analysis.statistics import FEWEST_SEEDS, Difference, compared, seeds_of
 from src.datasets.synthetic import SHIFTS
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _splits(rows: "DataFrame") -> list[str]:
 
 def _change(rows: "DataFrame", score: Score, variant: str, baseline: str, split: str) -> Difference:
     """A variant minus the baseline on a split, as the score is shown."""
-    own, other = (select(rows, variant=name, split=split) for name in (variant, baseline))
+    own, other = (seeds_of(select(rows, variant=name, split=split)) for name in (variant, baseline))
     found, factor = compared(own, other), 100 if score.share else 1
     low, high = found.samples
     return replace(found, mean=factor * found.mean, low=factor * found.low, high=factor * found.high,

@@ -1,16 +1,17 @@
 """The tables of a study, as cells of text."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from src.analysis.choice import CHOICES, ORACLE
 from src.analysis.missing import SETTINGS
 from src.analysis.records import TRIVIAL, Score, Study, models, ordered, place_name, select
 from src.analysis.report.across import across_tables
-from src.analysis.report.cells import INTERVALS, defined_seeds, difference_cell, mean_cell
+from src.analysis.report.cells import INTERVALS, Model, Scores, defined_seeds, difference_cell, mean_cell, values
 from src.analysis.report.headline import headlines
-from src.analysis.statistics import compared, holm
+from src.analysis.statistics import Seeds, compared, holm, summary
 from src.selection import CAUTIOUS, PUBLISHED, VALID
 from src.structures import MODALITIES
 from src.tasks import NUMBERED, TASKS
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Table = tuple[str, str, list[list[str]]]  # caption, footnote, rows of cells; the first row is the header
-Column = Mapping[str, Any]  # fields that select a column's rows, and that mark
-ByModel = Mapping[tuple[str, str], "DataFrame"]  # (backbone, variant) -> rows, one per seed
+Column = Mapping[str, Any]  # what a column's scores are of, for `Scores.of`, and whether it is marked
+ByModel = Mapping[Model, Seeds]
 
 SCORES, ANSWERS = "test scores", "Does it debias?"
 ANSWER_HEAD = ["data", "backbone", "method", "debiased?", "difference, shifted", "difference, in distribution"]
@@ -47,19 +48,20 @@ def study_tables(study: Study) -> list[Table]:
         name, exact = place_name(dataset, condition), study.measure[dataset]
         if not ordered(rows, "variant"):
             continue
-        made = [_scores(study, f"{name}: {exact}, {SCORES}", dataset, rows),
-                _predictors(study, f"{name}: predictors of the same networks ({exact})", rows, exact),
-                _columns(study, f"{name}: missing modalities, zero fill, test ({exact})", rows,
+        scores = Scores(rows)
+        made = [_scores(study, f"{name}: {exact}, {SCORES}", dataset, rows, scores),
+                _predictors(study, f"{name}: predictors of the same networks ({exact})", rows, scores, exact),
+                _columns(study, f"{name}: missing modalities, zero fill, test ({exact})", scores,
                          _missing_columns(rows, exact)),
-                _columns(study, f"{name}: contributions to {exact}, test", rows, CONTRIBUTIONS),
-                _columns(study, f"{name}: audit of effects and predictions", rows, _audit_columns(rows))]
+                _columns(study, f"{name}: contributions to {exact}, test", scores, CONTRIBUTIONS),
+                _columns(study, f"{name}: audit of effects and predictions", scores, _audit_columns(rows))]
         if dataset == "synthetic":
-            made.append(_distances(study, f"{name}: distance to the known right answer, test", rows, exact))
+            made.append(_distances(study, f"{name}: distance to the known right answer, test", scores, exact))
         found += [(f"{caption} ({study.choice(dataset, condition)})", note, lines) for caption, note, lines in made]
         found.append(_columns(study, f"{name}: {exact} by the number of unbiased validation samples that choose "
-                                     "(valid_score)", rows, _knowledge_columns(rows, exact)))
+                                     "(valid_score)", scores, _knowledge_columns(rows, exact)))
         found.append(_choices(study, f"{name}: {exact} by what is chosen on which labels (valid_score; known of a "
-                                     "shift: what --unwanted declares, if anything)", rows, exact))
+                                     "shift: what --unwanted declares, if anything)", rows, scores, exact))
     return [table for table in (*across_tables(study), *found) if len(table[2]) > 1]
 
 
@@ -115,28 +117,28 @@ CONTRIBUTIONS = {
        for name in MODALITIES}}
 
 
-def _scores(study: Study, caption: str, dataset: str, rows: "DataFrame") -> Table:
+def _scores(study: Study, caption: str, dataset: str, rows: "DataFrame", scores: Scores) -> Table:
     """The table of test scores, with the trivial predictor above and the paper's figure beside."""
-    wanted = {name: {COMPARED: True, "analysis": "test", "setting": "", **column}
+    wanted = {name: {COMPARED: True, **column}
               for name, column in _score_columns(rows, study.measure[dataset]).items()}
-    caption, note, (head, *body) = _columns(study, caption, rows, wanted)
+    caption, note, (head, *body) = _columns(study, caption, scores, wanted)
     trivial = ["-", TRIVIAL, "-"]
     for name, column in wanted.items():
         if name in head:
-            trivial += [mean_cell(select(rows, variant=TRIVIAL, **_fields(column)), column["measure"]), "-"]
+            trivial += [mean_cell(scores.trivial(**_fields(column)), column["measure"]), "-"]
     lines = [head, trivial, *body] if body else []
     if any(name == dataset for name, _ in PAPER):
         figures = [PAPER.get((dataset, line[0])) if line[1] == PAPER_FUSION else None for line in body]
         paper = ["paper", "-", *("-" if figure is None else " ".join(map(str, figure)) for figure in figures)]
         lines = [[*line, cell] for line, cell in zip(lines, paper, strict=True)]
-    return caption, f"{_below_single(rows, study.measure[dataset])}{note}", lines
+    return caption, f"{_below_single(rows, scores, study.measure[dataset])}{note}", lines
 
 
-def _below_single(rows: "DataFrame", exact: str) -> str:
+def _below_single(rows: "DataFrame", scores: Scores, exact: str) -> str:
     """Which models are worse than one modality alone, in distribution: the first thing to know of a fused model."""
-    splits = ordered(select(rows, analysis="test"), "split")
-    own = select(rows, analysis="test", predictor="prediction", measure=exact, split=splits[:1])
-    means = {model: found["value"].mean() * Score(exact).sign for model, found in _by_model(own).items()}
+    split = next(iter(ordered(select(rows, analysis="test"), "split")), "")
+    means = {model: summary(values(seeds)).mean * Score(exact).sign
+             for model, seeds in scores.of(exact, split).items() if seeds}
     singles = {variant: mean for (_, variant), mean in means.items() if variant in MODALITIES}
     if not singles:
         return "No single modality was trained (method unimodal), so nothing tells whether fusing gains anything. "
@@ -144,19 +146,21 @@ def _below_single(rows: "DataFrame", exact: str) -> str:
     below = [" ".join(model) for model, mean in means.items() if model[1] not in MODALITIES and mean < singles[best]]
     worse = f"below it: {', '.join(below)}" if below else "no fused model is below it"
     tried = "" if singles.keys() == set(MODALITIES) else f" of those trained ({', '.join(singles)})"
-    return f"Best single modality{tried} on {splits[0]}: {best} alone; {worse}. "
+    return f"Best single modality{tried} on {split}: {best} alone; {worse}. "
 
 
-def _choices(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table:
+def _choices(study: Study, caption: str, rows: "DataFrame", scores: Scores, exact: str) -> Table:
     """What each choice of strengths scores that was made, and the gaps between them, seed by seed."""
     own = select(rows, analysis="choice", measure=exact)
-    made = [choice for choice in CHOICES if len(select(own, setting=choice))]
+    made = [choice for choice in CHOICES if (own["setting"] == choice).any()]
     gaps = [(one, other) for one, other in GAPS if {one, other} <= set(made)]
     names = [f"{choice}{' (not attainable)' * (choice == ORACLE)}" for choice in made]
     lines = [["backbone", "variant", "split", "n", *names, *(f"{one} - {other}" for one, other in gaps)]]
-    for model, found in _by_model(own).items():
-        for split in ordered(found, "split"):
-            by_choice = {choice: select(found, split=split, setting=choice) for choice in made}
+    found = {split: {choice: scores.of(exact, split, "choice", choice) for choice in made}
+             for split in ordered(own, "split")}
+    for model, split in product(scores.models, found):
+        by_choice = {choice: by_model[model] for choice, by_model in found[split].items()}
+        if any(by_choice.values()):
             lines.append([*model, split, str(defined_seeds(by_choice[VALID])),
                           *(mean_cell(one, exact) for one in by_choice.values()),
                           *(difference_cell(compared(by_choice[one], by_choice[other]), math.nan, exact,
@@ -167,23 +171,21 @@ def _choices(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table
 
 
 def _fields(column: Column) -> dict[str, Any]:
-    """The part of a column that selects rows."""
+    """The part of a column that says what its scores are of."""
     return {name: value for name, value in column.items() if name != COMPARED}
 
 
-def _columns(study: Study, caption: str, rows: "DataFrame", columns: Mapping[str, Column]) -> Table:
+def _columns(study: Study, caption: str, scores: Scores, columns: Mapping[str, Column]) -> Table:
     """One line per backbone and variant; marked columns are followed by their paired difference to the baseline."""
-    own = select(rows, predictor="prediction")
-    found, every = {name: _by_model(select(own, **_fields(column))) for name, column in columns.items()}, _by_model(own)
-    picked = {name: {model: by_model.get(model, own[:0]) for model in every} for name, by_model in found.items()}
+    picked = {name: scores.of(**_fields(column)) for name, column in columns.items()}
     return _compared(study, caption, picked, {name: column["measure"] for name, column in columns.items()},
                      [name for name, column in columns.items() if COMPARED in column])
 
 
 def _compared(study: Study, caption: str, picked: Mapping[str, ByModel], measures: Mapping[str, str],
               marked: Collection[str]) -> Table:
-    """Cells from column -> model -> rows."""
-    picked = {name: by_model for name, by_model in picked.items() if any(map(len, by_model.values()))}
+    """Cells from column -> model -> scores."""
+    picked = {name: by_model for name, by_model in picked.items() if any(by_model.values())}
     if not picked:
         return caption, "", [[]]
     head = ["backbone", "variant", "n"]
@@ -205,7 +207,7 @@ def _compared(study: Study, caption: str, picked: Mapping[str, ByModel], measure
     return caption, NOTE, [head, *lines.values()]
 
 
-def _predictors(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table:
+def _predictors(study: Study, caption: str, rows: "DataFrame", scores: Scores, exact: str) -> Table:
     """The prediction against the other predictors inside each model that has them, seed by seed."""
     tests = models(select(rows, analysis="test"))
     present = tests["predictor"].unique()
@@ -213,44 +215,40 @@ def _predictors(study: Study, caption: str, rows: "DataFrame", exact: str) -> Ta
     words = [study.predictors[name].partition(" (")[0] for name in names]
     lines = [["backbone", "variant", "split", "n", *words, *(f"{words[0]} - {word}" for word in words[1:]),
               "decisions unlike z_m"]] if words else []
-    for model, found in _by_model(tests).items():
-        for split in ordered(found, "split"):
-            own = select(found, split=split, measure=exact)
-            if own["predictor"].nunique() < 2:
-                continue  # nothing to compare, as in a model that is its backbone
-            first, *others = (select(own, predictor=name) for name in names)
-            unlike = select(found, split=split, measure="differs_from_backbone", predictor="prediction")
-            means = [mean_cell(one, exact) for one in (first, *others)]
-            differences = [difference_cell(compared(first, other), math.nan, exact, len(first)) for other in others]
-            lines.append([*model, split, str(defined_seeds(first)), *means, *differences, mean_cell(unlike, exact)])
+    found = {split: [scores.of(exact, split, predictor=name) for name in names] for split in ordered(tests, "split")}
+    differing = {split: scores.of("differs_from_backbone", split) for split in found}
+    for model, split in product(scores.models, found):
+        own = [by_model[model] for by_model in found[split]]
+        if sum(map(bool, own)) < 2:
+            continue  # nothing to compare, as in a model that is its backbone
+        first, *others = own
+        lines.append([*model, split, str(defined_seeds(first)), *(mean_cell(one, exact) for one in own),
+                      *(difference_cell(compared(first, other), math.nan, exact, len(first)) for other in others),
+                      mean_cell(differing[split][model], exact)])
     return caption, (f"{INTERVALS}. An additive fusion (tanh) makes TIE and z_m differ by a constant, so they never "
                      "decide unlike."), lines
 
 
-def _distances(study: Study, caption: str, rows: "DataFrame", exact: str) -> Table:
+def _distances(study: Study, caption: str, scores: Scores, exact: str) -> Table:
     """How far a model is from the one that uses all modalities together and nothing else.
 
     No proper subset of the modalities tells anything about the emotion, so without any of them accuracy should be that
     of the trivial predictor; and each modality should contribute a third of the worth of 3 that a right answer has.
     """
-    trivial = select(rows, variant=TRIVIAL, split="test", measure=exact)["value"]
-    own = _by_model(select(rows, predictor="prediction", split="test"))
-    removed = {model: select(found, analysis="missing_zero", setting=SETTINGS[1:], measure=exact)
-               for model, found in own.items()}
-    worth = {model: select(found, analysis="contribution", measure="shapley") for model, found in own.items()}
-    chance = float(trivial.iloc[0]) if len(trivial) else math.nan
-    picked = {"accuracy with modalities missing to the trivial one, mean":
-              {model: _distance(found, chance, "mean") for model, found in removed.items()},
-              "Shapley values to 1, sum": {model: _distance(found, 1, "sum") for model, found in worth.items()}}
+    removed = [scores.of(exact, "test", "missing_zero", letters) for letters in SETTINGS[1:]]
+    worth = [scores.of("shapley", "test", "contribution", name) for name in MODALITIES]
+    chance = next(iter(values(scores.trivial(exact, "test"))), math.nan)
+    picked = {"accuracy with modalities missing to the trivial one, mean": _distance(removed, chance, "mean"),
+              "Shapley values to 1, sum": _distance(worth, 1, "sum")}
     return _compared(study, caption, picked, dict(zip(picked, (exact, "shapley"), strict=True)), picked)
 
 
-def _distance(rows: "DataFrame", to: float, how: str) -> "DataFrame":
-    """Mean or sum of the distances of values to a number, by seed."""
-    found = rows.assign(value=(rows["value"] - to).abs()).groupby("seed", as_index=False)["value"].agg(how)
-    return found.assign(bits="")
-
-
-def _by_model(rows: "DataFrame") -> ByModel:
-    """(backbone, variant) -> rows, in the order of all tables."""
-    return dict(iter(models(rows).groupby(["backbone", "variant"], observed=True)))
+def _distance(found: Sequence[ByModel], to: float, how: str) -> ByModel:
+    """Mean or sum over several scores of their distances to a number, where they are defined."""
+    distances: dict[Model, dict[int, tuple[float, str]]] = {}
+    for model in found[0]:
+        distances[model] = {}
+        for seed in dict.fromkeys(seed for by_model in found for seed in by_model[model]):
+            own = summary([abs(by_model[model][seed][0] - to) for by_model in found if seed in by_model[model]])
+            distances[model][seed] = own.mean * (own.n if how == "sum" else 1), ""
+    return distances

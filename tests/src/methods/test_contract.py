@@ -65,8 +65,11 @@ def batch(count=4):
 
 
 def combinations():
-    for backbone, method in product(BACKBONES, METHODS):
-        yield backbone, method, "light", ""
+    for method in METHODS:
+        yield "mult", method, "light", ""
+    for backbone, method in product(BACKBONES, ("plain", "ogm_ge", "causal")):  # what a method asks of a backbone
+        if backbone != "mult":
+            yield backbone, method, "light", ""
     for branch, fusion in product(BRANCHES, [*FUSIONS, "learned"]):
         yield "mult", "causal", branch, fusion
 
@@ -196,7 +199,7 @@ def test_a_method_registered_at_run_time_is_trained_saved_and_evaluated(monkeypa
     assert {tuple(line.split()) for line in trained if line.startswith("test")} <= printed
 
 
-def test_a_method_in_a_file_of_its_own_goes_through_a_study_to_the_report(monkeypatch, tiny, tmp_path):
+def test_a_method_in_a_file_of_its_own_goes_through_a_study_to_the_report(monkeypatch, tiny, tmp_path, undrawn):
     (tmp_path / "scaled_method.py").write_text("from tests.src.methods.test_contract import Scaled\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
     monkeypatch.syspath_prepend(tmp_path)

@@ -41,12 +41,6 @@ def finished(tmp_path_factory):
     return folder, argv
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Leave out the figures, which have tests of their own and take most of a report's time."""
-    monkeypatch.setattr("src.analysis.report.files.save_figures", lambda _, folder: folder.mkdir() or [])
-
-
 def rows(folder):
     with (folder / "results.csv").open() as file:
         return list(csv.DictReader(file))
@@ -324,6 +318,7 @@ def test_a_study_that_ends_leaves_no_run_behind(tmp_path, number):
     assert not any(busy(folder) for folder in tmp_path.glob("checkpoint(*)/*/*"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_study_of_undefined_measures_and_constant_features_says_the_same_twice(tmp_path):
     content = sentiment_content()
     content["test"]["labels"] = 0 * content["test"]["labels"]

@@ -1,12 +1,13 @@
 """What the documents show of results is what the command makes from the rows in the repository."""
 
+import io
 import re
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from src.analysis.report.figures import figures, save
+from src.analysis.report.figures import figures, settle, write_vector
 from src.analysis.report.files import load_study
 from src.analysis.report.formats import to_markdown
 
@@ -20,13 +21,21 @@ def rounded(svg: str) -> str:
     return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]) + 0:.1f}", svg)
 
 
+def as_svg(figure):
+    """A figure as the report writes it."""
+    file = io.BytesIO()
+    settle(figure)
+    write_vector(figure, file, "svg")
+    return file.getvalue().decode()
+
+
 def first(found, last):
     """Figures up to the one of that name, so that no later one is drawn."""
     return takewhile(lambda one: one[0] <= last, found)
 
 
 @pytest.mark.xdist_group("results")
-def test_every_table_and_figure_of_the_documents_is_made_from_the_rows(tmp_path):
+def test_every_table_and_figure_of_the_documents_is_made_from_the_rows():
     paths = sorted((ROOT / "results").glob("*.csv"))
     studies = {path.stem: load_study(path) for path in paths}
     whole = "".join(map(to_markdown, studies.values()))
@@ -42,7 +51,7 @@ def test_every_table_and_figure_of_the_documents_is_made_from_the_rows(tmp_path)
     assert shown and shown == set(kept)
     for name in {place.split("/")[0] for place in kept}:
         own = {place.split("/")[1][:-4]: text for place, text in kept.items() if place.startswith(f"{name}/")}
-        drawn = {each: save(drawing, tmp_path, each).svg.read_text()
+        drawn = {each: as_svg(drawing.figure)
                  for each, drawing in first(figures(studies[name]), max(own)) if each in own}
         assert {each: rounded(text) for each, text in drawn.items()} == {
             each: rounded(text) for each, text in own.items()}

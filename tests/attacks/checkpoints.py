@@ -75,11 +75,14 @@ def rewritten(data: bytes, change: Any) -> bytes:
     return out.getvalue()
 
 
-def hostile(data: bytes, mark: Path) -> Iterator[Case]:
-    """The pickle of a checkpoint exchanged for one that wants to do something."""
-    for name, other in (*calls(mark), *bombs()):
-        if len(other) < 10**6:
-            yield name, rewritten(data, lambda entry, old, other=other: other if entry.endswith("data.pkl") else old)
+def hostile(mark: Path) -> Iterator[Case]:
+    """Pickles that want to do something, small enough for the place of a checkpoint's."""
+    return ((name, other) for name, other in (*calls(mark), *bombs()) if len(other) < 10**6)
+
+
+def exchanged(data: bytes, other: bytes) -> bytes:
+    """A checkpoint with another pickle in the place of its own."""
+    return rewritten(data, lambda entry, old: other if entry.endswith("data.pkl") else old)
 
 
 def damaged(rng: random.Random, data: bytes) -> Iterator[Case]:
@@ -122,7 +125,8 @@ def attack(folder: Path, count: int, seed: int, stride: int = 1) -> Tally:
         content = torch.load(io.BytesIO(kept[file]), weights_only=True)
         chosen = islice(wrong(content), 0, None, stride)
         groups = {"content": ((name, saved(changed)) for name, changed in chosen),
-                  "hostile": islice(hostile(kept[file], mark), 0, None, stride),
+                  "hostile": ((name, exchanged(kept[file], other)) for name, other in islice(
+                      hostile(mark), 0, None, stride)),
                   "damaged": islice(damaged(rng, kept[file]), count // 2)}
         for group, found in groups.items():
             for name, data in found:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from src.analysis.records import Study, ordered
 from src.analysis.report import (
@@ -62,19 +62,24 @@ def save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
 
     png, svg, pdf = (folder / f"{name}.{form}" for form in ("png", "svg", "pdf"))
     buffer = io.BytesIO()
-    _settle(drawing.figure)
+    settle(drawing.figure)
     drawing.figure.savefig(buffer, format="png", dpi=DPI)
     # The figures have few colours: a palette makes them a third as large, and the report embeds all of them.
     small = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     with atomic_file(png) as file:
         small.save(file, format="PNG", optimize=True)
-    for path, date in ((svg, "Date"), (pdf, "CreationDate")):
+    for path in (svg, pdf):
         with atomic_file(path) as file:
-            drawing.figure.savefig(file, format=path.suffix[1:], dpi=DPI, metadata={date: None})
+            write_vector(drawing.figure, file, path.suffix[1:])
     return FigureFile(name, drawing.section, drawing.title, drawing.caption, png, svg, pdf)
 
 
-def _settle(figure: "Figure") -> None:
+def write_vector(figure: "Figure", file: BinaryIO, form: str) -> None:
+    """Write a settled figure as `svg` or `pdf`, without a date, so that the same figure is the same bytes."""
+    figure.savefig(file, format=form, dpi=DPI, metadata={{"svg": "Date", "pdf": "CreationDate"}[form]: None})
+
+
+def settle(figure: "Figure") -> None:
     """Lay a figure out, and round the places of its panels: their last bits differ from one process to the next."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")

@@ -23,7 +23,7 @@ from src.checkpoint import (
 )
 from src.config import Config
 from src.configured import is_ours, run_strengths
-from src.datasets.base import Dataset, Split
+from src.datasets.base import Dataset
 from src.datasets.loader import Loader
 from src.distributed import normalise_together, process_count, process_number, wait_for_all
 from src.engine import EpochResult, predict, run_epoch
@@ -38,14 +38,7 @@ from src.replay import Replay
 from src.runtime import seed_everything, storage_device, sweep, versions
 from src.samples import write_samples
 from src.saving import Saving
-from src.selection import (
-    CHECKPOINTS,
-    SHIFTED,
-    Selecting,
-    kept,
-    rule,
-    unbiased_samples,
-)
+from src.selection import CHECKPOINTS, SHIFTED, Selecting, kept, rule, unbiased_samples
 from src.state import RunState, check_same, saved_form
 from src.structures import Batch
 from src.tasks import Task, task_of
@@ -59,7 +52,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Trainer:
-    """The state of a run in training."""
+    """A run in training."""
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device, lock: FolderLock | None = None) -> None:
         self.config, self.dataset, self.device, self.lock = config, dataset, device, lock
@@ -83,9 +76,8 @@ class Trainer:
         asked = config.training.compile
         replayed = device.type == "cuda" and (asked == "on" or asked == "auto" and is_ours(config))
         self.replay = Replay(self.model, self.state.optimizer) if replayed and process_count() == 1 else None
-        self.checked: dict[str, Split] = {"valid": dataset.splits["valid"]}  # splits that choose
-        if config.choice.unbiased:
-            self.checked[SHIFTED] = unbiased_samples(dataset, config.choice.unbiased)
+        count = config.choice.unbiased
+        self.granted = {SHIFTED: unbiased_samples(dataset, count)} if count else {}  # what chooses besides `valid`
         self.saving = Saving()
         self.saved_epoch = 0
         self.kept = kept(config.choice.unbiased, config.choice.unwanted)  # checkpoints
@@ -191,7 +183,7 @@ class Trainer:
         checked = {"valid": run_epoch(self.model, self.valid_loader, objective, f"{title} valid{watched}",
                                       replay=self.replay)}
         return trained, checked | {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
-                                   for name, split in self.checked.items() if name != "valid"}
+                                   for name, split in self.granted.items()}
 
     def _measured(self, trained: EpochResult, checked: Mapping[str, EpochResult],
                   chosen: Mapping[str, Mapping[str, float]]) -> tuple[dict[str, float], dict[str, Tensor]]:

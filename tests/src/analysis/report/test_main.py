@@ -19,6 +19,7 @@ def test_the_folder_is_named_after_the_file(results, capsys):
     assert "+25.0 seeds (n too small)" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_there_is_replaced_only_if_asked_for(results, tmp_path, capsys):
     argv = [str(results), "--out", str(tmp_path / "out")]
     assert report.main(argv) == 0 and report.main(argv) == 1

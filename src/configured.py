@@ -98,8 +98,7 @@ def known(config: Config, checkpoint: str) -> str:
 
 def run_strengths(config: Config) -> Strengths:
     """What the strengths of a run's paths start from, and which are chosen; UsageError where it cannot have them."""
-    return strengths(method_class(config), config.method, config.choice.strength,
-                     config.choice.unwanted)
+    return strengths(method_class(config), config.method, config.choice.strength, config.choice.unwanted)
 
 
 def is_ours(config: Config) -> bool:

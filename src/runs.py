@@ -15,14 +15,11 @@ from typing import Any
 from src.analysis.study.stored import whole
 from src.checkpoint import LAST, RESULTS
 from src.config import config_from
-from src.configured import task_name
+from src.configured import method_class, task_name
 from src.console import align, cell
 from src.flags import Parser, path
 from src.locks import busy
-from src.methods.base import Method
-from src.parts import named_class
 from src.process import finish
-from src.registry import METHODS
 from src.results import history
 from src.runtime import run_command
 from src.settings import read_settings
@@ -83,7 +80,7 @@ def _read(folder: Path) -> Run:
     with contextlib.suppress(InputError):  # damaged, or with a class of the user's own, which is not imported
         settings = read_settings(folder / "config.yaml")
         config = config_from(settings)
-        method: type[Method] = named_class(METHODS, config.run.method)
+        method = method_class(config)
         task, total = make_task(task_name(config)), config.training.num_epochs + method.epochs_ahead(config.method)
     with contextlib.suppress(InputError):
         rows = history(folder)

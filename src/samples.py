@@ -11,10 +11,9 @@ from torch import Tensor
 
 from src.checkpoint import SAMPLES
 from src.config import Config
+from src.configured import method_class
 from src.engine import EpochResult
-from src.methods.base import Look, Method
-from src.parts import named_class
-from src.registry import METHODS
+from src.methods.base import Look
 from src.runtime import atomic_file
 from src.structures import MODALITIES, InputError
 from src.tasks import Task
@@ -77,5 +76,5 @@ def has_samples(folder: Path, config: Config) -> bool:
         return len(kept) == config.training.num_epochs
     history = folder / "history.csv"
     last = history.read_text(encoding="utf-8").count("\n") - 1 if history.is_file() else 0
-    method: type[Method] = named_class(METHODS, config.run.method)
+    method = method_class(config)
     return bool(kept) and kept == list(range(method.epochs_ahead(config.method) + 1, last + 1))

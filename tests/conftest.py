@@ -50,10 +50,15 @@ class Means(torch.nn.Module):
         return BackboneOutput(self.output(hidden), hidden, states=states)
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
+def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the figures, which have tests of their own and take most of a report's time."""
     monkeypatch.setattr("src.analysis.report.files.save_figures", lambda _, folder: folder.mkdir() or [])
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report without figures."""
+    draw_nothing(monkeypatch)
 
 
 def install(monkeypatch: pytest.MonkeyPatch, cls: object) -> None:

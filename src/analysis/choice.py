@@ -13,9 +13,8 @@ from torch import Tensor
 from src.analysis.statistics import CORRECT, packed
 from src.checkpoint import SAMPLES
 from src.config import Config
+from src.configured import method_class
 from src.methods.base import Look, Method
-from src.parts import named_class
-from src.registry import METHODS
 from src.samples import has_samples, read_samples, sample_files
 from src.selection import (
     BY_VALIDATION,
@@ -138,7 +137,7 @@ def choice_rows(folder: Path, config: Config, task: Task, analysis: str = "choic
     analysis: `choice`, by whose labels it is made, or `knowledge`, by how many unbiased samples. Raises InputError
     where the samples were not kept or are damaged.
     """
-    method: type[Method] = named_class(METHODS, config.run.method)
+    method = method_class(config)
     record = read_record(folder, config)
     try:
         for split, settings in CHOSEN[analysis](record, method, config, task).items():

@@ -16,7 +16,7 @@ from src.selection import CHECKPOINTS
 from src.structures import MODALITIES, printable
 
 if TYPE_CHECKING:  # pandas is loaded only where there are rows
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 TRIVIAL = "trivial"  # the variant that looks at no input
 EFFECTS = ("TE", *(f"NDE_{name[0]}" for name in MODALITIES), "TIE")  # in the order of the page
@@ -151,9 +151,9 @@ class Score:
         """What makes higher better: -1 for an error."""
         return -1 if self.measure == "mae" else 1
 
-    def values(self, rows: "DataFrame") -> "Series":
-        """Seed -> value as shown."""
-        return by_seed(rows) * (100 if self.share else 1)
+    def values(self, rows: "DataFrame") -> list[float]:
+        """The value of every seed as shown."""
+        return [value * (100 if self.share else 1) for value, _ in seeds_of(rows).values()]
 
 
 def frame(rows: "DataFrame | Sequence[Mapping[str, Any]]", baseline: str = BASELINE) -> "DataFrame":
@@ -180,14 +180,11 @@ def models(rows: "DataFrame") -> "DataFrame":
     return rows[rows["variant"] != TRIVIAL]
 
 
-def by_seed(rows: "DataFrame") -> "Series":
-    """Seed -> value, by seed; ValueError where two rows claim one seed, since a mean over them would be wrong."""
-    import pandas as pd
-
-    # Thousands of calls make a report; set_index would copy all columns each time.
-    found = pd.Series(rows["value"].to_numpy(), pd.Index(rows["seed"]), name="value").sort_index()
-    if not found.index.is_unique:
-        raise ValueError(f"two values for one seed; one more field has to be selected: {found}")
+def seeds_of(rows: "DataFrame") -> dict[int, tuple[float, str]]:
+    """Seed -> value and bits, in order; ValueError where two rows claim one seed, since a mean would be wrong."""
+    found = dict(sorted(zip(rows["seed"], zip(rows["value"], rows["bits"], strict=True), strict=True)))
+    if len(found) < len(rows):
+        raise ValueError("two values for one seed; one more field has to be selected")
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from src.analysis.records import PLACE, TRIVIAL, Study, models
+from src.analysis.records import COLUMNS, PLACE, SCORE, TRIVIAL, Study, models
 from src.analysis.statistics import CORRECT, unpacked
 from src.structures import InputError, printable, quoted
 from src.tasks import make_task
@@ -120,18 +120,18 @@ def _long(wide: "DataFrame", shown: str, measure: Mapping[str, str]) -> "DataFra
         analyses.setdefault(tuple(score[key] for key in ("predictor", "split", "analysis", "of")), {})[name] = score
     found = []
     for line in wide.to_dict("records"):
-        place = {name: line[name] for name in PLACE}
+        *place, _ = (line[name] for name in PLACE)  # but for the selection, which is that of a column
         for (*_, selection), columns in analyses.items():
             if not any(line[name] for name in columns):
                 continue
-            place["selection"] = "" if line["variant"] == TRIVIAL else selection
+            rule = "" if line["variant"] == TRIVIAL else selection
             bits = {score["setting"]: _bits(line[name]) for name, score in columns.items()
                     if score["measure"] == CORRECT}
             for name, score in columns.items():
                 if score["measure"] != CORRECT:
                     of_all = bits.get(score["setting"], "") if score["measure"] == measure[line["dataset"]] else ""
-                    found.append({**place, **score, "value": _value(line[name], name), "bits": of_all})
-    return pd.DataFrame(found)
+                    found.append((*place, rule, *(score[key] for key in SCORE), _value(line[name], name), of_all))
+    return pd.DataFrame(found, columns=list(COLUMNS))
 
 
 def _only(wide: "DataFrame", name: str) -> str:

@@ -3,12 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 FEWEST_SEEDS = 3  # that an interval is given for
 FEWEST_SAMPLES = 30
@@ -101,14 +97,6 @@ def compared(own: Seeds, baseline: Seeds) -> Difference:
     if len({correct.size for pair in known for correct in pair}) != 1:  # of other data, or unknown
         return found
     return replace(found, samples=sample_interval(np.subtract(*np.mean(known, axis=0)), len(known)))
-
-
-def seeds_of(rows: "DataFrame") -> dict[int, tuple[float, str]]:
-    """Rows of one score of one model; ValueError where two claim one seed, since a mean over them would be wrong."""
-    found = dict(sorted(zip(rows["seed"], zip(rows["value"], rows["bits"], strict=True), strict=True)))
-    if len(found) < len(rows):
-        raise ValueError("two values for one seed; one more field has to be selected")
-    return found
 
 
 def packed(correct: Sequence[bool]) -> str:

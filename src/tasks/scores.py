@@ -50,7 +50,7 @@ class SentimentClasses(Task):
 
 
 class Sentiment(SentimentClasses):
-    """MOSEI and MOSI as regression of the score; debiases nothing, see src/build.py."""
+    """MOSEI and MOSI as regression of the score, which no effect of classes can debias."""
 
     outputs = 1
     selection = "mae"  # Acc-7 of a small split is coarse, and selects worse on every other metric

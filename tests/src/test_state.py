@@ -32,7 +32,7 @@ def test_patience_counts_the_epochs_since_the_first_best_score(state, scores, en
 
 def test_a_run_without_patience_never_ends_early(state):
     state.history = [{"valid_accuracy_mean": 0.5}] * 9
-    assert not state.waited(TASK, 0, 0)
+    assert not state.waited(TASK, 0, parse_config([]).training.patience)
 
 
 def test_epochs_ahead_do_not_count_as_waiting(state):

@@ -12,7 +12,7 @@ import numpy as np
 
 from src.analysis.records import Score, Study, ordered, place_name
 from src.analysis.report import style
-from src.analysis.report.cells import Scores, p_words, values
+from src.analysis.report.cells import Index, p_words, values
 from src.analysis.report.charts_scores import SPLIT_NAMES
 from src.analysis.report.style import Drawing, Mark, behind
 from src.analysis.statistics import FEWEST_SEEDS, Difference, Seeds, holm, paired_difference
@@ -157,8 +157,7 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
 
     Variants that stand in fewer of them than others are left out: theirs would be the curve of another task.
     """
-    found = {variant: {cell: of for cell, of in own.items() if any(map(_defined, of.values()))}
-             for variant, own in _by_variant(study).items()}
+    found = {variant: _defined(own) for variant, own in _by_variant(study).items()}
     most = max(map(len, found.values()), default=0)
     if study.baseline in found:
         yield from gains_drawing(study, found, looks)
@@ -171,8 +170,8 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
     for split in splits:
         axes = grid["", SPLIT_NAMES[split]]
         for variant, own in runs.items():
-            every = np.sort([one for of in own.values() for one in _defined(of.get(split, {}))])
-            every = every * (100 if score.share else 1)
+            every = np.sort([(100 if score.share else 1) * value for of in own.values()
+                             for value in values(of.get(split, {}))])
             if len(every):
                 axes.step([every[0], *every], np.linspace(1, 0, len(every) + 1), where="post",
                           color=looks[variant].colour, linestyle=looks[variant].line, linewidth=1.1)
@@ -189,9 +188,9 @@ def _by_variant(study: Study) -> dict[str, Runs]:
     """The runs of every variant, in the order of all tables."""
     found: dict[str, Runs] = {variant: {} for variant in ordered(study.rows, "variant")}
     for (dataset, condition), rows in study.places(analysis="test", predictor="prediction").items():
-        scores, score = Scores(rows), Score(study.measure[dataset])
+        index, score = Index(rows), Score(study.measure[dataset])
         for split in ordered(rows, "split"):
-            for (backbone, variant), seeds in scores.of(score.measure, split).items():
+            for (backbone, variant), seeds in index.of(score.measure, split).items():
                 if seeds:
                     found[variant].setdefault((dataset, condition, backbone), {})[split] = {
                         seed: (value * score.sign, bits) for seed, (value, bits) in seeds.items()}
@@ -204,11 +203,19 @@ def _model_seeds(runs: dict[str, Runs]) -> list[tuple[str, int]]:
             for seeds in of.values() for seed in seeds]
 
 
-def _defined(seeds: Seeds) -> list[float]:
-    return [value for value in values(seeds) if not math.isnan(value)]
+def _defined(runs: Runs) -> Runs:
+    """The runs whose score is defined."""
+    found: Runs = {}
+    for cell, of in runs.items():
+        for split, seeds in of.items():
+            left = {seed: one for seed, one in seeds.items() if not math.isnan(one[0])}
+            if left:
+                found.setdefault(cell, {})[split] = left
+    return found
 
 
 def _chances(own: Runs, baseline: Runs, split: str) -> list[float]:
     """Probability of improvement in every cell that both stand in."""
-    both = [[_defined(runs[key].get(split, {})) for runs in (own, baseline)] for key in own if key in baseline]
-    return [improvement(mine, other) for mine, other in both if mine and other]
+    mine, other = ({cell: values(of[split]) for cell, of in _defined(runs).items() if split in of}
+                   for runs in (own, baseline))
+    return [improvement(mine[cell], other[cell]) for cell in mine if cell in other]

@@ -14,17 +14,16 @@ if TYPE_CHECKING:
 INTERVALS = ("Mean +- standard deviation over n seeds, and paired differences: in the bracket after \"seeds\" the 95 % "
              f"t-interval over seeds (from {FEWEST_SEEDS} on), in the bracket after \"samples\" the 95 % bootstrap "
              f"interval over test samples (from {FEWEST_SAMPLES} on) of the correctness averaged over seeds")
-
-
 Model = tuple[str, str]  # backbone, variant
 
 
-class Scores:
-    """All scores of one form of the data by what they are of: thousands of cells, each a search, would take long."""
+class Index:
+    """All scores of one form of the data by what they are of; ValueError where two rows are one score."""
 
+    # A report has thousands of cells, and to search all rows for each took most of its time.
     def __init__(self, rows: "DataFrame") -> None:
-        """ValueError where two rows are one score, since a mean over them would be wrong."""
-        self.models = list(models(rows).groupby(["backbone", "variant"], observed=True).groups)  # as in all tables
+        # Iterated over: only there all versions of pandas keep the order of the tables.
+        self.models: list[Model] = [model for model, _ in models(rows).groupby(["backbone", "variant"], observed=True)]
         self._found: dict[tuple[str, ...], dict[Model, dict[int, tuple[float, str]]]] = {}
         names = [*SCORE, "backbone", "variant", "seed", "value", "bits"]
         columns = [np.asarray(column).tolist() for _, column in rows[names].sort_values("seed").items()]

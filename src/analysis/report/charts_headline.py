@@ -50,7 +50,7 @@ def answer(found: Headline, rows: "DataFrame", looks: dict[str, Mark]) -> "Figur
             handles.setdefault(name, line_handle(name, **style))
         for i, variant in enumerate(found.variants):
             chosen = select(rows, analysis="test", split=split, variant=variant)
-            _across(axes, i, list(found.score.values(chosen)), looks[variant])
+            _across(axes, i, found.score.values(chosen), looks[variant])
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.grid(False, axis="y")

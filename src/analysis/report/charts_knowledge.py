@@ -33,7 +33,7 @@ def knowledge(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str
         axes = grid[backbone, SPLIT_NAMES.get(split, split)]
         for variant, mark in shown.items():
             own = select(rows, backbone=backbone, split=split, variant=variant)
-            points = {settings.index(setting): list(score.values(found))
+            points = {settings.index(setting): score.values(found)
                       for setting, found in own.groupby("setting", sort=False, observed=True)}
             style.curve(axes, list(points), list(points.values()), mark, mark.line)
         style.categories(axes, settings)

@@ -84,7 +84,7 @@ def random_missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name
     for (_, backbone), axes in grid.items():
         for variant, mark in shown.items():
             chosen = select(rows, backbone=backbone, variant=variant).sort_values("rate")
-            points = {found["rate"].iloc[0]: list(score.values(found))
+            points = {found["rate"].iloc[0]: score.values(found)
                       for _, found in chosen.groupby("setting", sort=False, observed=True)}
             style.curve(axes, list(points), list(points.values()), mark, mark.line)
         axes.set_xlabel("share of modalities missing")

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from src.analysis.records import TRIVIAL, Score, Study, model_seeds, models, ordered, place_name, select
+from src.analysis.records import TRIVIAL, Score, Study, model_seeds, models, ordered, place_name, seeds_of, select
 from src.analysis.report import style
 from src.analysis.report.fitting import folded_names
 from src.analysis.report.style import BARS, NEUTRAL, TRIVIAL_LINE, Drawing, Mark, behind
-from src.analysis.statistics import FEWEST_SAMPLES, FEWEST_SEEDS, compared, seeds_of, summary
+from src.analysis.statistics import FEWEST_SAMPLES, FEWEST_SEEDS, compared, summary
 from src.structures import MODALITIES
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def strength(used: "DataFrame", looks: dict[str, Mark], score: Score, name: str)
         for variant, mark in shown.items():
             for split, (line, filled) in lines.items():
                 chosen = select(used, modality=modality, variant=variant, split=split).groupby("strength")
-                points = {at: list(score.values(rows)) for at, rows in chosen}
+                points = {at: score.values(rows) for at, rows in chosen}
                 style.curve(axes, list(points), list(points.values()), mark, line, filled)
         axes.set_xlabel(f"share of samples whose {'modalities show' if modality == 'all' else modality + ' shows'} "
                         "the emotion")

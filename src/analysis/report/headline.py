@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from src.analysis.records import Score, Study, models, ordered, place_name, select
+from src.analysis.records import Score, Study, models, ordered, place_name, seeds_of, select
 from src.analysis.results import VALID
-from src.analysis.statistics import FEWEST_SEEDS, Difference, compared, seeds_of
+from src.analysis.statistics import FEWEST_SEEDS, Difference, compared
 from src.datasets.synthetic import SHIFTS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from src.analysis.choice import CHOICES, ORACLE
 from src.analysis.missing import SETTINGS
 from src.analysis.records import TRIVIAL, Score, Study, models, ordered, place_name, select
 from src.analysis.report.across import across_tables
-from src.analysis.report.cells import INTERVALS, Model, Scores, defined_seeds, difference_cell, mean_cell, values
+from src.analysis.report.cells import INTERVALS, Index, Model, defined_seeds, difference_cell, mean_cell, values
 from src.analysis.report.headline import headlines
 from src.analysis.statistics import Seeds, compared, holm, summary
 from src.selection import CAUTIOUS, PUBLISHED, VALID
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Table = tuple[str, str, list[list[str]]]  # caption, footnote, rows of cells; the first row is the header
-Column = Mapping[str, Any]  # what a column's scores are of, for `Scores.of`, and whether it is marked
+Column = Mapping[str, Any]  # what a column's scores are of, for `Index.of`, and whether it is marked
 ByModel = Mapping[Model, Seeds]
 
 SCORES, ANSWERS = "test scores", "Does it debias?"
@@ -48,20 +48,20 @@ def study_tables(study: Study) -> list[Table]:
         name, exact = place_name(dataset, condition), study.measure[dataset]
         if not ordered(rows, "variant"):
             continue
-        scores = Scores(rows)
-        made = [_scores(study, f"{name}: {exact}, {SCORES}", dataset, rows, scores),
-                _predictors(study, f"{name}: predictors of the same networks ({exact})", rows, scores, exact),
-                _columns(study, f"{name}: missing modalities, zero fill, test ({exact})", scores,
+        index = Index(rows)
+        made = [_scores(study, f"{name}: {exact}, {SCORES}", dataset, rows, index),
+                _predictors(study, f"{name}: predictors of the same networks ({exact})", rows, index, exact),
+                _columns(study, f"{name}: missing modalities, zero fill, test ({exact})", index,
                          _missing_columns(rows, exact)),
-                _columns(study, f"{name}: contributions to {exact}, test", scores, CONTRIBUTIONS),
-                _columns(study, f"{name}: audit of effects and predictions", scores, _audit_columns(rows))]
+                _columns(study, f"{name}: contributions to {exact}, test", index, CONTRIBUTIONS),
+                _columns(study, f"{name}: audit of effects and predictions", index, _audit_columns(rows))]
         if dataset == "synthetic":
-            made.append(_distances(study, f"{name}: distance to the known right answer, test", scores, exact))
+            made.append(_distances(study, f"{name}: distance to the known right answer, test", index, exact))
         found += [(f"{caption} ({study.choice(dataset, condition)})", note, lines) for caption, note, lines in made]
         found.append(_columns(study, f"{name}: {exact} by the number of unbiased validation samples that choose "
-                                     "(valid_score)", scores, _knowledge_columns(rows, exact)))
+                                     "(valid_score)", index, _knowledge_columns(rows, exact)))
         found.append(_choices(study, f"{name}: {exact} by what is chosen on which labels (valid_score; known of a "
-                                     "shift: what --unwanted declares, if anything)", rows, scores, exact))
+                                     "shift: what --unwanted declares, if anything)", rows, index, exact))
     return [table for table in (*across_tables(study), *found) if len(table[2]) > 1]
 
 
@@ -117,28 +117,28 @@ CONTRIBUTIONS = {
        for name in MODALITIES}}
 
 
-def _scores(study: Study, caption: str, dataset: str, rows: "DataFrame", scores: Scores) -> Table:
+def _scores(study: Study, caption: str, dataset: str, rows: "DataFrame", index: Index) -> Table:
     """The table of test scores, with the trivial predictor above and the paper's figure beside."""
     wanted = {name: {COMPARED: True, **column}
               for name, column in _score_columns(rows, study.measure[dataset]).items()}
-    caption, note, (head, *body) = _columns(study, caption, scores, wanted)
+    caption, note, (head, *body) = _columns(study, caption, index, wanted)
     trivial = ["-", TRIVIAL, "-"]
     for name, column in wanted.items():
         if name in head:
-            trivial += [mean_cell(scores.trivial(**_fields(column)), column["measure"]), "-"]
+            trivial += [mean_cell(index.trivial(**_fields(column)), column["measure"]), "-"]
     lines = [head, trivial, *body] if body else []
     if any(name == dataset for name, _ in PAPER):
         figures = [PAPER.get((dataset, line[0])) if line[1] == PAPER_FUSION else None for line in body]
         paper = ["paper", "-", *("-" if figure is None else " ".join(map(str, figure)) for figure in figures)]
         lines = [[*line, cell] for line, cell in zip(lines, paper, strict=True)]
-    return caption, f"{_below_single(rows, scores, study.measure[dataset])}{note}", lines
+    return caption, f"{_below_single(rows, index, study.measure[dataset])}{note}", lines
 
 
-def _below_single(rows: "DataFrame", scores: Scores, exact: str) -> str:
+def _below_single(rows: "DataFrame", index: Index, exact: str) -> str:
     """Which models are worse than one modality alone, in distribution: the first thing to know of a fused model."""
     split = next(iter(ordered(select(rows, analysis="test"), "split")), "")
     means = {model: summary(values(seeds)).mean * Score(exact).sign
-             for model, seeds in scores.of(exact, split).items() if seeds}
+             for model, seeds in index.of(exact, split).items() if seeds}
     singles = {variant: mean for (_, variant), mean in means.items() if variant in MODALITIES}
     if not singles:
         return "No single modality was trained (method unimodal), so nothing tells whether fusing gains anything. "
@@ -149,16 +149,16 @@ def _below_single(rows: "DataFrame", scores: Scores, exact: str) -> str:
     return f"Best single modality{tried} on {split}: {best} alone; {worse}. "
 
 
-def _choices(study: Study, caption: str, rows: "DataFrame", scores: Scores, exact: str) -> Table:
+def _choices(study: Study, caption: str, rows: "DataFrame", index: Index, exact: str) -> Table:
     """What each choice of strengths scores that was made, and the gaps between them, seed by seed."""
     own = select(rows, analysis="choice", measure=exact)
     made = [choice for choice in CHOICES if (own["setting"] == choice).any()]
     gaps = [(one, other) for one, other in GAPS if {one, other} <= set(made)]
     names = [f"{choice}{' (not attainable)' * (choice == ORACLE)}" for choice in made]
     lines = [["backbone", "variant", "split", "n", *names, *(f"{one} - {other}" for one, other in gaps)]]
-    found = {split: {choice: scores.of(exact, split, "choice", choice) for choice in made}
+    found = {split: {choice: index.of(exact, split, "choice", choice) for choice in made}
              for split in ordered(own, "split")}
-    for model, split in product(scores.models, found):
+    for model, split in product(index.models, found):
         by_choice = {choice: by_model[model] for choice, by_model in found[split].items()}
         if any(by_choice.values()):
             lines.append([*model, split, str(defined_seeds(by_choice[VALID])),
@@ -175,9 +175,9 @@ def _fields(column: Column) -> dict[str, Any]:
     return {name: value for name, value in column.items() if name != COMPARED}
 
 
-def _columns(study: Study, caption: str, scores: Scores, columns: Mapping[str, Column]) -> Table:
+def _columns(study: Study, caption: str, index: Index, columns: Mapping[str, Column]) -> Table:
     """One line per backbone and variant; marked columns are followed by their paired difference to the baseline."""
-    picked = {name: scores.of(**_fields(column)) for name, column in columns.items()}
+    picked = {name: index.of(**_fields(column)) for name, column in columns.items()}
     return _compared(study, caption, picked, {name: column["measure"] for name, column in columns.items()},
                      [name for name, column in columns.items() if COMPARED in column])
 
@@ -207,7 +207,7 @@ def _compared(study: Study, caption: str, picked: Mapping[str, ByModel], measure
     return caption, NOTE, [head, *lines.values()]
 
 
-def _predictors(study: Study, caption: str, rows: "DataFrame", scores: Scores, exact: str) -> Table:
+def _predictors(study: Study, caption: str, rows: "DataFrame", index: Index, exact: str) -> Table:
     """The prediction against the other predictors inside each model that has them, seed by seed."""
     tests = models(select(rows, analysis="test"))
     present = tests["predictor"].unique()
@@ -215,9 +215,9 @@ def _predictors(study: Study, caption: str, rows: "DataFrame", scores: Scores, e
     words = [study.predictors[name].partition(" (")[0] for name in names]
     lines = [["backbone", "variant", "split", "n", *words, *(f"{words[0]} - {word}" for word in words[1:]),
               "decisions unlike z_m"]] if words else []
-    found = {split: [scores.of(exact, split, predictor=name) for name in names] for split in ordered(tests, "split")}
-    differing = {split: scores.of("differs_from_backbone", split) for split in found}
-    for model, split in product(scores.models, found):
+    found = {split: [index.of(exact, split, predictor=name) for name in names] for split in ordered(tests, "split")}
+    differing = {split: index.of("differs_from_backbone", split) for split in found}
+    for model, split in product(index.models, found):
         own = [by_model[model] for by_model in found[split]]
         if sum(map(bool, own)) < 2:
             continue  # nothing to compare, as in a model that is its backbone
@@ -229,15 +229,15 @@ def _predictors(study: Study, caption: str, rows: "DataFrame", scores: Scores, e
                      "decide unlike."), lines
 
 
-def _distances(study: Study, caption: str, scores: Scores, exact: str) -> Table:
+def _distances(study: Study, caption: str, index: Index, exact: str) -> Table:
     """How far a model is from the one that uses all modalities together and nothing else.
 
     No proper subset of the modalities tells anything about the emotion, so without any of them accuracy should be that
     of the trivial predictor; and each modality should contribute a third of the worth of 3 that a right answer has.
     """
-    removed = [scores.of(exact, "test", "missing_zero", letters) for letters in SETTINGS[1:]]
-    worth = [scores.of("shapley", "test", "contribution", name) for name in MODALITIES]
-    chance = next(iter(values(scores.trivial(exact, "test"))), math.nan)
+    removed = [index.of(exact, "test", "missing_zero", letters) for letters in SETTINGS[1:]]
+    worth = [index.of("shapley", "test", "contribution", name) for name in MODALITIES]
+    chance = next(iter(values(index.trivial(exact, "test"))), math.nan)
     picked = {"accuracy with modalities missing to the trivial one, mean": _distance(removed, chance, "mean"),
               "Shapley values to 1, sum": _distance(worth, 1, "sum")}
     return _compared(study, caption, picked, dict(zip(picked, (exact, "shapley"), strict=True)), picked)

@@ -8,7 +8,7 @@ from itertools import product
 
 from src.analysis.audit import NEEDS
 from src.config import PLACES, Config, parse_config
-from src.configured import check, task_name
+from src.configured import check, method_class, task_name
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
 from src.parts import named_class
@@ -77,7 +77,7 @@ def fingerprint(config: Config, sha256: str, choosing: int | None = None, granti
     count. choosing, granting: versions of the rules by which strengths were chosen (without, the present one), and by
     which unbiased samples chose; each counts where they did.
     """
-    method = named_class(METHODS, config.run.method)
+    method = method_class(config)
     kept = {key: value for key, value in config.flat().items() if key not in PLACES}
     if not method.strengths(config.method):
         kept["strength"] = ""

@@ -17,12 +17,10 @@ from src.analysis.study.grid import Job
 from src.analysis.study.runner import Runner
 from src.analysis.study.tuning import Search, merit, score_name, valid_score
 from src.analysis.tune.trials import count
+from src.configured import method_class
 from src.datasets.base import dataset_spec
 from src.engine import DIVERGED
-from src.methods.base import Method
-from src.parts import named_class
 from src.plan_options import TuneOptions
-from src.registry import METHODS
 from src.results import history
 from src.structures import InputError, Range, reason
 
@@ -84,7 +82,7 @@ class _Watch:
 
     def __call__(self, job: Job, folder: Path) -> bool:
         """Whether the trial of a run is below the median; epochs ahead of the training do not count."""
-        method: type[Method] = named_class(METHODS, job.config.run.method)
+        method = method_class(job.config)
         ahead = method.epochs_ahead(job.config.method)
         try:
             rows = history(folder)[ahead + self.told[job]:]

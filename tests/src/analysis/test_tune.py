@@ -23,8 +23,8 @@ from src.engine import DIVERGED
 from src.registry import BACKBONES, METHODS
 from src.structures import DROPOUTS, RATES, InputError
 from src.writing import write_text
-from tests.conftest import install
-from tests.src.test_honest import Means, with_noise
+from tests.conftest import Means, install
+from tests.src.test_honest import with_noise
 
 pytestmark = pytest.mark.xdist_group("tune")  # in one process, since the fixture takes as long as ten tests
 LIGHT = [f"--{name}_branch=light" for name in ("text", "audio", "vision")]

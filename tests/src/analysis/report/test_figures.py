@@ -11,9 +11,9 @@ from src.analysis.records import (
     SampleRecord,
     Score,
     Study,
-    by_seed,
     frame,
     model_seeds,
+    seeds_of,
     seeds_text,
     select,
 )
@@ -63,7 +63,7 @@ def test_select_takes_one_value_or_several():
 
 def test_two_values_for_a_seed_are_refused():
     with pytest.raises(ValueError, match="two values for one seed"):
-        by_seed(frame([row(), row(selection="best_valid_loss")]))
+        seeds_of(frame([row(), row(selection="best_valid_loss")]))
 
 
 def test_models_with_other_seeds_are_named():
@@ -210,7 +210,7 @@ def test_the_other_selection_is_not_drawn():
 
 
 def test_a_measure_that_is_no_share_keeps_its_unit():
-    assert dict(Score("mae").values(frame([row(value=0.8)]))) == {1: 0.8} and "lower is better" in Score("mae").label
+    assert Score("mae").values(frame([row(value=0.8)])) == [0.8] and "lower is better" in Score("mae").label
 
 
 def test_a_value_that_is_not_defined_does_not_stop_the_figure():

@@ -101,6 +101,9 @@ def test_distance_to_the_known_right_answer():
     trivial = row("trivial", -1, 0.35, backbone="", selection="")
     table = next(table for table in made([trivial, *removed, *values]).tables if "right answer" in table[0])
     assert table[2][1][3::2] == ["16.7", "0.750"]  # (3 * 0.1 + 0.2 + 0.5) / 6; 0.5 + 0.25
+    unknown = [one | {"value": math.nan} for one in values]
+    table = next(table for table in made([trivial, *removed, *unknown]).tables if "right answer" in table[0])
+    assert table[2][1][5] == "-"  # and no distance of 0, the best there is
 
 
 def test_markdown_and_latex_hold_every_cell_and_escape_what_latex_reserves():

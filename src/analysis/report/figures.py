@@ -1,6 +1,7 @@
 """All figures of a study, as PNG, SVG and PDF."""
 
 import io
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +19,15 @@ from src.analysis.report import (
     charts_scores,
 )
 from src.analysis.report.style import STYLE, Drawing, marks
+from src.analysis.workers import workers
+from src.process import blocked
 from src.runtime import atomic_file
 
 if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
     from matplotlib.figure import Figure
 
+MANY = 50_000  # scores of a study, some hundred runs, whose figures take longer than it takes to start processes
+MOST = 4  # processes
 DPI = 220  # of the PNG, which the report shows; SVG and PDF have no pixels
 
 
@@ -40,8 +45,26 @@ class FigureFile:
 
 
 def save_figures(study: Study, folder: Path) -> list[FigureFile]:
-    """Draw and save every figure that the study has data for, in the order of the report."""
-    return [save(drawing, folder, name) for name, drawing in figures(study)]
+    """Draw and save every figure that the study has data for, in the order of the report.
+
+    To save a figure takes three times as long as to draw it, so for a large study other processes do it meanwhile.
+    """
+    if len(study.rows) < MANY:
+        return [save(drawing, folder, name) for name, drawing in figures(study)]
+    with workers(min(MOST, os.cpu_count() or 1), "1") as pool:
+        saved = []
+        for name, drawing in figures(study):
+            with blocked():  # inherited by the workers, which are started here
+                saved.append(pool.submit(_save_there, drawing, folder, name))
+        return [one.result() for one in saved]
+
+
+def _save_there(drawing: Drawing, folder: Path, name: str) -> FigureFile:
+    """`save` in a process that has no style yet."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        return save(drawing, folder, name)
 
 
 def figures(study: Study) -> Iterator[tuple[str, Drawing]]:

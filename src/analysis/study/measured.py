@@ -3,17 +3,12 @@
 import hashlib
 import itertools
 import json
-import multiprocessing
 import os
-import sys
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from src.analysis.choice import choice_rows
 from src.analysis.measures import VERSION, measure, samples
@@ -21,11 +16,11 @@ from src.analysis.study.devices import names
 from src.analysis.study.executor import threads
 from src.analysis.study.runner import Progress
 from src.analysis.trained import load_trained
+from src.analysis.workers import workers
 from src.options import InferenceOptions
 from src.plan_options import StudyOptions
 from src.process import blocked
 from src.runtime import resolve_device, sweep
-from src.streams import safe
 from src.structures import InputError
 from src.writing import number, read_json, without_nan, write_json
 
@@ -49,41 +44,17 @@ def _measure(places: Mapping[Path, InferenceOptions], with_samples: set[Path], o
              progress: Progress) -> dict[Path, dict[str, Any]]:
     """What `measured` finds for every run, in processes of their own."""
     found = {}
-    context = multiprocessing.get_context("spawn")
-    if not sys.warnoptions:
-        os.environ["PYTHONWARNINGS"] = "ignore"  # also of the processes that are started here
     # Whatever executor trained, this machine measures.
     count = options.jobs if options.executor == "local" else min(options.jobs, os.cpu_count() or 1)
-    with ProcessPoolExecutor(count, context, _worker, tuple(threads(options).values())) as pool:
-        try:
-            with blocked():  # inherited by the workers, which are started here
-                futures: dict[Future, Path] = {
-                    pool.submit(measured, folder, folder in with_samples, replace(options, device=device),
-                                place): folder
-                    for (folder, place), device in zip(places.items(), itertools.cycle(names(options)), strict=False)}
-            for future in as_completed(futures):
-                found[futures[future]] = future.result()
-                progress.step(str(futures[future]))
-        except KeyboardInterrupt:
-            for worker in multiprocessing.active_children():
-                worker.kill()
-            raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with workers(count, *threads(options).values()) as pool:
+        with blocked():  # inherited by the workers, which are started here
+            futures: dict[Future, Path] = {
+                pool.submit(measured, folder, folder in with_samples, replace(options, device=device), place): folder
+                for (folder, place), device in zip(places.items(), itertools.cycle(names(options)), strict=False)}
+        for future in as_completed(futures):
+            found[futures[future]] = future.result()
+            progress.step(str(futures[future]))
     return found
-
-
-def _worker(count: str = "") -> None:
-    """Make a new process one that measures, with a count of threads: silent, and gone when the study is."""
-    if count:
-        torch.set_num_threads(int(count))
-    sys.stdout, sys.stderr = safe(sys.stdout), safe(sys.stderr)
-    threading.Thread(target=_end_with_study, daemon=True).start()
-
-
-def _end_with_study() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def measured(folder: Path, with_samples: bool, options: StudyOptions, place: InferenceOptions) -> dict[str, Any]:

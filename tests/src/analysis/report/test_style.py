@@ -9,7 +9,7 @@ import pytest
 from matplotlib.text import Text
 
 from src.analysis.records import Study, select
-from src.analysis.report import charts_headline, charts_modalities, charts_models, charts_scores, page
+from src.analysis.report import charts_headline, charts_modalities, charts_models, charts_scores, figures, page
 from src.analysis.report.figures import FigureFile, save_figures
 from src.analysis.report.style import (
     COLOURS,
@@ -94,12 +94,16 @@ def test_the_page_gives_modalities_the_colours_of_the_figures():
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> list[list[FigureFile]]:
-    """The figures of a small study, saved twice."""
+    """The figures of a small study, saved here and, as those of a large one are, by another process."""
     study = example.study(backbones=("mult",), variants=(BASELINE, "tanh"), seeds=(1, 2))
     study.rows = select(study.rows, analysis="test", predictor="prediction")
     study.runs.clear()
     study.samples.clear()
-    return [save_figures(study, tmp_path_factory.mktemp("figures")) for _ in range(2)]
+    here = save_figures(study, tmp_path_factory.mktemp("figures"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "MANY", 0)
+        patch.setattr(figures, "MOST", 1)
+        return [here, save_figures(study, tmp_path_factory.mktemp("figures"))]
 
 
 def test_figures_are_the_same_bytes_each_time(saved):

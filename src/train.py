@@ -149,7 +149,7 @@ class Trainer:
         began, number = time.perf_counter(), self.state.epoch + 1
         ahead = number <= self.model.ahead
         title = f"epoch {number}/{self.total}{' (ahead)' * ahead}"
-        trained, checked = self._passes(number, title)
+        trained, checked = self._passes(number, ahead, title)
         chosen = {name: self.strengths.by(name, type(self.model), result.values, result.labels, self.task)
                   for name, result in checked.items()}
         seconds = round(time.perf_counter() - began, 3)
@@ -169,9 +169,8 @@ class Trainer:
         if not on_terminal():
             print(f"{title}  {scores_of(row, self.task)}  {row['seconds']:.1f} s", flush=True)
 
-    def _passes(self, number: int, title: str) -> tuple[EpochResult, dict[str, EpochResult]]:
+    def _passes(self, number: int, ahead: bool, title: str) -> tuple[EpochResult, dict[str, EpochResult]]:
         """One pass of training, and what the model then says of every split that chooses."""
-        ahead = number <= self.model.ahead
         watched = status(self.state.history, self.task, self.total, self.device) if on_terminal() else ""
         if not ahead:
             self.model.before_epoch(number - self.model.ahead, self._look, self.task)

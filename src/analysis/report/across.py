@@ -41,8 +41,9 @@ def across_tables(study: Study) -> list[tuple[str, str, list[list[str]]]]:
     if len(found.get(study.baseline, {})) < 2:
         return []
     splits = [split for split in SPLIT_NAMES if any(split in of for of in found[study.baseline].values())]
-    chances = {variant: {split: _chances(runs, found[study.baseline], split) for split in splits}
-               for variant, runs in found.items() if variant != study.baseline}
+    defined = {variant: _defined(runs) for variant, runs in found.items()}
+    chances = {variant: {split: _chances(runs, defined[study.baseline], split) for split in splits}
+               for variant, runs in defined.items() if variant != study.baseline}
     head = ["variant", "n", *(f"P on {SPLIT_NAMES[split]}" for split in splits)]
     lines = {variant: [variant, str(max(map(len, of.values())))] for variant, of in chances.items()}
     for split in splits:
@@ -215,7 +216,6 @@ def _defined(runs: Runs) -> Runs:
 
 
 def _chances(own: Runs, baseline: Runs, split: str) -> list[float]:
-    """Probability of improvement in every cell that both stand in."""
-    mine, other = ({cell: values(of[split]) for cell, of in _defined(runs).items() if split in of}
-                   for runs in (own, baseline))
-    return [improvement(mine[cell], other[cell]) for cell in mine if cell in other]
+    """Probability of improvement in every cell that both, of defined scores only, stand in."""
+    return [improvement(values(of[split]), values(baseline[cell][split])) for cell, of in own.items()
+            if split in of and split in baseline.get(cell, {})]

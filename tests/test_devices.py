@@ -76,10 +76,11 @@ def test_a_run_is_trained_resumed_and_measured_there(elsewhere, tmp_path, monkey
     install(monkeypatch, Means)
     place = ["--data_path", str(tmp_path / "data"), "--checkpoint_path", str(tmp_path), "--backbone", "own:Class"]
     words = [*place, "--synthetic_sizes", "16,16,16", "--light_width", "4", "--batch_size", "16", "--fusion_mode",
-             "tanh", "--strength", "cautious", "--unwanted", "text", "--unbiased", "10", "--num_epochs"]
+             "evidence", "--branch_epochs", "1", "--strength", "cautious", "--unwanted", "text", "--unbiased", "10",
+             "--num_epochs"]
     assert run(elsewhere, main, *words, "1") == run(elsewhere, main, *words, "2", "--resume") == 0
     told = tmp_path / "told.csv"
-    assert run(elsewhere, inference, *place, "--audit", "--selection", "valid_shifted", "--predictions",
-               str(told)) == 0
+    assert run(elsewhere, inference, *place, "--audit", "--contributions", "--selection", "valid_shifted",
+               "--predictions", str(told)) == 0
     with told.open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 3 * 16

@@ -65,11 +65,8 @@ def batch(count=4):
 
 
 def combinations():
-    for method in METHODS:
-        yield "mult", method, "light", ""
-    for backbone, method in product(BACKBONES, ("plain", "ogm_ge", "mmpareto", "relearn", "causal")):
-        if backbone != "mult":
-            yield backbone, method, "light", ""
+    for backbone, method in product(BACKBONES, METHODS):
+        yield backbone, method, "light", ""
     for branch, fusion in product(BRANCHES, [*FUSIONS, "learned"]):
         yield "mult", "causal", branch, fusion
 

@@ -12,7 +12,8 @@ from src.methods.base import Method
 from src.parts import named_class
 from src.precision import gains
 from src.registry import BACKBONES, DATASETS, FUSIONS, METHODS
-from src.selection import CAUTIOUS, VALID, Strengths, knowledge, strengths
+from src.selection import knowledge
+from src.strengths import CAUTIOUS, VALID, Strengths, strengths
 from src.structures import UsageError
 from src.tasks import make_task, task_of
 from src.tracking import check_tracker

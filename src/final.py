@@ -13,8 +13,9 @@ from src.datasets.base import Dataset
 from src.engine import Scores, evaluate, scores, trivial_scores
 from src.methods.base import Method
 from src.runtime import versions
-from src.selection import CHOOSING, GRANTING, kept, not_published
+from src.selection import kept
 from src.state import saved_form
+from src.strengths import CHOOSING, granting, not_published
 from src.structures import InputError
 from src.worlds import suspected
 from src.writing import write_json
@@ -54,5 +55,5 @@ def final_test(config: Config, dataset: Dataset, model: Method, device: torch.de
         "parameters": count_parameters(model), "versions": versions(device),
         "samples": {name: len(dataset.splits[name]) for name in dataset.splits}, "seconds": seconds,
         "selections": record, "strengths": chosen, "choosing": CHOOSING.get(config.choice.strength, 0),
-        "granting": GRANTING, "trivial": trivial_scores(dataset)})
+        "granting": granting(config.choice.strength), "trivial": trivial_scores(dataset)})
     return RunResult(selections, folder, words)

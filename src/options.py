@@ -12,7 +12,8 @@ from src.datasets.labels import TASK_NAMES, label_form
 from src.datasets.padding import PADDINGS
 from src.methods import PLANS
 from src.registry import BACKBONES, DATASETS, METHODS
-from src.selection import CAUTIOUS, PUBLISHED, RULES, VALID, checkpoint
+from src.selection import RULES, checkpoint
+from src.strengths import CAUTIOUS, PUBLISHED, VALID
 from src.structures import LETTER, MODALITIES, PLACE, WEIGHT, Bounds, InputError, option, quoted
 from src.tracking import TRACKERS
 

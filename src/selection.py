@@ -1,28 +1,19 @@
-"""Which epoch a run is judged by, and which strengths of its paths: named rules, and what each of them has to know."""
+"""Which epoch a run is judged by: named rules, and what each of them has to know."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from src.datasets.base import Dataset, Split
 from src.datasets.synthetic import VALID_SHIFTED as SHIFTED
-from src.methods.base import Method
 from src.registry import Registry
-from src.structures import UsageError, quoted
+from src.structures import UsageError
 from src.tasks import Task
-from src.worlds import worlds
 
-PUBLISHED, VALID, CAUTIOUS = "published", "valid", "cautious"  # what --strength may say besides values
-BY_VALIDATION = (VALID, CAUTIOUS)  # by which validation chooses
-CHOOSING = {VALID: 2, CAUTIOUS: 3}  # versions of these rules; raised where one changes, so that runs are told apart
-GRANTING = 2  # the same of the rule by which unbiased samples choose
 SHOWN = 2.0  # standard errors of a paired difference from which on samples show an epoch to be worse
-Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), or (S, N) at S sizes; the lower the better
 
 
 @dataclass(frozen=True)
@@ -138,137 +129,3 @@ def knowledge(unwanted: Collection[str], unbiased: int, checkpoint: str) -> str:
     words = [f"declared: {', '.join(unwanted)}"] * bool(unwanted)
     words += [f"{unbiased} unbiased validation samples"] * shifted
     return "; ".join(words) or "nothing (validation as train)"
-
-
-@dataclass(frozen=True)
-class Strengths:
-    """What the strengths of a run start from, and which of them validation chooses."""
-
-    start: Mapping[str, float]
-    free: Mapping[str, tuple[float, ...]]  # name -> grid
-    cautious: bool = False  # whether the choice has to hold, too, if a suspected modality were a shortcut
-
-    def chosen(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor, losses: Losses,
-               errors: float = 1.0) -> dict[str, float]:
-        """The fewest paths whose mean loss is within so many standard errors of the least; of those, the least loss.
-
-        A path that validation samples do not clearly ask for is left out (the rule of one standard error, Breiman et
-        al. 1984, of paired losses here); among equals, the strengths nearest to the start. values: as `per_sample`
-        gives them, (N, C). losses: of logits (N, C) and labels; `Task.misfit` to choose, errors on the test split for
-        the most that could be reached.
-        """
-        found = self._tried(method, values, labels, losses)
-        if not found:
-            return dict(self.start)
-        every = torch.stack([lost for _, lost in found])
-        mean = every.mean(1)
-        above = every - every[mean.argmin()]
-        near = (above.mean(1) <= errors * above.std(1, correction=0) / len(labels) ** 0.5).tolist()
-        ranks = [(sum(map(bool, strength.values())), loss,
-                  sum(abs(value - self.start[name]) for name, value in strength.items()))
-                 for (strength, _), loss in zip(found, mean.tolist(), strict=True)]
-        return found[min((place for place, one in enumerate(near) if one), key=ranks.__getitem__)][0]
-
-    def by(self, split: str, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
-           task: Task) -> dict[str, float]:
-        """What the samples of a split choose: those of `valid_shifted` are few, and are averaged over."""
-        if not self.free:
-            return dict(self.start)
-        if split == SHIFTED:
-            return self.averaged(method, values, labels, task.misfits)
-        if self.cautious:
-            return self.hedged(method, values, labels, task)
-        return self.chosen(method, values, labels, task.misfit)
-
-    def hedged(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
-               task: Task) -> dict[str, float]:
-        """The least regret in the worst of `worlds` (minimax regret, Savage 1951), where nothing is known of a shift.
-
-        The regret of strengths in a world is how much higher their mean loss there is than the least of any, each at
-        the size of the logits that is best in that world.
-        """
-        weights = worlds(values, labels, task)
-
-        def losses(logits: Tensor, labels: Tensor) -> Tensor:
-            return (weights @ task.misfits(logits, labels).double().T).min(1).values / len(labels)
-
-        found = self._tried(method, values, labels, losses)
-        if not found:
-            return dict(self.start)
-        lost = torch.stack([one for _, one in found])
-        regret = (lost - lost.min(0).values).max(1).values
-        return found[int(regret.argmin())][0]
-
-    def averaged(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
-                 losses: Losses) -> dict[str, float]:
-        """The mean of the grid's strengths, each weighted by the likelihood of the samples: for few of them.
-
-        All points of the grid, and all sizes of the logits, are as likely before the samples are seen:
-        p(w | y) ~ mean over sizes of exp(-sum of losses). losses: of logits (N, C) and labels at S sizes, (S, N). Few
-        samples leave the mean near that of the grid, all paths alike, where the best point would follow their noise.
-        """
-        found = self._tried(method, values, labels, losses)
-        if not found:
-            return dict(self.start)
-        evidence = torch.stack([(-lost.sum(1)).logsumexp(0) for _, lost in found]).softmax(0).tolist()
-        return {name: sum(share * strength[name] for share, (strength, _) in zip(evidence, found, strict=True))
-                for name in self.start}
-
-    def _tried(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
-               losses: Losses) -> list[tuple[dict[str, float], Tensor]]:
-        """The points of the grid, each with the losses of its prediction; those without a path or a number left out."""
-        found = []
-        for point in product(*self.free.values()):
-            strength = {**self.start, **dict(zip(self.free, point, strict=True))}
-            logits = method.combined(values, strength)
-            if len(logits) > 1 and (logits == logits[:1]).all():
-                continue  # no path is left, all samples look alike
-            lost = losses(logits, labels).double()
-            if lost.isfinite().all():
-                found.append((strength, lost))
-        return found
-
-
-def strengths(method: type[Method], options: Any, asked: str, unwanted: Collection[str]) -> Strengths:
-    """What --strength and --unwanted say of a method; UsageError where it has no such strength or takes no such value.
-
-    Published values come first, then what follows from unwanted modalities, then values given by hand; `valid` and
-    `cautious` choose the rest.
-    """
-    own = method.strengths(options)
-    start = {name: one.published for name, one in own.items()}
-    declared = method.declared(options, unwanted) if unwanted else {}
-    given = {} if asked in ("", PUBLISHED, *BY_VALIDATION) else _given(asked, own)
-    start |= {**declared, **given}
-    free = own.keys() - declared.keys() if asked in BY_VALIDATION else ()
-    if len(own) > 1 and not free and not any(start.values()):
-        raise UsageError("no path of the prediction is left, every strength is 0; give one of "
-                         f"{', '.join(own)} more in --strength, or name fewer modalities in --unwanted")
-    return Strengths(start, {name: own[name].grid for name in own if name in free}, asked == CAUTIOUS)
-
-
-def _given(asked: str, own: Mapping[str, Any]) -> dict[str, float]:
-    """name=value,... as numbers within the ends of each grid."""
-    found = {}
-    for word in asked.split(","):
-        name, _, text = word.partition("=")
-        try:
-            value = float(text)
-        except ValueError:
-            raise UsageError(f"--strength has {quoted(word)}; give {PUBLISHED}, {VALID}, {CAUTIOUS}, or values such as "
-                             "m=1,t=0,a=0.5,v=1") from None
-        if name not in own:
-            has = f"has {', '.join(own)}" if own else "predicts by one path and has none"
-            raise UsageError(f"--strength names {quoted(name)}, which this method does not have; it {has}")
-        low, high = min(own[name].grid), max(own[name].grid)
-        if not low <= value <= high:
-            raise UsageError(f"--strength {name} must lie in [{low:g}, {high:g}], got {quoted(text)}")
-        found[name] = value
-    return found
-
-
-def not_published(model: Method) -> str:
-    """A model's strengths as a line prints them; empty where they are the published ones, or where it has none."""
-    found, own = model.shown_strength(), model.strengths(model.options)
-    return ", ".join(f"{name} {value:g}" for name, value in found.items()
-                     if any(not math.isclose(found[other], own[other].published, abs_tol=1e-6) for other in own))

@@ -150,8 +150,8 @@ class Trainer:
         ahead = number <= self.model.ahead
         title = f"epoch {number}/{self.total}{' (ahead)' * ahead}"
         trained, checked = self._passes(number, ahead, title)
-        chosen = {name: self.strengths.by(name, type(self.model), result.values, result.labels, self.task)
-                  for name, result in checked.items()}
+        chosen = self.strengths.by(type(self.model), {name: Look(result.values, cast(Tensor, result.labels))
+                                                      for name, result in checked.items()}, self.task)
         seconds = round(time.perf_counter() - began, 3)
         measured, lost = self._measured(trained, checked, chosen)
         row = {"epoch": number, "seconds": seconds, **measured, **self._choices(checked["valid"], chosen)}

@@ -21,7 +21,7 @@ LEVELS = [
     {"writing", "guest"},
     {"branches", "backbones", "datasets", "metrics", "precision", "replay", "tracking"}, {"losses", "shapley", "tasks"},
     {"fusions", "causal_mer_model", "progress", "worlds"}, {"methods"},
-    {"selection", "contracts"}, {"options", "parts"}, {"plan_options"}, {"config", "saved"}, {"checkpoint"},
+    {"selection", "contracts"}, {"strengths"}, {"options", "parts"}, {"plan_options"}, {"config", "saved"}, {"checkpoint"},
     {"configured"}, {"build", "saving"}, {"engine"},
     {"console", "published", "results", "samples", "state"}, {"final"}, {"train"},
     {"analysis", "benchmark", "export", "list"}, {"runs", "api"},

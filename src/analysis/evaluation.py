@@ -17,7 +17,8 @@ from src.console import RuleTables, measure_table, missing_table, prediction_row
 from src.datasets.base import Dataset
 from src.engine import EpochResult, Scores, scores, trivial_scores
 from src.options import InferenceOptions
-from src.selection import CHECKPOINTS, not_published
+from src.selection import CHECKPOINTS
+from src.strengths import not_published
 from src.structures import InputError
 from src.tasks import Task
 from src.writing import write_csv

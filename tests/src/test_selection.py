@@ -18,7 +18,8 @@ from src.methods.base import Look
 from src.methods.causal_mer import Causal
 from src.methods.pool import Pool
 from src.registry import METHODS
-from src.selection import Latest, Strengths, kept, knowledge, shown, strengths, unbiased_samples
+from src.selection import Latest, kept, knowledge, shown, unbiased_samples
+from src.strengths import Strengths, strengths
 from src.structures import MODALITIES, InputError, UsageError
 from src.tasks import make_task
 from tests.conftest import install

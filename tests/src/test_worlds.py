@@ -12,7 +12,7 @@ from src.config import parse_config
 from src.methods.base import Look
 from src.methods.causal_mer import Causal
 from src.methods.cf_vqa import CfVqa
-from src.selection import Strengths, strengths
+from src.strengths import Strengths, strengths
 from src.tasks import make_task
 from src.worlds import agreement, silent, suspects, worlds
 
@@ -103,11 +103,29 @@ def test_the_cautious_choice_leaves_out_what_would_harm_more_than_it_helps():
     plan = Strengths({"alpha": 0.0}, {"alpha": (0.0, 1.0)})
     least = {alpha: TASK.misfit(CfVqa.combined(values, {"alpha": alpha}), LABELS).mean().item() for alpha in (0.0, 1.0)}
     assert least == pytest.approx({0.0: 0.316, 1.0: 0.325}, abs=0.02)  # sizes are a grid
-    assert plan.by("valid", CfVqa, values, LABELS, TASK) == {"alpha": 0.0}
-    cautious = Strengths(plan.start, plan.free, cautious=True)
-    assert cautious.by("valid", CfVqa, values, LABELS, TASK) == {"alpha": 1.0}
-    assert cautious.by("valid_shifted", CfVqa, values, LABELS, TASK) == plan.by(
-        "valid_shifted", CfVqa, values, LABELS, TASK)  # unbiased samples need no caution
+    cautious, looks = Strengths(plan.start, plan.free, cautious=True), {"valid": Look(values, LABELS)}
+    assert plan.by(CfVqa, looks, TASK) == {"valid": {"alpha": 0.0}}
+    assert cautious.by(CfVqa, looks, TASK) == {"valid": {"alpha": 1.0}}
+
+
+def test_caution_counts_as_25_unbiased_samples():
+    # In the worst world alpha 0 loses 0.509 - 0.325 more than alpha 1, alpha 1 at most 0.325 - 0.316 more than alpha 0
+    # (above): 25 * (0.184 - 0.009) = 4.4. The one unbiased sample has logits 0 by either, log 2 is lost by both.
+    values = {"fused": TEXT / math.log(3) + JOINT, "direct": TEXT / math.log(3), "text": TEXT}
+    looks = {"valid": Look(values, LABELS),
+             "valid_shifted": Look({name: torch.zeros(1, 2) for name in values}, LABELS[:1])}
+    chosen = {cautious: Strengths({"alpha": 0.0}, {"alpha": (0.0, 1.0)}, cautious).by(CfVqa, looks, TASK)
+              for cautious in (False, True)}
+    assert chosen[False]["valid_shifted"] == {"alpha": pytest.approx(0.5)}
+    assert chosen[True]["valid_shifted"] == {"alpha": pytest.approx(1 / (1 + math.exp(-4.4)), abs=0.005)}
+
+
+def test_strengths_that_caution_could_not_judge_are_held_for_its_worst():
+    # The samples make no difference: 1 for alpha 0, exp(-25 log(2) / 25) = 1/2 for alpha 1, and for 1/2, not judged.
+    found = Strengths({"alpha": 0.0}, {"alpha": (0.0, 0.5, 1.0)}).averaged(
+        CfVqa, {"fused": TEXT, "direct": JOINT}, LABELS, lambda *_: torch.zeros(1, 80),
+        [({"alpha": 0.0}, 0.0), ({"alpha": 1.0}, math.log(2) / 25)])
+    assert found == {"alpha": pytest.approx((1 * 0 + 1 / 2 * 1 / 2 + 1 / 2 * 1) / 2)}
 
 
 def test_with_no_unbiased_sample_the_rule_of_the_run_itself_chooses():

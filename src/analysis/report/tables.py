@@ -12,7 +12,7 @@ from src.analysis.report.across import across_tables
 from src.analysis.report.cells import INTERVALS, Index, Model, defined_seeds, difference_cell, mean_cell, values
 from src.analysis.report.headline import headlines
 from src.analysis.statistics import Seeds, compared, holm, summary
-from src.selection import CAUTIOUS, PUBLISHED, VALID
+from src.strengths import CAUTIOUS, PUBLISHED, VALID
 from src.structures import MODALITIES
 from src.tasks import NUMBERED, TASKS
 

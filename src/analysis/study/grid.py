@@ -14,7 +14,8 @@ from src.methods import BASELINE
 from src.parts import named_class
 from src.plan_options import PlanOptions, StudyOptions
 from src.registry import METHODS
-from src.selection import BY_VALIDATION, CHECKPOINTS, CHOOSING, GRANTING, SHIFTED, checkpoint, kept, rule
+from src.selection import CHECKPOINTS, SHIFTED, checkpoint, kept, rule
+from src.strengths import BY_VALIDATION, CHOOSING, granting
 from src.structures import MODALITIES, UsageError
 from src.tasks import make_task
 
@@ -70,12 +71,12 @@ class Job:
         return fingerprint(self.config, sha256)
 
 
-def fingerprint(config: Config, sha256: str, choosing: int | None = None, granting: int = GRANTING) -> str:
+def fingerprint(config: Config, sha256: str, choosing: int | None = None, granted: int | None = None) -> str:
     """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too.
 
     Strengths of a method that has none, and epochs ahead of one whose branches have nobody to be ahead of, do not
-    count. choosing, granting: versions of the rules by which strengths were chosen (without, the present one), and by
-    which unbiased samples chose; each counts where they did.
+    count. choosing, granted: versions of the rules by which strengths were chosen, and by which unbiased samples
+    chose, without them the present ones; each counts where they did.
     """
     method = method_class(config)
     kept = {key: value for key, value in config.flat().items() if key not in PLACES}
@@ -86,7 +87,7 @@ def fingerprint(config: Config, sha256: str, choosing: int | None = None, granti
     if kept["strength"] in BY_VALIDATION:
         kept["choosing"] = CHOOSING[kept["strength"]] if choosing is None else choosing
     if kept["unbiased"]:
-        kept["granting"] = granting
+        kept["granting"] = granting(kept["strength"]) if granted is None else granted
     if dataset_spec(kept["dataset"]).file:
         kept["dataset"] = ""
     return hashlib.sha256(json.dumps([kept, sha256], sort_keys=True).encode()).hexdigest()

@@ -108,7 +108,7 @@ def test_a_setting_that_does_nothing_for_a_method_does_not_make_another_run(word
 
 def test_runs_whose_unbiased_samples_chose_by_an_earlier_rule_are_others():
     granted = parse_config(["--method", "plain", "--unbiased", "9"])
-    assert fingerprint(granted, "a", granting=1) != fingerprint(granted, "a")
+    assert fingerprint(granted, "a", granted=1) != fingerprint(granted, "a")
 
 
 def test_seeds_of_ones_own_take_the_place_of_those_of_a_grid():

@@ -6,8 +6,9 @@ rates of the branches < `--config file.yaml` < command line.
 
 import argparse
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,17 @@ def _resolve(argv: Sequence[str], given: Mapping[str, Any], own: Collection[str]
              for name, branch in branches.items()}
     presets |= {f"{letter}_lr": rates[inner[f"{name}_branch"]] for letter, name in LETTER.items()
                 if rates.get(inner.get(f"{name}_branch")) is not None}
-    parser = _parser([*parts.values(), *(branch.Options for branch in branches.values())], chosen.backbone)
-    others = _other_flags(parser)
-    for key in presets.keys() - parser.flags() - others.flags():
+    parser = _parser((*parts.values(), *(branch.Options for branch in branches.values())), chosen.backbone,
+                     frozenset(presets.items()))
+    used = parser.flags()
+    others = _other_flags(frozenset(used), tuple(getattr(registry[name], "Options", NoOptions) for registry in
+                                                 (METHODS, BRANCHES, FUSIONS) for name in registry))
+    for key in presets.keys() - used - others.flags():
         raise UsageError(f"a preset sets {key!r}, which is no flag of {chosen.dataset} with {chosen.backbone}")
-    parser.set_defaults(**{key: value for key, value in presets.items() if key in parser.flags()})
+    elsewhere = given.keys() & others.by_word()
     unused, rest = others.parse_known_args(
-        [*_arguments({key: value for key, value in given.items() if key in others.by_word()}, others), *argv])
-    words = [*_arguments({key: value for key, value in given.items() if key not in others.by_word()}, parser), *rest]
+        [*_arguments({key: value for key, value in given.items() if key in elsewhere}, others), *argv])
+    words = [*_arguments({key: value for key, value in given.items() if key not in elsewhere}, parser), *rest]
     values = parser.parse(words)
     made = {key: make(options, values) for key, options in parts.items()}
     made["choice"] = replace(made["choice"], strength=made["choice"].strength or method.strength(made["method"]))
@@ -180,8 +184,9 @@ def _named(words: Sequence[str], parser: Parser) -> frozenset[str]:
     return frozenset(actions[word].dest for word in spelled if word in actions)
 
 
-def _parser(groups: Iterable[type], backbone: str) -> Parser:
-    """The parser of a run's parts."""
+@lru_cache(64)
+def _parser(groups: tuple[type, ...], backbone: str, presets: frozenset[tuple[str, Any]]) -> Parser:
+    """The parser of a run's parts; presets are defaults of those flags that it has."""
     parser = Parser(prog="main.py", allow_abbrev=False, description="Train a multimodal emotion recognition model.",
                     epilog="Flags of datasets, backbones, methods, branches and fusions appear when those are chosen.")
     parser.add_argument("--config", type=file_path, help="YAML file of flag: value; the command line wins over it")
@@ -190,30 +195,37 @@ def _parser(groups: Iterable[type], backbone: str) -> Parser:
             add_group(parser, options)
         except argparse.ArgumentError as error:
             raise UsageError(f"two flags of {backbone} have one name: {error}") from error
+    parser.set_defaults(**{key: value for key, value in presets if key in parser.flags()})
     return parser
 
 
-def _other_flags(parser: Parser) -> Parser:
+@lru_cache(64)
+def _other_flags(used: frozenset[str], groups: tuple[type, ...]) -> Parser:
     """The flags of methods, branches and fusions that a run does not use: they may stand in its command all the same.
 
     So one command line or file can speak of several methods; `Config.unused` says what was left out.
     """
     others = Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
-    for registry in (METHODS, BRANCHES, FUSIONS):
-        for name in registry:
-            options = getattr(registry[name], "Options", NoOptions)
-            add_group(others, options, {item.name for item in fields(options)} - parser.flags() - others.flags(),
-                      defaults=False)
+    for options in groups:
+        add_group(others, options, {item.name for item in fields(options)} - used - others.flags(), defaults=False)
     return others
 
 
-def _peek(options: type, names: Iterable[str], given: Mapping[str, Any], argv: Sequence[str],
-          presets: Mapping[str, Any]) -> argparse.Namespace:
-    """The values of a few flags of a group, before the other flags are known."""
+@lru_cache(64)
+def _few_flags(options: type, names: tuple[str, ...], presets: frozenset[tuple[str, Any]]) -> Parser:
+    """The parser of a few flags of a group."""
     parser = Parser(add_help=False, allow_abbrev=False)
     add_group(parser, options, names)
-    parser.set_defaults(**{name: presets[name] for name in names if name in presets})
-    present = {key: value for key, value in given.items() if key in parser.by_word()}
+    parser.set_defaults(**dict(presets))
+    return parser
+
+
+def _peek(options: type, names: Sequence[str], given: Mapping[str, Any], argv: Sequence[str],
+          presets: Mapping[str, Any]) -> argparse.Namespace:
+    """The values of a few flags of a group, before the other flags are known."""
+    parser = _few_flags(options, tuple(names), frozenset((name, presets[name]) for name in names if name in presets))
+    known = parser.by_word()
+    present = {key: value for key, value in given.items() if key in known}
     return parser.parse_known_args([*_arguments(present, parser), *argv])[0]
 
 

@@ -1,5 +1,6 @@
 """A run small enough for a test, and files to spoil."""
 
+import gc
 import pickle
 import sys
 import types
@@ -18,6 +19,12 @@ TINY = ("--device", "cpu", "--synthetic_sizes", "48,24,24", "--dim", "8", "--num
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The groups that take longest come first, so that no process works long after the others."""
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected by now stays to the end, so no garbage collection has to go through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

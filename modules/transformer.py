@@ -78,7 +78,7 @@ class TransformerLayer(nn.Module):
             key = self.attention_norm(source[0])
             value = key if source[1] is source[0] else self.attention_norm(source[1])
         x = x + self._drop(self.attention(query, key, value, allowed), self.dropouts.residual)
-        hidden = self._drop(F.relu(self.expand(self.feedforward_norm(x))), self.dropouts.relu)
+        hidden = self._drop(F.relu_(self.expand(self.feedforward_norm(x))), self.dropouts.relu)
         return x + self._drop(self.contract(hidden), self.dropouts.residual)
 
     def _drop(self, x: Tensor, probability: float) -> Tensor:

@@ -97,7 +97,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        return self.contract(dropout(F.relu(self.expand(x)), self.dropout, self.training))
+        return self.contract(dropout(F.relu_(self.expand(x)), self.dropout, self.training))
 
 
 class ReinforcementUnit(nn.Module):

@@ -5,11 +5,14 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import ForkServerContext
 
 import torch
 
+from src.runtime import ROOT
 from src.streams import safe
 
 
@@ -19,9 +22,7 @@ def workers(count: int, threads: str = "") -> Iterator[ProcessPoolExecutor]:
 
     They start when they are given work, which is done within `blocked`, so that signals reach this process alone.
     """
-    if not sys.warnoptions:
-        os.environ["PYTHONWARNINGS"] = "ignore"  # also of the processes that are started here
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin, (threads,)) as pool:
+    with ProcessPoolExecutor(count, prepared(), _begin, (threads, dict(os.environ))) as pool:
         try:
             yield pool
         except KeyboardInterrupt:
@@ -32,8 +33,20 @@ def workers(count: int, threads: str = "") -> Iterator[ProcessPoolExecutor]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin(threads: str) -> None:
+def prepared() -> ForkServerContext:
+    """What starts processes here: forked from one that has imported everything, whose import every one has spared."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["src.train"])
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))  # of the processes that are started from here, too
+    return context
+
+
+def _begin(threads: str, environment: Mapping[str, str]) -> None:
     """Make a new process one of `workers`."""
+    os.environ.update(environment)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     if threads:
         torch.set_num_threads(int(threads))
     sys.stdout, sys.stderr = safe(sys.stdout), safe(sys.stderr)

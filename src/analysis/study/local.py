@@ -1,6 +1,5 @@
 """Runs on this machine: each a process of its own, forked from one that has imported everything before."""
 
-import multiprocessing
 import os
 import runpy
 import signal
@@ -15,10 +14,10 @@ from pathlib import Path
 import torch
 
 from src.analysis.study.executor import LOST, THREADS, Command
+from src.analysis.workers import prepared
 from src.process import GRACE, blocked, end_with_parent, unblocked, watch
 from src.runtime import ROOT
 
-PRELOADED = ["src.train"]  # seconds of every run's start
 # Exit codes of a run that the system ended, for memory or preemption; 255: the process it is forked from went first.
 GONE = (-signal.SIGKILL, 128 + signal.SIGTERM, 255)
 
@@ -28,10 +27,7 @@ class Local:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(PRELOADED)
-        if str(ROOT) not in sys.path:
-            sys.path.append(str(ROOT))  # of the processes that are started from here, too
+        self.context = prepared()
 
     def run(self, command: Command, stopping: threading.Event) -> str:
         """The interface of an executor; an exception, such as a cluster's signal, stops the run, too."""

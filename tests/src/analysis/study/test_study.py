@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 
 import pytest
 
 from src.analysis.records import select
 from src.analysis.report import __main__ as report
+from src.analysis.report.figures import figures
 from src.analysis.results import read_study
 from src.analysis.study import __main__ as study
 from src.analysis.study import measured
@@ -29,6 +31,11 @@ from tests.conftest import TINY, draw_nothing, sentiment_content, write
 pytestmark = pytest.mark.xdist_group("study")  # in one process, since the fixture takes as long as ten tests
 
 
+def save_few(patch):
+    """Save every third figure, of all kinds of data; to save takes most of a report's time."""
+    patch.setattr("src.analysis.report.figures.figures", lambda study: islice(figures(study), 0, None, 3))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A study of two variants and two seeds, reported once: its folder and its arguments."""
@@ -37,7 +44,9 @@ def finished(tmp_path_factory):
             str(folder / "report"), "--checkpoint_path", str(folder), "--data_path", str(folder / "data"), *TINY,
             "--num_epochs", "1", "--oracle", "--tune", "1",
             "--analyses", "missing,contributions,audit"]
-    assert study.main(argv) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        save_few(patch)
+        assert study.main(argv) == 0
     return folder, argv
 
 
@@ -108,12 +117,13 @@ def test_the_stored_correctness_of_samples_gives_the_accuracy(finished):
         assert count == "24" and right / 24 == pytest.approx(float(row["test/prediction/accuracy_4class"]))
 
 
-def test_tables_and_figures_of_scores_are_made_again_byte_for_byte(finished, tmp_path):
+def test_tables_and_figures_of_scores_are_made_again_byte_for_byte(finished, tmp_path, monkeypatch):
+    save_few(monkeypatch)
     folder = finished[0] / "report"
     shutil.copy(folder / "results.csv", tmp_path / "mine.csv")
     assert report.main([str(tmp_path / "mine.csv")]) == 0
     made = sorted(path for path in (tmp_path / "mine").rglob("*.*"))
-    assert {path.name for path in made} >= {"tables.md", "tables.tex"} and len(made) == 2 + 3 * 10
+    assert {path.name for path in made} >= {"tables.md", "tables.tex"} and len(made) == 2 + 3 * 4
     for path in made:
         assert path.read_bytes() == (folder / path.relative_to(tmp_path / "mine")).read_bytes(), path.name
 

@@ -28,6 +28,7 @@ PLACES = tuple(item.name for options in (RunOptions, DataOptions, TrainingOption
                for item in fields(options) if item.metadata["scope"] == PLACE)
 AXES = {"dataset": "datasets", "backbone": "backbones", "model": "backbones", "method": "methods",
         "fusion_mode": "fusions", "seed": "seeds"}  # flag of one run -> list of a study
+Presets = frozenset[tuple[str, type, Any]]
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _resolve(argv: Sequence[str], given: Mapping[str, Any], own: Collection[str]
     presets |= {f"{letter}_lr": rates[inner[f"{name}_branch"]] for letter, name in LETTER.items()
                 if rates.get(inner.get(f"{name}_branch")) is not None}
     parser = _parser((*parts.values(), *(branch.Options for branch in branches.values())), chosen.backbone,
-                     frozenset(presets.items()))
+                     _hashed(presets))
     used = parser.flags()
     others = _other_flags(frozenset(used), tuple(getattr(registry[name], "Options", NoOptions) for registry in
                                                  (METHODS, BRANCHES, FUSIONS) for name in registry))
@@ -184,8 +185,14 @@ def _named(words: Sequence[str], parser: Parser) -> frozenset[str]:
     return frozenset(actions[word].dest for word in spelled if word in actions)
 
 
+def _hashed(presets: Mapping[str, Any]) -> Presets:
+    """Presets as a key: with the types of their values, since 1, 1.0 and True are equal; a list as a tuple."""
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in presets.items()}
+    return frozenset((name, type(value), value) for name, value in plain.items())
+
+
 @lru_cache(64)
-def _parser(groups: tuple[type, ...], backbone: str, presets: frozenset[tuple[str, Any]]) -> Parser:
+def _parser(groups: tuple[type, ...], backbone: str, presets: Presets) -> Parser:
     """The parser of a run's parts; presets are defaults of those flags that it has."""
     parser = Parser(prog="main.py", allow_abbrev=False, description="Train a multimodal emotion recognition model.",
                     epilog="Flags of datasets, backbones, methods, branches and fusions appear when those are chosen.")
@@ -195,7 +202,7 @@ def _parser(groups: tuple[type, ...], backbone: str, presets: frozenset[tuple[st
             add_group(parser, options)
         except argparse.ArgumentError as error:
             raise UsageError(f"two flags of {backbone} have one name: {error}") from error
-    parser.set_defaults(**{key: value for key, value in presets if key in parser.flags()})
+    parser.set_defaults(**{key: value for key, _, value in presets if key in parser.flags()})
     return parser
 
 
@@ -212,18 +219,18 @@ def _other_flags(used: frozenset[str], groups: tuple[type, ...]) -> Parser:
 
 
 @lru_cache(64)
-def _few_flags(options: type, names: tuple[str, ...], presets: frozenset[tuple[str, Any]]) -> Parser:
+def _few_flags(options: type, names: tuple[str, ...], presets: Presets) -> Parser:
     """The parser of a few flags of a group."""
     parser = Parser(add_help=False, allow_abbrev=False)
     add_group(parser, options, names)
-    parser.set_defaults(**dict(presets))
+    parser.set_defaults(**{key: value for key, _, value in presets})
     return parser
 
 
 def _peek(options: type, names: Sequence[str], given: Mapping[str, Any], argv: Sequence[str],
           presets: Mapping[str, Any]) -> argparse.Namespace:
     """The values of a few flags of a group, before the other flags are known."""
-    parser = _few_flags(options, tuple(names), frozenset((name, presets[name]) for name in names if name in presets))
+    parser = _few_flags(options, tuple(names), _hashed({name: presets[name] for name in names if name in presets}))
     known = parser.by_word()
     present = {key: value for key, value in given.items() if key in known}
     return parser.parse_known_args([*_arguments(present, parser), *argv])[0]

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 from src.datasets.base import NoOptions
@@ -55,4 +56,9 @@ def chosen_part(registry: Registry, name: str, named: Collection[str], base: typ
         raise UsageError(f"the {kind} {name!r}: Options does not inherit from src.methods.base.{base.__name__}")
     if not isinstance(presets, Mapping) or not all(isinstance(preset, Mapping) for preset in presets.values()):
         raise UsageError(f"the {kind} {name!r}: PRESETS is not a dictionary of dictionaries, dataset to flags")
+    for flag, value in (pair for preset in presets.values() for pair in preset.items()):
+        if not all(isinstance(one, (str, int, float, Path)) for one in
+                   (value if isinstance(value, (list, tuple)) else [value])):
+            raise UsageError(f"the {kind} {name!r}: PRESETS sets {quoted(flag)} to {quoted(value)}; give what the flag "
+                             "takes, a text, a number, or a list of them")
     return Part(options, presets, getattr(cls, "default_strength", Part.strength))

@@ -124,6 +124,7 @@ def test_a_broken_contract_is_one_sentence_naming_the_line(run, capsys, cls, mes
     (dict(Options=dataclass(type("O", (), {"__annotations__": {"x": int}, "x": 3}))), "Options is not a dataclass of"),
     (dict(PRESETS=[1]), "PRESETS is not a dictionary of dictionaries"),
     (dict(PRESETS={"synthetic": {"nothing": 1}}), "a preset sets 'nothing', which is no flag"),
+    (dict(PRESETS={"synthetic": {"clip": {}}}), "PRESETS sets 'clip' to a dict; give what the flag takes"),
     (dict(Options=dataclass(type("O", (), {"__annotations__": {"alpha": float}, "alpha": option(1.0, "x")}))),
      "conflicting option string"),
 ])

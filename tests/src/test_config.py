@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from src.config import config_from, parse_config, parse_inference
-from src.registry import BACKBONES, DATASETS
+from src.registry import BACKBONES, DATASETS, METHODS
 from src.structures import UsageError
 
 PUBLISHED = """dataset data_path aligned model backbone nlevels num_heads attn_dropout attn_dropout_a attn_dropout_v
@@ -164,3 +164,11 @@ def test_no_file_alone_decides_which_code_is_run(tmp_path, key):
 def test_a_saved_value_that_is_a_tensor_is_refused_by_name():
     with pytest.raises(UsageError, match="'fusion_mode' is a Tensor of other things than text and numbers"):
         config_from(parse_config([]).flat() | {"fusion_mode": torch.zeros(2)})
+
+
+def test_presets_of_equal_values_and_other_types_are_told_apart(monkeypatch):
+    found = []
+    for value in (1, 1.0, 1):
+        monkeypatch.setattr(METHODS["plain"], "PRESETS", {"synthetic": {"clip": value}})
+        found.append(type(parse_config(["--method", "plain"]).training.clip))
+    assert found == [int, float, int]

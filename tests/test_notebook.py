@@ -9,6 +9,7 @@ import torch
 from tests.conftest import write
 from tests.src.datasets.test_base import mmsa_content
 
+pytestmark = pytest.mark.xdist_group("study")  # where what runs are forked from is there already
 NOTEBOOK = Path(__file__).parent.parent / "docs" / "notebook.py"
 
 

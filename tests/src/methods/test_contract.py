@@ -196,6 +196,7 @@ def test_a_method_registered_at_run_time_is_trained_saved_and_evaluated(monkeypa
     assert {tuple(line.split()) for line in trained if line.startswith("test")} <= printed
 
 
+@pytest.mark.xdist_group("study")  # where what runs are forked from is there already
 def test_a_method_in_a_file_of_its_own_goes_through_a_study_to_the_report(monkeypatch, tiny, tmp_path, undrawn):
     (tmp_path / "scaled_method.py").write_text("from tests.src.methods.test_contract import Scaled\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")

@@ -130,8 +130,8 @@ def test_users_have_ranges_the_lock_has_every_package_and_tests_add_their_own():
 
 def test_every_package_that_is_imported_is_declared():
     declared = {name for path in ROOT.glob("requirements*.txt") for name in names_of(path.name)}
-    named = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "matplotlib", "huggingface_hub": "transformers",
-             "safetensors": "transformers"}
+    named = {"sklearn": "scikit-learn", "threadpoolctl": "scikit-learn", "yaml": "pyyaml", "PIL": "matplotlib",
+             "huggingface_hub": "transformers", "safetensors": "transformers"}
     imported = {(alias.name if isinstance(node, ast.Import) else node.module).split(".")[0]
                 for path in FILES for node in ast.walk(ast.parse(path.read_text()))
                 if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}

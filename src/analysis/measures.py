@@ -179,12 +179,14 @@ def embed(states: torch.Tensor) -> list[list[float]]:
     the whole process on the last.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     spread = (states - states[:1]).abs().max().item() if len(states) >= 5 else 0.0
     if not math.isfinite(spread) or not spread:
         return []
     if not ORDINARY * max(1, states.abs().max().item()) < spread < 1 / ORDINARY:
         states = (states - states[:1]) / spread  # squares of distances would be 0 or infinite in single precision
-    placed = TSNE(perplexity=min(30, (len(states) - 1) / 3), init="pca", random_state=0).fit_transform(
-        states.cpu().numpy())
+    with threadpool_limits(1):  # several wait for each other in every one of its thousand short steps
+        placed = TSNE(perplexity=min(30, (len(states) - 1) / 3), init="pca", random_state=0).fit_transform(
+            states.cpu().numpy())
     return [[round(float(x), 3) for x in pair] for pair in placed]

@@ -187,8 +187,8 @@ def _named(words: Sequence[str], parser: Parser) -> frozenset[str]:
 
 def _hashed(presets: Mapping[str, Any]) -> Presets:
     """Presets as a key: with the types of their values, since 1, 1.0 and True are equal; a list as a tuple."""
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in presets.items()}
-    return frozenset((name, type(value), value) for name, value in plain.items())
+    return frozenset((name, type(value), tuple(value) if isinstance(value, list) else value)
+                     for name, value in presets.items())
 
 
 @lru_cache(64)

@@ -19,6 +19,7 @@ PUBLISHED, VALID, CAUTIOUS = "published", "valid", "cautious"  # what --strength
 BY_VALIDATION = (VALID, CAUTIOUS)  # by which validation chooses
 CHOOSING = {VALID: 2, CAUTIOUS: 3}  # versions of these rules; raised where one changes, so that runs are told apart
 WORTH = 25.0  # unbiased samples that caution counts as, where there are both
+Regrets = Sequence[tuple[dict[str, float], float]]  # strengths, and what caution holds against them; empty without it
 Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), or (S, N) at S sizes; the lower the better
 
 
@@ -56,30 +57,27 @@ class Strengths:
                  for (strength, _), loss in zip(found, mean.tolist(), strict=True)]
         return found[min((place for place, one in enumerate(near) if one), key=ranks.__getitem__)][0]
 
-    def by(self, method: type[Method], looks: Mapping[str, Look], task: Task) -> dict[str, dict[str, float]]:
-        """What the samples of each split choose; those of `valid_shifted` are few, and are averaged over.
+    def by(self, split: str, method: type[Method], look: Look, task: Task, regrets: Regrets) -> dict[str, float]:
+        """What the samples of a split choose: those of `valid_shifted` are few, and are averaged over.
 
-        looks: what the model says of `valid`, and of `valid_shifted` where that is granted.
+        regrets: those of the same model on `valid`.
         """
         if not self.free:
-            return {split: dict(self.start) for split in looks}
-        regrets = self.regrets(method, looks["valid"], task) if self.cautious else []
-        found = {}
-        for split, look in looks.items():
-            if split == SHIFTED:
-                found[split] = self.averaged(method, look.values, look.labels, task.misfits, regrets)
-            elif self.cautious:
-                found[split] = min(regrets, key=lambda one: one[1], default=(dict(self.start), 0.0))[0]
-            else:
-                found[split] = self.chosen(method, look.values, look.labels, task.misfit)
-        return found
+            return dict(self.start)
+        if split == SHIFTED:
+            return self.averaged(method, look.values, look.labels, task.misfits, regrets)
+        if self.cautious:
+            return min(regrets, key=lambda one: one[1], default=(dict(self.start), 0.0))[0]
+        return self.chosen(method, look.values, look.labels, task.misfit)
 
-    def regrets(self, method: type[Method], valid: Look, task: Task) -> list[tuple[dict[str, float], float]]:
-        """The points of the grid, each with its regret in the worst of `worlds`: what to choose by, knowing nothing.
+    def regrets(self, method: type[Method], valid: Look, task: Task) -> Regrets:
+        """The points of the grid, each with its regret in the worst of `worlds`, where the choice is cautious.
 
         The regret of strengths in a world is how much higher their mean loss there is than the least of any, each at
         the size of the logits that is best in that world; chosen is the least (minimax regret, Savage 1951).
         """
+        if not self.free or not self.cautious:
+            return []
         weights = worlds(valid.values, valid.labels, task)
 
         def losses(logits: Tensor, labels: Tensor) -> Tensor:
@@ -93,7 +91,7 @@ class Strengths:
         return [(strength, regret) for (strength, _), regret in zip(found, worst, strict=True)]
 
     def averaged(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor, losses: Losses,
-                 regrets: Sequence[tuple[Mapping[str, float], float]] = ()) -> dict[str, float]:
+                 regrets: Regrets = ()) -> dict[str, float]:
         """The mean of the grid's strengths, each weighted by the likelihood of the samples: for few of them.
 
         All sizes of the logits are as likely before the samples are seen, and all points of the grid, but for regrets

@@ -150,8 +150,10 @@ class Trainer:
         ahead = number <= self.model.ahead
         title = f"epoch {number}/{self.total}{' (ahead)' * ahead}"
         trained, checked = self._passes(number, ahead, title)
-        chosen = self.strengths.by(type(self.model), {name: Look(result.values, cast(Tensor, result.labels))
-                                                      for name, result in checked.items()}, self.task)
+        method, looks = type(self.model), {name: Look(result.values, cast(Tensor, result.labels))
+                                           for name, result in checked.items()}
+        regrets = self.strengths.regrets(method, looks["valid"], self.task)
+        chosen = {name: self.strengths.by(name, method, look, self.task, regrets) for name, look in looks.items()}
         seconds = round(time.perf_counter() - began, 3)
         measured, lost = self._measured(trained, checked, chosen)
         row = {"epoch": number, "seconds": seconds, **measured, **self._choices(checked["valid"], chosen)}

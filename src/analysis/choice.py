@@ -17,7 +17,7 @@ from src.configured import method_class
 from src.methods.base import Look, Method
 from src.samples import has_samples, read_samples, sample_files
 from src.selection import SHIFTED, Latest, unbiased_order
-from src.strengths import BY_VALIDATION, PUBLISHED, VALID, Losses, Strengths, strengths
+from src.strengths import BY_VALIDATION, PUBLISHED, VALID, Losses, Regrets, Strengths, strengths
 from src.structures import InputError
 from src.tasks import Task
 
@@ -52,7 +52,7 @@ def selected(record: Record, method: type[Method], among: Strengths, task: Task,
     choosing = not split.startswith("test")
     judge = task.score if choosing else task.share
     own = {epoch: looks[split] for epoch, looks in record.items()}
-    chosen = {epoch: among.by(method, {split: look}, task)[split] if choosing else
+    chosen = {epoch: among.by(split, method, look, task, among.regrets(method, look, task)) if choosing else
               among.chosen(method, look.values, look.labels, _wrong(task), 0.0) for epoch, look in own.items()}
     scores = {epoch: judge(method.combined(look.values, chosen[epoch]), look.labels) for epoch, look in own.items()}
     best = max(scores, key=scores.__getitem__)
@@ -89,22 +89,24 @@ def _known(record: Record, method: type[Method], config: Config, task: Task) -> 
     rule = config.choice.strength if config.choice.strength in BY_VALIDATION else VALID
     free, declared = (strengths(method, config.method, rule, names) for names in ((), config.choice.unwanted))
     found = {"0": selected(record, method, free, task)}
+    regrets = {epoch: free.regrets(method, looks["valid"], task) for epoch, looks in record.items()}
     order = unbiased_order(len(next(iter(record.values()))[SHIFTED].labels))
     for count in (count for count in KNOWN if count <= min(config.choice.unbiased, len(order))):
-        granted = {epoch: {"valid": looks["valid"], SHIFTED: _taken(looks[SHIFTED], order[:count])}
-                   for epoch, looks in record.items()}
-        found[str(count)] = _granted(granted, method, free, task)
+        granted = {epoch: _taken(looks[SHIFTED], order[:count]) for epoch, looks in record.items()}
+        found[str(count)] = _granted(granted, method, free, task, regrets)
     if config.choice.unwanted:
         last = max(record)
-        found[DECLARED] = last, declared.by(method, {"valid": record[last]["valid"]}, task)["valid"]
+        valid = record[last]["valid"]
+        found[DECLARED] = last, declared.by("valid", method, valid, task, declared.regrets(method, valid, task))
     return dict.fromkeys(_tests(record), found)
 
 
-def _granted(record: Record, method: type[Method], among: Strengths, task: Task) -> tuple[int, dict[str, float]]:
+def _granted(record: Mapping[int, Look], method: type[Method], among: Strengths, task: Task,
+             regrets: Mapping[int, Regrets]) -> tuple[int, dict[str, float]]:
     """The last epoch that unbiased samples do not show to be worse than one before, and its averaged strengths."""
     found, latest = {}, Latest([])
-    for epoch, looks in sorted(record.items()):
-        look, strength = looks[SHIFTED], among.by(method, looks, task)[SHIFTED]
+    for epoch, look in sorted(record.items()):
+        strength = among.by(SHIFTED, method, look, task, regrets[epoch])
         if latest.takes(task.misfit(method.combined(look.values, strength), look.labels)):
             found[epoch] = strength
     return max(found), found[max(found)]

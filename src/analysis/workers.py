@@ -6,25 +6,31 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing.context import ForkServerContext
+from typing import Any
 
 import torch
 
+from src.process import blocked
 from src.runtime import ROOT
 from src.streams import safe
 
 
 @contextlib.contextmanager
-def workers(count: int, threads: str = "") -> Iterator[ProcessPoolExecutor]:
+def workers(count: int, threads: str = "") -> Iterator[Callable[..., Future]]:
     """So many silent processes with `threads` threads each, gone when this one is; what waits at the end is dropped.
 
-    They start when they are given work, which is done within `blocked`, so that signals reach this process alone.
+    Yields what gives them work, a function and its arguments. Signals reach this process alone.
     """
     with ProcessPoolExecutor(count, prepared(), _begin, (threads, dict(os.environ))) as pool:
+        def submit(function: Callable[..., Any], *arguments: Any) -> Future:
+            with blocked():  # inherited by a process that is started here
+                return pool.submit(function, *arguments)
+
         try:
-            yield pool
+            yield submit
         except KeyboardInterrupt:
             for worker in multiprocessing.active_children():
                 worker.kill()

@@ -31,6 +31,8 @@ def path(place, size):
 
 
 TEXT, JOINT = path(0, math.log(3)), path(1, 1.0)
+SAID = {"fused": TEXT / math.log(3) + JOINT, "direct": TEXT / math.log(3), "text": TEXT}
+VALID = Look(SAID, LABELS)
 
 
 @pytest.mark.parametrize("overconfident", [1, 10])
@@ -96,28 +98,29 @@ def test_without_a_branch_there_is_one_world():
     assert worlds({"backbone": TEXT}, LABELS, TASK).tolist() == [[1.0] * 80]
 
 
+def chosen(among, split, look):
+    """What a split chooses, beside the validation split."""
+    return among.by(split, CfVqa, look, TASK, among.regrets(CfVqa, VALID, TASK))
+
+
 def test_the_cautious_choice_leaves_out_what_would_harm_more_than_it_helps():
     # Losses of the joint path alone: 0.325 in both worlds. With text, whose logits cancel it where they differ: 0.316
     # as validation is (30 % at log 2, the rest right in 27 of 28), 0.509 where text says nothing (half at log 2).
-    values = {"fused": TEXT / math.log(3) + JOINT, "direct": TEXT / math.log(3), "text": TEXT}
     plan = Strengths({"alpha": 0.0}, {"alpha": (0.0, 1.0)})
-    least = {alpha: TASK.misfit(CfVqa.combined(values, {"alpha": alpha}), LABELS).mean().item() for alpha in (0.0, 1.0)}
+    least = {alpha: TASK.misfit(CfVqa.combined(SAID, {"alpha": alpha}), LABELS).mean().item() for alpha in (0.0, 1.0)}
     assert least == pytest.approx({0.0: 0.316, 1.0: 0.325}, abs=0.02)  # sizes are a grid
-    cautious, looks = Strengths(plan.start, plan.free, cautious=True), {"valid": Look(values, LABELS)}
-    assert plan.by(CfVqa, looks, TASK) == {"valid": {"alpha": 0.0}}
-    assert cautious.by(CfVqa, looks, TASK) == {"valid": {"alpha": 1.0}}
+    assert chosen(plan, "valid", VALID) == {"alpha": 0.0}
+    assert chosen(Strengths(plan.start, plan.free, cautious=True), "valid", VALID) == {"alpha": 1.0}
 
 
 def test_caution_counts_as_25_unbiased_samples():
     # In the worst world alpha 0 loses 0.509 - 0.325 more than alpha 1, alpha 1 at most 0.325 - 0.316 more than alpha 0
     # (above): 25 * (0.184 - 0.009) = 4.4. The one unbiased sample has logits 0 by either, log 2 is lost by both.
-    values = {"fused": TEXT / math.log(3) + JOINT, "direct": TEXT / math.log(3), "text": TEXT}
-    looks = {"valid": Look(values, LABELS),
-             "valid_shifted": Look({name: torch.zeros(1, 2) for name in values}, LABELS[:1])}
-    chosen = {cautious: Strengths({"alpha": 0.0}, {"alpha": (0.0, 1.0)}, cautious).by(CfVqa, looks, TASK)
-              for cautious in (False, True)}
-    assert chosen[False]["valid_shifted"] == {"alpha": pytest.approx(0.5)}
-    assert chosen[True]["valid_shifted"] == {"alpha": pytest.approx(1 / (1 + math.exp(-4.4)), abs=0.005)}
+    one = Look({name: torch.zeros(1, 2) for name in SAID}, LABELS[:1])
+    found = {cautious: chosen(Strengths({"alpha": 0.0}, {"alpha": (0.0, 1.0)}, cautious), "valid_shifted", one)
+             for cautious in (False, True)}
+    assert found[False] == {"alpha": pytest.approx(0.5)}
+    assert found[True] == {"alpha": pytest.approx(1 / (1 + math.exp(-4.4)), abs=0.005)}
 
 
 def test_strengths_that_caution_could_not_judge_are_held_for_its_worst():
@@ -129,11 +132,10 @@ def test_strengths_that_caution_could_not_judge_are_held_for_its_worst():
 
 
 def test_with_no_unbiased_sample_the_rule_of_the_run_itself_chooses():
-    look = Look({"fused": TEXT / math.log(3) + JOINT, "direct": TEXT / math.log(3), "text": TEXT}, LABELS)
     found = {}
     for strength in ("valid", "cautious", "published"):
         config = parse_config(("--dataset=x.pkl", "--task=classes:2", "--method=cf_vqa", f"--strength={strength}"))
-        record = {1: {"valid": look, "valid_shifted": look, "test": look}}
+        record = {1: dict.fromkeys(("valid", "valid_shifted", "test"), VALID)}
         found[strength] = CHOSEN["knowledge"](record, CfVqa, config, TASK)["test"]["0"][1]["alpha"]
     assert found["cautious"] > found["valid"] == found["published"]  # more of what text says is taken away
 

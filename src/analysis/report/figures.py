@@ -20,7 +20,6 @@ from src.analysis.report import (
 )
 from src.analysis.report.style import STYLE, Drawing, marks
 from src.analysis.workers import workers
-from src.process import blocked
 from src.runtime import atomic_file
 
 if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
@@ -51,11 +50,8 @@ def save_figures(study: Study, folder: Path) -> list[FigureFile]:
     """
     if len(study.rows) < MANY:
         return [save(drawing, folder, name) for name, drawing in figures(study)]
-    with workers(min(MOST, os.cpu_count() or 1), "1") as pool:
-        saved = []
-        for name, drawing in figures(study):
-            with blocked():  # inherited by the workers, which are started here
-                saved.append(pool.submit(_save_there, drawing, folder, name))
+    with workers(min(MOST, os.cpu_count() or 1), "1") as submit:
+        saved = [submit(_save_there, drawing, folder, name) for name, drawing in figures(study)]
         return [one.result() for one in saved]
 
 

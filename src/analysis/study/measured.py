@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 from collections.abc import Mapping
-from concurrent.futures import Future, as_completed
+from concurrent.futures import as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from src.analysis.trained import load_trained
 from src.analysis.workers import workers
 from src.options import InferenceOptions
 from src.plan_options import StudyOptions
-from src.process import blocked
 from src.runtime import resolve_device, sweep
 from src.structures import InputError
 from src.writing import number, read_json, without_nan, write_json
@@ -46,11 +45,9 @@ def _measure(places: Mapping[Path, InferenceOptions], with_samples: set[Path], o
     found = {}
     # Whatever executor trained, this machine measures.
     count = options.jobs if options.executor == "local" else min(options.jobs, os.cpu_count() or 1)
-    with workers(count, *threads(options).values()) as pool:
-        with blocked():  # inherited by the workers, which are started here
-            futures: dict[Future, Path] = {
-                pool.submit(measured, folder, folder in with_samples, replace(options, device=device), place): folder
-                for (folder, place), device in zip(places.items(), itertools.cycle(names(options)), strict=False)}
+    with workers(count, *threads(options).values()) as submit:
+        futures = {submit(measured, folder, folder in with_samples, replace(options, device=device), place): folder
+                   for (folder, place), device in zip(places.items(), itertools.cycle(names(options)), strict=False)}
         for future in as_completed(futures):
             found[futures[future]] = future.result()
             progress.step(str(futures[future]))

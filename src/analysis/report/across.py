@@ -124,13 +124,13 @@ def gains_drawing(study: Study, runs: dict[str, Runs], looks: dict[str, Mark]) -
     for key, column in columns.items():
         axes = grid["", column]
         axes.axvline(0, color="#000000", linewidth=1)
-        for i, (variant, of) in enumerate(found.items()):
-            for one, filled in zip(of.get(key, ()), (True, False), strict=False):
-                mark = looks[variant]
-                if filled and math.isfinite(one.low):
-                    axes.plot([one.low, one.high], [i, i], color=mark.colour, linewidth=1.4)
-                axes.plot(one.mean, i, marker=mark.marker, color=mark.colour, markersize=4.5,
-                          markerfacecolor=mark.colour if filled else "white")
+        gained = [(i, looks[variant], of[key]) for i, (variant, of) in enumerate(found.items()) if key in of]
+        known = [(i, one, mark.colour) for i, mark, (one, *_) in gained if math.isfinite(one.low)]
+        axes.hlines([i for i, *_ in known], [one.low for _, one, _ in known], [one.high for _, one, _ in known],
+                    colors=[colour for *_, colour in known], linewidth=1.4)
+        every = [(one.mean, i, mark, filled) for i, mark, cell in gained
+                 for one, filled in zip(cell, (True, False), strict=False)]
+        style.points(axes, *map(list, zip(*every, strict=True)))
         axes.set_yticks(range(len(found)), list(found))
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_xlabel(f"gain over {study.baseline}")

@@ -11,6 +11,7 @@ from src.analysis.report.style import (
     Drawing,
     Mark,
     behind,
+    dots,
     finish,
     line_handle,
     modality_marks,
@@ -19,7 +20,6 @@ from src.analysis.report.style import (
 from src.analysis.statistics import summary
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
@@ -48,9 +48,9 @@ def answer(found: Headline, rows: "DataFrame", looks: dict[str, Mark]) -> "Figur
         for name, value, style in references(found, rows, split):
             axes.axvline(value, **style)
             handles.setdefault(name, line_handle(name, **style))
-        for i, variant in enumerate(found.variants):
-            chosen = select(rows, analysis="test", split=split, variant=variant)
-            _across(axes, i, found.score.values(chosen), looks[variant])
+        here = select(rows, analysis="test", split=split)
+        dots(axes, ((i, found.score.values(select(here, variant=variant)), looks[variant])
+                    for i, variant in enumerate(found.variants)), (0, 0.25), upright=False)
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.grid(False, axis="y")
@@ -84,16 +84,3 @@ def caption(found: Headline, rows: "DataFrame") -> str:
         singles if len(select(rows, analysis="missing_zero")) else "")
     return (f"{found.score.label} of every method. Mark: mean over {behind(model_seeds(own))}. {lines}. "
             "Bold: the method of the answer.")
-
-
-def _across(axes: "Axes", at: float, values: list[float], mark: Mark) -> None:
-    """Mean and deviation on a horizontal line, single seeds below it; a hollow mark where there is one seed only."""
-    total = summary(values)
-    if not total.n:
-        return
-    several = total.n > 1
-    axes.errorbar(total.mean, at, xerr=total.std if several else None, fmt=mark.marker, markersize=4.5, zorder=3,
-                  color=mark.colour, markerfacecolor=mark.colour if several else "white", capsize=1.5, elinewidth=0.9)
-    if several:
-        axes.plot(values, [at + 0.25] * len(values), linestyle="", marker=".", markersize=2.5, color=mark.colour,
-                  alpha=0.55, zorder=2)

@@ -53,10 +53,10 @@ def missing(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str, 
     """Score of every variant with modalities removed in one way, one panel per backbone."""
     backbones, variants, settings = (ordered(rows, field) for field in ("backbone", "variant", "setting"))
     shown = {variant: looks[variant] for variant in variants}
-    figure, grid = style.panels(backbones, [""], 1.75, share_x=True, width=9.9)
+    figure, grid = style.panels(backbones, [""], 1.75, share_x=True, narrow=0)
     for (backbone, _), axes in grid.items():
-        for i, setting in enumerate(settings):
-            beside(axes, i, select(rows, backbone=backbone, setting=setting), "variant", shown, score)
+        here = select(rows, backbone=backbone)
+        beside(axes, [select(here, setting=setting) for setting in settings], "variant", shown, score)
         style.categories(axes, [SETTINGS[setting] for setting in settings])
         axes.set_ylabel(f"{backbone}\n{score.label}")
     axes.set_xlabel("removed modalities (T text, A audio, V vision)")
@@ -103,10 +103,10 @@ def contributions(rows: "DataFrame", name: str, baseline: str) -> Drawing:
     looks, score = style.modality_marks(), Score("share")
     figure, grid = style.panels(predictors, backbones, 2.1, share_x=True)
     for (predictor, backbone), axes in grid.items():
-        for i, variant in enumerate(variants):
-            # The baseline is its backbone, so it stands in both rows.
-            own = "prediction" if variant == baseline else predictor
-            beside(axes, i, select(rows, backbone=backbone, variant=variant, predictor=own), "setting", looks, score)
+        # The baseline is its backbone, so it stands in both rows.
+        own = [select(rows, backbone=backbone, variant=variant,
+                      predictor="prediction" if variant == baseline else predictor) for variant in variants]
+        beside(axes, own, "setting", looks, score)
         axes.axhline(100 / len(MODALITIES), **TRIVIAL_LINE)
         style.categories(axes, variants)
         if backbone == backbones[0]:
@@ -125,10 +125,10 @@ def effects(rows: "DataFrame", looks: dict[str, Mark], name: str) -> Drawing:
     """Distance of every variant's direct effects to what each modality truly says, one panel per backbone."""
     told, score = select(rows, measure=EFFECT).dropna(subset="value"), Score(EFFECT)
     shown = {variant: looks[variant] for variant in ordered(told, "variant")}
-    figure, grid = style.panels(ordered(told, "backbone"), [""], 1.75, share_x=True)
+    figure, grid = style.panels(ordered(told, "backbone"), [""], 1.75, share_x=True, narrow=len(shown) <= style.MANY)
     for (backbone, _), axes in grid.items():
+        beside(axes, [select(told, backbone=backbone, setting=name) for name in MODALITIES], "variant", shown, score)
         for i, modality in enumerate(MODALITIES):
-            beside(axes, i, select(told, backbone=backbone, setting=modality), "variant", shown, score)
             silent = select(rows, backbone=backbone, setting=modality, measure=NO_EFFECT)["value"].mean()
             axes.plot([i - 0.45, i + 0.45], [silent, silent], **TRIVIAL_LINE)
         style.categories(axes, list(MODALITIES))

@@ -56,7 +56,7 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
 def curves(runs: list[RunRecord], looks: dict[str, Mark], score: Score, name: str) -> "Figure":
     """Validation score above, losses below, one column per variant; single seeds thin, their mean thick."""
     variants = in_order("variant", [run.variant for run in runs])
-    figure, grid = panels(["score", "loss"], variants, 1.8, share_x=True, share_y=False, width=2.2)
+    figure, grid = panels(["score", "loss"], variants, 1.8, share_x=True, share_y=False, narrow=2)
     for j, variant in enumerate(variants):
         chosen = [run for run in runs if run.variant == variant]
         above, below = grid["score", variant], grid["loss", variant]

@@ -1,7 +1,7 @@
 """Figures of test scores: under a shifted shortcut, against the baseline, against its strength, by predictor."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -46,21 +46,21 @@ def drawings(study: Study, looks: dict[str, Mark]) -> Iterator[Drawing]:
             yield predictors(models(rows), looks, scores[key], place_name(*key), study)
 
 
-def beside(axes: "Axes", at: float, rows: "DataFrame", field: str, looks: Mapping[str, Mark], score: Score) -> None:
-    """Dots for every value of a field that has a look, side by side around a tick."""
+def beside(axes: "Axes", ticks: Sequence["DataFrame"], field: str, looks: Mapping[str, Mark], score: Score) -> None:
+    """Dots for every value of a field that has a look, side by side around each tick, from the rows of that tick."""
     places, step = style.dodge(len(looks))
-    for offset, (name, mark) in zip(places, looks.items(), strict=True):
-        style.dots(axes, at + offset, score.values(select(rows, **{field: name})), mark, step)
+    style.dots(axes, ((at + offset, score.values(select(rows, **{field: name})), mark) for at, rows in enumerate(ticks)
+                      for offset, (name, mark) in zip(places, looks.items(), strict=True)), (-step / 5, step / 5))
 
 
 def shift(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> Drawing:
     """Score of every variant on every test split, one panel per backbone."""
     backbones, variants, splits = (ordered(rows, field) for field in ("backbone", "variant", "split"))
     shown, trivial = {variant: looks[variant] for variant in variants}, select(rows, variant=TRIVIAL)
-    figure, grid = style.panels([""], backbones, 2.9)
+    figure, grid = style.panels([""], backbones, 2.9, narrow=len(variants) <= style.MANY)
     for (_, backbone), axes in grid.items():
+        beside(axes, [select(rows, backbone=backbone, split=split) for split in splits], "variant", shown, score)
         for i, split in enumerate(splits):
-            beside(axes, i, select(rows, backbone=backbone, split=split), "variant", shown, score)
             for height in score.values(select(trivial, split=split)):
                 axes.plot([i - 0.45, i + 0.45], [height] * 2, **TRIVIAL_LINE)
         style.categories(axes, [SPLIT_NAMES.get(split, split) for split in splits])
@@ -91,16 +91,16 @@ def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
     for (split, backbone), axes in grid.items():
         axes.axvline(0, color="#000000", linewidth=1)
         here = select(rows, split=split, backbone=backbone)
-        for i, variant in enumerate(variants):
-            own, mark = select(here, variant=variant), looks[variant]
-            if not len(own):
-                continue
-            found = compared(seeds_of(own), seeds_of(select(here, variant=baseline)))
-            for over, ends in found.intervals.items():
-                below, width = {"seeds": (0, 1.4), "samples": (0.22, 0.6)}[over]
-                axes.plot([factor * end for end in ends], [i + below] * 2, color=mark.colour, linewidth=width)
-            axes.plot(factor * found.mean, i, marker=mark.marker, color=mark.colour, markersize=4.5,
-                      markerfacecolor=mark.colour if "seeds" in found.intervals else "white")
+        plain = seeds_of(select(here, variant=baseline))
+        found = {i: compared(seeds_of(own), plain) for i, variant in enumerate(variants)
+                 if len(own := select(here, variant=variant))}
+        for over, below, width in (("seeds", 0, 1.4), ("samples", 0.22, 0.6)):
+            ends = {i: one.intervals[over] for i, one in found.items() if over in one.intervals}
+            axes.hlines([i + below for i in ends], [factor * low for low, _ in ends.values()],
+                        [factor * high for _, high in ends.values()], linewidth=width,
+                        colors=[looks[variants[i]].colour for i in ends])
+        style.points(axes, [factor * one.mean for one in found.values()], list(found),
+                     [looks[variants[i]] for i in found], ["seeds" in one.intervals for one in found.values()])
         axes.set_yticks(range(len(variants)), names)
         axes.set_ylim(len(variants) - 0.5, -0.5)
         axes.grid(False, axis="y")
@@ -127,7 +127,7 @@ def strengths(rows: "DataFrame") -> "DataFrame":
 def strength(used: "DataFrame", looks: dict[str, Mark], score: Score, name: str) -> Drawing:
     """Score against the strength of the shortcut, one panel per modality that holds it; from `strengths`."""
     shown = {variant: looks[variant] for variant in ordered(used, "variant")}
-    figure, grid = style.panels([""], list(used["modality"].unique()), 3.3, width=4.6)
+    figure, grid = style.panels([""], list(used["modality"].unique()), 3.3, narrow=0)
     lines = {"test": ("-", True), "test_shifted": ("--", False)}
     for (_, modality), axes in grid.items():
         for variant, mark in shown.items():
@@ -153,28 +153,30 @@ def predictors(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
     backbones, variants, splits = (ordered(others, field) for field in ("backbone", "variant", "split"))
     places, step = style.dodge(len(study.predictors))
     signs = dict(zip(study.predictors, ("o", *SIGNS), strict=False))
-    one = len(backbones) == 1
-    if one:  # a column of three panels would be mostly empty
+    one, many = len(backbones) == 1, len(variants) > style.MANY
+    if one and not many:  # a column of three panels would be mostly empty
         figure, turned = style.panels(backbones, splits, 2.6, share_x=True)
         grid = {(split, backbone): axes for (backbone, split), axes in turned.items()}
     else:
-        figure, grid = style.panels(splits, backbones, 1.9, share_x=True)
+        figure, grid = style.panels(splits, backbones, 2.3, share_x=True, narrow=not many)
     plain_line = {"color": looks[study.baseline].colour if study.baseline in looks else NEUTRAL, "linewidth": 1}
     for (split, backbone), axes in grid.items():
         here = select(rows, split=split, backbone=backbone)
+        found = []
         for i, variant in enumerate(variants):
             for offset, (predictor, sign) in zip(places, signs.items(), strict=True):
                 mark = looks[variant] if predictor == "prediction" else replace(looks[variant], marker=sign)
                 own = select(here, variant=variant, predictor=predictor)
-                style.dots(axes, i + offset, score.values(own), mark, step)
+                found.append((i + offset, score.values(own), mark))
+        style.dots(axes, found, (-step / 5, step / 5))
         plain = summary(score.values(select(here, variant=study.baseline, predictor="prediction")))
         if plain.n:
             axes.axhline(plain.mean, zorder=1, **plain_line)
         style.categories(axes, variants)
-        if one:
+        if one and not many:
             axes.set_title(f"{backbone}: {SPLIT_NAMES.get(split, split)}")
         if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel(score.label if one else f"{SPLIT_NAMES.get(split, split)}\n{score.label}")
+            axes.set_ylabel(score.label if one and not many else f"{SPLIT_NAMES.get(split, split)}\n{score.label}")
     handles = style.mark_handles({study.predictors[name]: Mark(NEUTRAL, sign, "") for name, sign in signs.items()})
     handles.append(style.line_handle(study.baseline, **plain_line))
     seeds = behind(model_seeds(rows))

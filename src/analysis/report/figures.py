@@ -82,20 +82,33 @@ def save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
     png, svg, pdf = (folder / f"{name}.{form}" for form in ("png", "svg", "pdf"))
     buffer = io.BytesIO()
     settle(drawing.figure)
-    drawing.figure.savefig(buffer, format="png", dpi=DPI)
+    write_image(drawing.figure, buffer, "png")
     # The figures have few colours: a palette makes them a third as large, and the report embeds all of them.
     small = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     with atomic_file(png) as file:
         small.save(file, format="PNG", optimize=True)
     for path in (svg, pdf):
         with atomic_file(path) as file:
-            write_vector(drawing.figure, file, path.suffix[1:])
+            write_image(drawing.figure, file, path.suffix[1:])
     return FigureFile(name, drawing.section, drawing.title, drawing.caption, png, svg, pdf)
 
 
-def write_vector(figure: "Figure", file: BinaryIO, form: str) -> None:
-    """Write a settled figure as `svg` or `pdf`, without a date, so that the same figure is the same bytes."""
-    figure.savefig(file, format=form, dpi=DPI, metadata={{"svg": "Date", "pdf": "CreationDate"}[form]: None})
+def write_image(figure: "Figure", file: BinaryIO, form: str) -> None:
+    """Write a settled figure as `png`, `svg` or `pdf`, without a date, so that the same figure is the same bytes.
+
+    `Figure.savefig` draws a figure twice, the first time to lay it out, which `settle` has done.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    figure.set_dpi(DPI)  # a canvas of vectors sets its own
+    if form == "png":
+        FigureCanvasAgg(figure).print_png(file)
+    elif form == "svg":
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+    else:
+        FigureCanvasPdf(figure).print_pdf(file, metadata={"CreationDate": None})
 
 
 def settle(figure: "Figure") -> None:

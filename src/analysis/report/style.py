@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
     from matplotlib.figure import Figure
 
 NARROW, WIDE = 3.4, 7.0  # inches: one column of a paper, and two
+MANY = 12  # variants that a panel as wide as one column of a paper has room for
 SHRUNK = 0.7  # of the heights that the charts ask for
 # Variants: Okabe and Ito's palette, told apart by the colour-blind, with grey in place of its yellow, which white paper
 # swallows. Nothing else in any figure has these colours and markers, so a legend means the same everywhere.
@@ -80,11 +81,14 @@ def class_marks(names: Sequence[str]) -> dict[str, Mark]:
 
 
 def panels(rows: Sequence[str], columns: Sequence[str], height: float, share_x: bool | str = False,
-           share_y: bool | str = "row", width: float = 3.4) -> tuple["Figure", dict[tuple[str, str], "Axes"]]:
-    """A figure with one named panel per row and column; column names stand on top."""
+           share_y: bool | str = "row", narrow: int = 1) -> tuple["Figure", dict[tuple[str, str], "Axes"]]:
+    """A figure with one named panel per row and column; column names stand on top.
+
+    narrow: the most columns with which it is as wide as one column of a paper.
+    """
     from matplotlib.figure import Figure
 
-    size = (NARROW if 0.6 + width * len(columns) <= 5.2 else WIDE, 0.2 + SHRUNK * height * len(rows))
+    size = (NARROW if len(columns) <= narrow else WIDE, 0.2 + SHRUNK * height * len(rows))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), len(columns), sharex=share_x, sharey=share_y, squeeze=False)
     for axes, name in zip(grid[0], columns, strict=True):
@@ -92,19 +96,43 @@ def panels(rows: Sequence[str], columns: Sequence[str], height: float, share_x: 
     return figure, {(row, column): grid[i, j] for i, row in enumerate(rows) for j, column in enumerate(columns)}
 
 
-def dots(axes: "Axes", at: float, values: Iterable[float], mark: Mark, step: float = 0.0,
-         filled: bool = True) -> None:
-    """Mean and standard deviation over seeds, single seeds beside it; a hollow mark where there is one seed only."""
-    found = list(values)
-    total = summary(found)
-    if not total.n:
-        return
-    face = mark.colour if total.n > 1 and filled else "white"
-    axes.errorbar(at - step / 5, total.mean, yerr=total.std if total.n > 1 else None, fmt=mark.marker, markersize=4,
-                  color=mark.colour, markerfacecolor=face, capsize=1.5, elinewidth=0.9, zorder=3)
-    if total.n > 1:
-        axes.plot([at + step / 5] * len(found), found, linestyle="", marker=".", markersize=2.5, color=mark.colour,
-                  alpha=0.55, zorder=2)
+def dots(axes: "Axes", found: Iterable[tuple[float, Sequence[float], Mark]], apart: tuple[float, float],
+         upright: bool = True) -> None:
+    """Mean and standard deviation over the seeds of each thing, single seeds beside it; hollow marks: one seed only.
+
+    found: its place on one axis, its values on the other, and how it looks. apart: from its place to its mean, and to
+    its seeds. All of a kind are one artist each, since thousands of lines are slow to draw.
+    """
+    shown = [(at, summary(values), values, mark) for at, values, mark in found if len(values)]
+
+    def turned(places: Sequence[float], values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+        return (places, values) if upright else (values, places)
+
+    many = [one for one in shown if one[1].n > 1]
+    colours = [mark.colour for *_, mark in many]
+    at = [place + apart[0] for place, *_ in many]
+    low, high = ([total.mean + side * total.std for _, total, *_ in many] for side in (-1, 1))
+    (axes.vlines if upright else axes.hlines)(at, low, high, colors=colours, linewidth=0.9, zorder=3)
+    for end in (low, high):
+        axes.scatter(*turned(at, end), s=3 ** 2, marker="_" if upright else "|", color=colours, linewidths=1, zorder=3)
+    points(axes, *turned([place + apart[0] for place, *_ in shown], [total.mean for _, total, *_ in shown]),
+           [mark for *_, mark in shown], [total.n > 1 for _, total, *_ in shown])
+    seeds = [(place + apart[1], value, mark.colour) for place, _, values, mark in many for value in values]
+    places, values, colours = map(list, zip(*seeds, strict=True)) if seeds else ([], [], [])
+    axes.scatter(*turned(places, values), s=2.5 ** 2, marker=".", color=colours, linewidths=1, alpha=0.55, zorder=2)
+
+
+def points(axes: "Axes", x: Sequence[float], y: Sequence[float], looks: Sequence[Mark],
+           filled: Sequence[bool]) -> None:
+    """A mark at each place, hollow where it is not filled; those with the same marker are one artist."""
+    from matplotlib.markers import MarkerStyle
+
+    for marker in dict.fromkeys(mark.marker for mark in looks):
+        own = [place for place, mark in enumerate(looks) if mark.marker == marker]
+        made = axes.scatter([x[i] for i in own], [y[i] for i in own], s=4.2 ** 2, marker=marker, linewidths=1, zorder=3,
+                            color=[looks[i].colour for i in own])
+        if MarkerStyle(marker).is_filled():  # the signs of predictors are lines
+            made.set_facecolor([looks[i].colour if filled[i] else "white" for i in own])
 
 
 def dodge(count: int) -> tuple[list[float], float]:
@@ -125,6 +153,8 @@ def curve(axes: "Axes", places: Sequence[float], values: Sequence[Sequence[float
 
 def categories(axes: "Axes", names: Sequence[str]) -> None:
     """Name the places 0, 1, ... of the x axis, and separate them by lines instead of a grid through the dots."""
+    from matplotlib.collections import LineCollection
+
     room = axes.figure.get_figwidth() * 0.85 / columns_of(axes) / max(len(names), 1)
     whole = max((len(word) for name in names for word in name.split()), default=0) * LETTER < room
     lines = [folded(name, room if whole else 1.3, 9) for name in names]
@@ -135,8 +165,9 @@ def categories(axes: "Axes", names: Sequence[str]) -> None:
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.tick_params(axis="x", length=0)
     axes.grid(False, axis="x")
-    for edge in range(1, len(names)):
-        axes.axvline(edge - 0.5, color="#D0D0D0", linewidth=0.6, zorder=0)
+    edges = LineCollection([[(edge - 0.5, 0), (edge - 0.5, 1)] for edge in range(1, len(names))], colors="#D0D0D0",
+                           linewidths=0.6, zorder=0, transform=axes.get_xaxis_transform())
+    axes.add_collection(edges, autolim=False)
 
 
 def mark_handles(looks: dict[str, Mark], **changes: Any) -> list:
@@ -188,7 +219,7 @@ def _legend_columns(labels: Sequence[str], width: float) -> tuple[int, float]:
         rows = math.ceil(len(labels) / across)
         if sum(max(sizes[start:start + rows]) for start in range(0, len(labels), rows)) <= width:
             break
-    return across, 0.15 * rows + 0.11 * sum(label.count("\n") for label in labels) if labels else 0.0
+    return across, 0.03 + 0.122 * rows + 0.11 * sum(label.count("\n") for label in labels) if labels else 0.0
 
 
 def behind(models: Iterable[tuple[str, int]], spread: str = SPREAD) -> str:

@@ -47,8 +47,10 @@ def test_gains_stand_beside_what_they_cost_and_the_greatest_comes_first():
     first, _ = drawings(both, marks(["plain", "pool", "tanh"]))
     panel, other = first.figure.axes
     assert [label.get_text() for label in panel.get_yticklabels()] == ["pool", "tanh"]
-    assert [list(line.get_xdata()) for line in other.get_lines()][1:3] == [[pytest.approx(-4.84, abs=0.01),
-                                                                            pytest.approx(44.84, abs=0.01)], [20.0]]
+    lines, *marked = other.collections
+    assert lines.get_segments()[0].ravel().tolist() == [pytest.approx(-4.84, abs=0.01), 0,
+                                                        pytest.approx(44.84, abs=0.01), 0]
+    assert marked[0].get_offsets().ravel().tolist() == pytest.approx([20, 0, -10, 0])
 
 
 def test_a_variant_without_a_mean_comes_last():

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import matplotlib
 import pytest
+from matplotlib.collections import PathCollection
 
 from src.analysis.records import (
     RunRecord,
@@ -51,9 +52,14 @@ def sections(found: Study) -> list[str]:
 
 
 def points(axes: object) -> set[tuple[float, float]]:
-    """All places that lines of a panel go through."""
-    return {(round(float(x), 6), round(float(y), 6)) for line in axes.lines
-            for x, y in zip(*line.get_data(), strict=True)}
+    """All places in a panel with a mark, and those that lines go through."""
+    places = [at for line in axes.lines for at in zip(*line.get_data(), strict=True)]
+    for made in axes.collections:
+        if isinstance(made, PathCollection):
+            places += made.get_offsets().tolist()
+        elif made.get_transform() == axes.transData:  # lines between categories are no data
+            places += [at for line in made.get_segments() for at in line.tolist()]
+    return {(round(float(x), 6), round(float(y), 6)) for x, y in places}
 
 
 def test_select_takes_one_value_or_several():
@@ -92,8 +98,16 @@ def test_shift_draws_means_seeds_and_the_trivial_line_in_percent():
 
 def test_one_seed_is_hollow_and_said_to_be_alone():
     figure = charts_scores.shift(frame([row(value=0.4)]), LOOKS, SCORE, "name").figure
-    assert [line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() == "o"] == ["white"]
+    marks = [made for made in figure.axes[0].findobj(PathCollection) if len(made.get_offsets())]
+    assert [made.get_facecolor().tolist() for made in marks] == [[[1, 1, 1, 1]]]
     assert any("one seed only (1)" in text.get_text() for text in figure.texts)
+
+
+def test_a_panel_of_many_variants_is_as_wide_as_the_page():
+    names = [f"variant {number}" for number in range(13)]
+    for shown, width in ((names[:12], 3.4), (names, 7.0)):
+        rows = frame([row(name) for name in shown])
+        assert charts_scores.shift(rows, marks(shown), SCORE, "name").figure.get_figwidth() == width
 
 
 def difference(rows: list[dict]) -> set[tuple[float, float]]:

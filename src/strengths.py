@@ -17,7 +17,7 @@ from src.worlds import worlds
 
 PUBLISHED, VALID, CAUTIOUS = "published", "valid", "cautious"  # what --strength may say besides values
 BY_VALIDATION = (VALID, CAUTIOUS)  # by which validation chooses
-CHOOSING = {VALID: 2, CAUTIOUS: 4}  # versions of these rules; raised where one changes, so that runs are told apart
+CHOOSING = {VALID: 2, CAUTIOUS: 3}  # versions of these rules; raised where one changes, so that runs are told apart
 WORTH = 25.0  # unbiased samples that caution counts as, where there are both
 Regrets = Sequence[tuple[dict[str, float], float]]  # strengths, and what caution holds against them; empty without it
 Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), or (S, N) at S sizes; the lower the better
@@ -25,7 +25,7 @@ Losses = Callable[[Tensor, Tensor], Tensor]  # logits (N, C), labels -> (N,), or
 
 def granting(strength: str) -> int:
     """The version of the rule by which unbiased samples choose; raised as those of `CHOOSING`."""
-    return 4 if strength == CAUTIOUS else 2
+    return 3 if strength == CAUTIOUS else 2
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,14 @@ class Strengths:
         if split == SHIFTED:
             return self.averaged(method, look.values, look.labels, task.misfits, regrets)
         if self.cautious:
-            return self._mean(regrets, [-len(look.labels) * held for _, held in regrets])
+            return min(regrets, key=lambda one: one[1], default=(dict(self.start), 0.0))[0]
         return self.chosen(method, look.values, look.labels, task.misfit)
 
     def regrets(self, method: type[Method], valid: Look, task: Task) -> Regrets:
-        """The points of the grid, each with what caution holds against it; nothing where the choice is not cautious.
+        """The points of the grid, each with its regret in the worst of `worlds`, where the choice is cautious.
 
         The regret of strengths in a world is how much higher their mean loss there is than the least of any, each at
-        the size of the logits that is best in that world. Validation as it is counts half, the worst of `worlds` the
-        other half (Hodges and Lehmann 1952, between what is likely and minimax). Chosen is the mean of the grid, each
-        point weighted by exp(-N held) for N samples: where several do as well, no single one is trusted.
+        the size of the logits that is best in that world; chosen is the least (minimax regret, Savage 1951).
         """
         if not self.free or not self.cautious:
             return []
@@ -89,9 +87,8 @@ class Strengths:
         if not found:
             return []
         lost = torch.stack([one for _, one in found])
-        regrets = lost - lost.min(0).values  # (S, W)
-        held = (regrets[:, 0] + regrets.max(1).values) / 2
-        return [(strength, regret) for (strength, _), regret in zip(found, held.tolist(), strict=True)]
+        worst = (lost - lost.min(0).values).max(1).values.tolist()
+        return [(strength, regret) for (strength, _), regret in zip(found, worst, strict=True)]
 
     def averaged(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor, losses: Losses,
                  regrets: Regrets = ()) -> dict[str, float]:
@@ -103,17 +100,14 @@ class Strengths:
         that of the grid, all paths alike, where the best point would follow their noise.
         """
         found = self._tried(method, values, labels, losses)
+        if not found:
+            return dict(self.start)
         known = {tuple(strength.values()): regret for strength, regret in regrets}
-        most = max(known.values(), default=0.0)  # where validation could not tell
-        held = [known.get(tuple(strength.values()), most) for strength, _ in found]
-        return self._mean(found, [(-lost.sum(1)).logsumexp(0).item() - WORTH * regret
-                                  for regret, (_, lost) in zip(held, found, strict=True)])
-
-    def _mean(self, points: Sequence[tuple[dict[str, float], Any]], evidence: Sequence[float]) -> dict[str, float]:
-        """The mean of strengths by the logarithm of how likely each is; the start where there are none."""
-        likely = torch.tensor(evidence, dtype=torch.double).softmax(0).tolist()
-        return {name: sum(share * strength[name] for share, (strength, _) in zip(likely, points, strict=True))
-                for name in self.start} if points else dict(self.start)
+        worst = max(known.values(), default=0.0)  # where validation could not tell
+        evidence = torch.stack([(-lost.sum(1)).logsumexp(0) - WORTH * known.get(tuple(strength.values()), worst)
+                                for strength, lost in found]).softmax(0).tolist()
+        return {name: sum(share * strength[name] for share, (strength, _) in zip(evidence, found, strict=True))
+                for name in self.start}
 
     def _tried(self, method: type[Method], values: Mapping[str, Tensor], labels: Tensor,
                losses: Losses) -> list[tuple[dict[str, float], Tensor]]:

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -66,8 +67,10 @@ class MultiheadAttention(nn.Module):
             return attend(q, k, v, allowed)
         # Torch's fused kernel for CPUs has no dropout, and its plain one keeps the weights of every layer for the
         # backward pass; a few samples at a time, computed again there, need next to no memory.
-        own = allowed is not None and allowed.ndim == 4 and len(allowed) == len(q)
-        masks = allowed.split(rows) if own else itertools.repeat(allowed)
+        if allowed is not None and allowed.ndim == 4 and len(allowed) == len(q):  # each sample has its own
+            masks: Iterable[Tensor | None] = allowed.split(rows)
+        else:
+            masks = itertools.repeat(allowed)
         parts = zip(q.split(rows), k.split(rows), v.split(rows), masks, strict=False)
         return torch.cat([checkpoint(attend, *part, use_reentrant=False) for part in parts])
 

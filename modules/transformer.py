@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -113,7 +114,8 @@ class TransformerEncoder(nn.Module):
             keys_values = keys, self._drop(embedded) if self.training and self.dropouts.embedding else keys
         allowed = None
         if unpadded is not None:
-            allowed = unpadded_mask(unpadded, unpadded if source is None else source_unpadded, self.mask_future)
+            read = unpadded if source is None else cast(Tensor, source_unpadded)
+            allowed = unpadded_mask(unpadded, read, self.mask_future)
         elif self.mask_future:
             allowed = future_mask(frames.size(1), (frames if source is None else source).size(1), frames.device)
         for layer in self.layers:

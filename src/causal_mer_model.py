@@ -48,7 +48,7 @@ def weighted_paths(total: Tensor, direct: Mapping[str, Tensor], joint: Any, kept
     return joint * total - sum((joint - kept[name]) * direct[name] for name in MODALITIES)
 
 
-def backbone_and_branches(backbone: nn.Module, branches: Mapping[str, nn.Module],
+def backbone_and_branches(backbone: nn.Module, branches: Mapping[str, nn.Module] | nn.ModuleDict,
                           batch: Batch) -> tuple[BackboneOutput, dict[str, Tensor]]:
     """What a backbone says of a batch, and every branch of its modality alone, modality -> (B, C)."""
     found = concurrently({FUSED: functools.partial(backbone, batch), **{
@@ -81,8 +81,7 @@ class CausalMER(nn.Module):
 
 def _fixed(fusion: Fusion) -> Fusion:
     """A fusion whose own parameters, if it has any, get no gradient."""
-    own = dict(fusion.named_parameters()) if isinstance(fusion, nn.Module) else {}
-    if not own:
+    if not isinstance(fusion, nn.Module) or not (own := dict(fusion.named_parameters())):
         return fusion
     fixed = functools.partial(_call, fusion, _detached(own))
     if hasattr(fusion, "nothing"):

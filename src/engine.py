@@ -20,7 +20,7 @@ from src.metrics import Metrics
 from src.options import TrainingOptions
 from src.replay import Replay
 from src.runtime import storage_device
-from src.structures import Batch, InputError
+from src.structures import Batch, InputError, Labelled
 from src.tasks import task_of
 
 tqdm.set_lock(threading.RLock())  # enough within one process; tqdm's own asks the system for semaphores
@@ -32,7 +32,7 @@ Scores = dict[str, Metrics]  # test split -> its metrics
 
 
 @dataclass
-class EpochResult:
+class EpochResult(Labelled):
     """What one pass leaves: mean terms of the loss, and what was computed for every sample, in the order seen."""
 
     terms: dict[str, float]  # name -> mean per sample; empty without labels
@@ -59,7 +59,7 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
         share, first, last = place
         output = answer(batch)
         losses = {} if batch.labels is None else objective(output, batch)
-        if training:
+        if optimizer is not None and options is not None:
             if first:  # gradients that several captured batches add to stay where they are
                 optimizer.zero_grad(set_to_none=options.accumulate == 1 or not replay)
             (losses["loss"] * share).backward()
@@ -75,7 +75,7 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     done, labels = [], []
     with torch.set_grad_enabled(training):
         for number, batch in enumerate(tqdm(loader, desc=title, leave=False, disable=not sys.stderr.isatty())):
-            place = _place(number, loader.sizes, options.accumulate) if training else (1.0, True, True)
+            place = _place(number, loader.sizes, options.accumulate) if options and training else (1.0, True, True)
             done.append(replay((objective, place), batch, functools.partial(step, place=place)) if replay
                         else step(batch, place))
             labels.append(batch.labels)
@@ -113,7 +113,7 @@ def scores(dataset: Dataset, results: dict[str, EpochResult]) -> Scores:
 def trivial_scores(dataset: Dataset) -> Scores:
     """Metrics of the predictor that looks at no input."""
     task = task_of(dataset.info)
-    logits = task.trivial_logits(dataset.splits["train"].labels)
+    logits = task.trivial_logits(dataset.splits["train"].known_labels)
     splits = {name: dataset.splits[name].labels for name in dataset.test_splits}
     return {name: task.metrics(logits.repeat(len(labels), 1), labels) for name, labels in splits.items()
             if labels is not None}

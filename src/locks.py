@@ -10,7 +10,7 @@ from src.structures import InputError
 try:
     import fcntl
 except ImportError:  # Windows: as on file systems without locks, two processes are then not told apart
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 BUSY = "another process works in"  # a study recognises the message of its runs by these words
 TRIES = 100

@@ -12,7 +12,7 @@ from src.registry import METHODS, Registry
 from src.structures import UsageError, quoted
 
 
-def named_class(registry: Registry, name: str) -> type:
+def named_class(registry: Registry, name: str) -> type[Any]:
     """A registered backbone or method, or a user's own class written as package.module:Class."""
     kind = registry.kind
     if ":" not in name:

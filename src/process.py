@@ -86,11 +86,11 @@ def end_with_parent() -> None:
     """Stop this process as SIGTERM does once the one that asked for it has ended; to be called in a thread."""
     import multiprocessing  # only here, as below: a command would watch 14 ms later
 
-    parent = multiprocessing.parent_process()
-    if parent is None:
+    parent, main = multiprocessing.parent_process(), threading.main_thread().ident
+    if parent is None or main is None:
         return
     parent.join()
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+    signal.pthread_kill(main, signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(128 + signal.SIGTERM)
 

@@ -7,7 +7,7 @@ imported: each becomes an inert stand-in that only holds its state, and tensors 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ INERT = {("torch", "device"),
 LETTERS = {"l": "text", "t": "text", "a": "audio", "v": "vision"}
 
 # Published name -> ours, applied in order; see `our_name`.
-RENAMES = [
+RENAMES: list[tuple[str, Any]] = [  # a pattern, and a replacement as `re.sub` takes it
     (r"^constant_(\w)$", lambda m: f"constants.{LETTERS[m[1]]}"),
     (r"^tav_branch\.", "backbone."),
     (r"^t_branch\.linear_transformation", "branches.text.embed"),
@@ -76,7 +76,7 @@ def import_published(options: InferenceOptions) -> Path:
 
     Layers, widths and kernels are measured on the weights; heads, fusion and masks are read from the saved object.
     """
-    path = options.import_published
+    path = cast(Path, options.import_published)  # without it this is not asked for
     model = read_published(path)
     weights = _our_weights(model)
     try:
@@ -180,7 +180,8 @@ class _Part(Record):
     """Stands for a module of the published model, or for anything else of its libraries: a name and a state."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.state = name, {}
+        self.name = name
+        self.state: dict[str, Any] = {}
 
     def build(self, state: Any) -> None:
         """The attributes of an object; raises Refused for a second state or one that is no dictionary of names."""

@@ -9,7 +9,8 @@ class Registry:
     """Names to parts of one kind. A name is given once; an unknown name is an error that lists the known ones."""
 
     def __init__(self, kind: str) -> None:
-        self.kind, self._items = kind, {}
+        self.kind = kind
+        self._items: dict[str, Any] = {}
 
     def register(self, name: str) -> Callable:
         """Decorator that enters a class or function under `name`; raises ValueError if the name is taken."""

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +83,7 @@ def optimizer_form(optimizer: torch.optim.Optimizer, saved: Any) -> dict[str, An
     """
     number = nn.Parameter(torch.zeros(1))
     number.grad = torch.zeros(1)
-    twin = type(optimizer)([number], lr=1.0)
+    twin = cast(Any, type(optimizer))([number], lr=1.0)
     twin.step()
     own = optimizer.state_dict()
     parameters = [value for group in optimizer.param_groups for value in group["params"]]

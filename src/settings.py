@@ -108,11 +108,13 @@ def _value(events: _Events, event: yaml.Event) -> Any:
             raise _Strange(f"the alias {quoted(event.anchor)} of no single value before it")
         value = events.anchors[event.anchor]
         events.room -= len(str(value))
-    else:
+    elif isinstance(event, yaml.ScalarEvent):
         value = _scalar(event)
         events.room -= len(event.value)
         if event.anchor:
             events.anchors[event.anchor] = value
+    else:
+        raise _Strange("something that is no single value")
     if events.room < 0:
         raise _Strange("aliases that repeat too much")
     return value

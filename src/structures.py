@@ -75,8 +75,21 @@ class DataInfo:
     class_names: tuple[str, ...] = field(default=(), compare=False)  # words only; empty: the task's own
 
 
+class Labelled:
+    """Samples that may have labels."""
+
+    labels: Tensor | None
+
+    @property
+    def known_labels(self) -> Tensor:
+        """Their labels; ValueError where they have none."""
+        if self.labels is None:
+            raise ValueError("these samples have no labels")
+        return self.labels
+
+
 @dataclass
-class Batch:
+class Batch(Labelled):
     """Some samples of a split."""
 
     inputs: dict[str, Tensor]  # modality -> (B, T, D)

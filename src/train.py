@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -150,7 +150,7 @@ class Trainer:
         ahead = number <= self.model.ahead
         title = f"epoch {number}/{self.total}{' (ahead)' * ahead}"
         trained, checked = self._passes(number, ahead, title)
-        method, looks = type(self.model), {name: Look(result.values, cast(Tensor, result.labels))
+        method, looks = type(self.model), {name: Look(result.values, result.known_labels)
                                            for name, result in checked.items()}
         regrets = self.strengths.regrets(method, looks["valid"], self.task)
         chosen = {name: self.strengths.by(name, method, look, self.task, regrets) for name, look in looks.items()}
@@ -193,10 +193,10 @@ class Trainer:
         lost: dict[str, Tensor] = {}
         for split, result in (("train", trained), *checked.items()):
             logits = self.model.combined(result.values, chosen.get(split, chosen["valid"]))
-            metrics = self.task.metrics(logits, result.labels)
+            metrics = self.task.metrics(logits, result.known_labels)
             row |= {f"{split}_{name}": value for name, value in {**result.terms, **metrics}.items()}
             if split == SHIFTED or split in chosen and self.strengths.free:
-                lost[split] = self.task.misfit(logits, result.labels)
+                lost[split] = self.task.misfit(logits, result.known_labels)
             if split in lost and self.strengths.free:
                 row[f"{split}_fit"] = -lost[split].mean().item()
         return row, lost
@@ -206,7 +206,7 @@ class Trainer:
         row = {f"{split}_strength_{name}": value for split, strength in chosen.items() if self.strengths.free
                for name, value in strength.items()}
         if self.strengths.cautious:
-            row |= suspect_columns(valid.values, cast(Tensor, valid.labels), self.task)
+            row |= suspect_columns(valid.values, valid.known_labels, self.task)
         return row
 
     def _loss(self, output: Output, batch: Batch) -> Terms:
@@ -223,7 +223,7 @@ class Trainer:
         if name not in ("train", "valid"):
             raise ValueError(f"a method may look at train and valid, not at {name}")
         result = predict(self.config, self.model, self.device, self.dataset.splits[name], name)
-        return Look(result.values, result.labels)
+        return Look(result.values, result.known_labels)
 
     def _every_sample(self, valid: EpochResult, strength: Mapping[str, float]) -> dict[str, EpochResult]:
         """What the model says of all samples that choose or test; it predicts by the strengths of this epoch."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,7 +54,7 @@ def audit_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[di
     modality is 0. Nothing is known of the truth of another file. Raises InputError as `log_distribution`.
     """
     task, options, inputs = trained.task, trained.config.dataset, trained.dataset.splits[split].inputs
-    labels = cast(Tensor, result.labels)
+    labels = result.known_labels
     row: Callable[..., dict[str, Any]] = partial(dict, split=split, analysis="audit")
     models = {predictor: log_distribution(task, result.values[one.values])
               for predictor, one in trained.model.predictors.items()}

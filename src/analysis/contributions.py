@@ -27,7 +27,7 @@ def contributions(task: Task, results: Mapping[str, EpochResult], values: str) -
     for letters, removed in REMOVALS.items():
         present = frozenset(MODALITIES) - removed
         result = results[letters]
-        game[present] = len(present) * task.correct(result.values[values], result.labels).double()
+        game[present] = len(present) * task.correct(result.values[values], result.known_labels).double()
     return shapley_values(game)
 
 
@@ -51,7 +51,7 @@ def perceptual_scores(trained: Trained, split: str, permutations: int, seed: int
 
 def accuracy(task: Task, result: EpochResult, values: str) -> float:
     """Share of samples decided rightly by the logits called `values`."""
-    return task.correct(result.values[values], result.labels).double().mean().item()
+    return task.correct(result.values[values], result.known_labels).double().mean().item()
 
 
 def spread(values: list[float]) -> tuple[float, float]:

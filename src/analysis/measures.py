@@ -77,9 +77,9 @@ def score_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[Me
     own = task.decide(result.values["backbone"])
     for predictor, name in predictors(trained).items():
         logits = result.values[name]
-        for metric, value in task.metrics(logits, result.labels).items():
+        for metric, value in task.metrics(logits, result.known_labels).items():
             yield row(predictor, "", metric, value)
-        yield row(predictor, "", CORRECT, math.nan, packed(task.correct(logits, result.labels).tolist()))
+        yield row(predictor, "", CORRECT, math.nan, packed(task.correct(logits, result.known_labels).tolist()))
         differing = sum(one != other for one, other in zip(task.decide(logits), own, strict=True))
         yield row(predictor, "", "differs_from_backbone", differing / len(own))
 
@@ -122,7 +122,7 @@ def _random_rows(trained: Trained, split: str, fill: str, whole: EpochResult, ra
 def _metrics(trained: Trained, passes: Mapping[Any, EpochResult]) -> dict[str, dict[Any, dict[str, float]]]:
     """Predictor -> setting -> metrics."""
     names = predictors(trained)
-    return {predictor: {setting: trained.task.metrics(result.values[name], result.labels)
+    return {predictor: {setting: trained.task.metrics(result.values[name], result.known_labels)
                         for setting, result in passes.items()} for predictor, name in names.items()}
 
 

@@ -107,7 +107,8 @@ class Study:
     @cached_property
     def predictors(self) -> dict[str, str]:
         """What the methods beside the baseline may be asked for, in words of their own where they agree on them."""
-        rows, words = self.rows[self.rows["variant"] != self.baseline], {}
+        rows = self.rows[self.rows["variant"] != self.baseline]
+        words: dict[str, str] = {}
         for method in filter(METHODS.__contains__, rows["method"].dropna().unique()):
             for name, one in METHODS[method].predictors.items():
                 words[name] = one.words if words.get(name, one.words) == one.words else name

@@ -51,7 +51,7 @@ def _score(name: str, shown: str) -> dict[str, str]:
 
 def write_results(path: Path, runs: Iterable[tuple[Mapping[str, Any], Iterable[Mapping[str, Any]]]]) -> None:
     """Write one line per run: what is known of it (OF_STUDY, RUN), and its scores, given as rows of SCORE and value."""
-    lines = [{**run, **{score_name({"selection": ""} | row, run["selection"]): row.get("bits") or row["value"]
+    lines = [{**run, **{score_name({"selection": "", **row}, run["selection"]): row.get("bits") or row["value"]
                         for row in rows}} for run, rows in runs]
     columns = dict.fromkeys([*OF_STUDY, *RUN, *(name for line in lines for name in line)])
     write_csv(path, [{name: line.get(name, "") for name in columns} for line in lines])

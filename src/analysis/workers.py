@@ -60,5 +60,6 @@ def _begin(threads: str, environment: Mapping[str, str]) -> None:
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)

@@ -66,8 +66,9 @@ class Projected(nn.Module):
         """
         if not self.options.mask_padding:
             return dict.fromkeys(frames)
-        windows = {name: batch.unpadded_frames(name)[:, :x.size(1)].clone() for name, x in frames.items()}
-        for unpadded in windows.values():
+        windows: dict[str, Tensor | None] = {}
+        for name, x in frames.items():
+            windows[name] = unpadded = batch.unpadded_frames(name)[:, :x.size(1)].clone()
             unpadded[:, -1] = True
         return windows
 

@@ -24,6 +24,7 @@ from modules.concurrency import concurrently
 from modules.distillation import GraphDistillation, margin_loss, positive_cosine
 from modules.dropout import dropout
 from src.backbones.base import ONE_FRAME, Crossmodal, check_options, parameters_of
+from src.losses import added
 from src.registry import BACKBONES
 from src.structures import (
     DEPTHS,
@@ -128,9 +129,9 @@ class Decoupling(nn.Module):
         common = {name: self.common(frames[name]) for name in ORDER}
         rebuilt = {name: self.decoders[name](torch.cat([private[name], common[name]], dim=-1)) for name in ORDER}
         return private, common, {
-            "reconstruction": sum(F.mse_loss(rebuilt[name], frames[name]) for name in ORDER),
-            "cycle": sum(F.mse_loss(self.private[name](rebuilt[name]), private[name]) for name in ORDER),
-            "orthogonality": sum(positive_cosine(private[name], common[name]).mean() for name in ORDER)}
+            "reconstruction": added(F.mse_loss(rebuilt[name], frames[name]) for name in ORDER),
+            "cycle": added(F.mse_loss(self.private[name](rebuilt[name]), private[name]) for name in ORDER),
+            "orthogonality": added(positive_cosine(private[name], common[name]).mean() for name in ORDER)}
 
 
 @BACKBONES.register("dmd")
@@ -255,7 +256,7 @@ class DMD(Crossmodal):
         heterogeneous = self.heterogeneous_graph(aux["heterogeneous_logits"], aux["heterogeneous_states"])
         distances = label_distances(labels, task.ordered).repeat(len(ORDER), len(ORDER))
         return {
-            "task": sum(task.loss(each, targets) for each in logits),
+            "task": added(task.loss(each, targets) for each in logits),
             # The homogeneous states are compared, but only logits are distilled, as published.
             "homogeneous": homogeneous.logits + homogeneous.regularization,
             "heterogeneous": heterogeneous.logits + heterogeneous.states + heterogeneous.regularization,

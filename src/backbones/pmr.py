@@ -22,7 +22,9 @@ There is no published code; this follows the paper's equations. What its text le
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -81,10 +83,15 @@ class PmrOptions:
         return Dropouts(self.attn_dropout, self.relu_dropout, self.res_dropout, self.embed_dropout)
 
 
-def joined(streams: dict[str, Tensor | None]) -> Tensor | None:
-    """Streams, or marks of their true frames, in a row along time; None where there are none."""
-    parts = list(streams.values())
-    return None if parts[0] is None else torch.cat(parts, dim=1)
+def joined(streams: Mapping[str, Tensor]) -> Tensor:
+    """Streams, or marks of their true frames, in a row along time."""
+    return torch.cat(list(streams.values()), dim=1)
+
+
+def joined_marks(marks: Mapping[str, Tensor | None]) -> Tensor | None:
+    """Marks of true frames in a row along time; None where there are none."""
+    known = {name: mark for name, mark in marks.items() if mark is not None}
+    return joined(known) if known else None
 
 
 class FeedForward(nn.Module):
@@ -216,10 +223,10 @@ class PMR(Projected):
         unpadded = self.unpadded_windows(batch, frames)
         frames = {name: self._embed(x, unpadded[name]) for name, x in frames.items()}
         streams = {MESSAGE: joined(frames), **frames}
-        unpadded = {MESSAGE: joined(unpadded), **unpadded}
+        unpadded = {MESSAGE: joined_marks(unpadded), **unpadded}
         for layer in self.layers:
             streams = layer(streams, unpadded)
-        hidden = self.encoder(joined(streams), unpadded=joined(unpadded), last=True)[:, -1]
+        hidden = self.encoder(joined(streams), unpadded=joined_marks(unpadded), last=True)[:, -1]
         states = {name: streams[name][:, -1] for name in MODALITIES}
         return BackboneOutput(self.output(hidden + self.output_block(hidden)), hidden, states=states)
 
@@ -233,7 +240,8 @@ class PMR(Projected):
 
         A unit reads two streams, and counts for its target; those whose target is the message are shared, as it is.
         """
-        return parameters_of({name: [self.projections[name], *(layer.to_modality[name] for layer in self.layers)]
+        layers = [cast(PmrLayer, layer) for layer in self.layers]
+        return parameters_of({name: [self.projections[name], *(layer.to_modality[name] for layer in layers)]
                               for name in MODALITIES})
 
     def _embed(self, x: Tensor, unpadded: Tensor | None) -> Tensor:

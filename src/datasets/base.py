@@ -17,7 +17,7 @@ from src.datasets.identifiers import identifiers
 from src.datasets.labels import TASK_NAMES, Finding, label_form
 from src.datasets.safe_pickle import read_pickle
 from src.registry import DATASETS
-from src.structures import MODALITIES, DataInfo, InputError, UsageError, printable, quoted
+from src.structures import MODALITIES, DataInfo, InputError, Labelled, UsageError, printable, quoted
 
 LIGHT = {f"{name}_branch": "light" for name in MODALITIES}  # for presets of files that need no large branches
 MOST_SPLITS = 100  # each is a column of every table
@@ -48,7 +48,7 @@ class DatasetSpec:
 
 
 @dataclass
-class Split:
+class Split(Labelled):
     """The samples of one split."""
 
     inputs: dict[str, Tensor]  # modality -> (N, T, D) float32

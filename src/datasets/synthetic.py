@@ -97,7 +97,7 @@ def generate(options: SyntheticOptions) -> dict[str, dict[str, np.ndarray]]:
         for i, modality in enumerate(MODALITIES):
             shown = random.random(count) < (0 if split.endswith("_shifted") else strengths[i])
             shortcut = np.where(shown, emotions, random.integers(CLASSES, size=count)) if strengths[i] else None
-            if split == "test_reversed" and strengths[i]:
+            if split == "test_reversed" and shortcut is not None:
                 wrong = (emotions + random.integers(1, CLASSES, size=count)) % CLASSES
                 shortcut = np.where(shown, wrong, shortcut)
             content[split][modality] = _features(random, digits[i], shortcut, directions[i], lengths[i], options)

@@ -109,13 +109,13 @@ class AdaptiveModulation(Method):
 
     def loss(self, output: AdaptiveOutput, batch: Batch, task: Task) -> Terms:
         """The loss of the sum of all shares, whose gradients are modulated on their way."""
-        logits, targets = output.logits, task.targets(batch.labels)
+        logits, targets = output.logits, task.targets(batch.known_labels)
         if output.padded:
             own = shapley_values(output.padded | {Coalition(MODALITIES): logits}, MODALITIES)
             for share, factor in zip(own.values(), self._factors(own, targets, task), strict=True):
                 share.register_hook(lambda gradient, factor=factor: factor * gradient)
             logits = torch.stack(list(own.values())).sum(0)
-        return {"loss": task.loss(logits, targets) + self.auxiliary_loss(output.backbone, batch.labels, task)}
+        return {"loss": task.loss(logits, targets) + self.auxiliary_loss(output.backbone, batch.known_labels, task)}
 
     @torch.no_grad()
     def _factors(self, own: Mapping[str, Tensor], targets: Tensor, task: Task) -> Tensor:

@@ -63,13 +63,13 @@ class Balancing(Method):
 
     def head_losses(self, output: HeadsOutput, batch: Batch, task: Task) -> dict[str, Tensor]:
         """The task loss of every head. -> modality -> scalar."""
-        targets = task.targets(batch.labels)
+        targets = task.targets(batch.known_labels)
         return {name: task.loss(logits, targets) for name, logits in output.head_logits.items()}
 
     def joint_loss(self, output: HeadsOutput, batch: Batch, task: Task) -> Tensor:
         """The task loss of z_m and the backbone's auxiliary loss. -> scalar."""
-        return (task.loss(output.logits, task.targets(batch.labels))
-                + self.auxiliary_loss(output.backbone, batch.labels, task))
+        return (task.loss(output.logits, task.targets(batch.known_labels))
+                + self.auxiliary_loss(output.backbone, batch.known_labels, task))
 
     def loss(self, output: Any, batch: Batch, task: Task) -> Terms:
         """The joint loss and each head's own."""

@@ -76,7 +76,7 @@ class ParameterGroup:
 class Parts:
     """What a method is built around; branches and fusion are there where its Options ask for them."""
 
-    backbone: nn.Module
+    backbone: Any  # a module that meets the contract of backbones
     branches: Mapping[str, nn.Module] = field(default_factory=dict)  # modality, in order -> (B, T, D) -> (B, C)
     fusion: Any = None  # a function or module (B, C) x 4 -> (B, C)
 
@@ -116,8 +116,9 @@ class Method(nn.Module):
 
     needs_one_process: ClassVar[bool] = False  # whether `loss` itself differentiates, which several cannot share
 
-    backbone: nn.Module
+    backbone: Any  # a module that meets the contract of backbones
     options: Any
+    branches: nn.ModuleDict  # where it has some
     strength: Tensor  # (S,) buffer in the order of `strengths`; there where a method has some
 
     @property
@@ -197,7 +198,7 @@ class Method(nn.Module):
 
     def branch_loss(self, logits: Mapping[str, Tensor], batch: Batch, task: Task) -> Tensor:
         """The sum of each branch's own loss. modality -> (B, C) -> scalar."""
-        targets = task.targets(batch.labels)
+        targets = task.targets(batch.known_labels)
         return torch.stack([task.loss(one, targets) for one in logits.values()]).sum()
 
     def prepare(self, train: Split, task: Task) -> None:

@@ -58,10 +58,10 @@ class Biased(Method):
 
     def loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The debiased loss trains the backbone, a weighted loss of its own each branch."""
-        targets = task.targets(batch.labels)
+        targets = task.targets(batch.known_labels)
         branches = self.branch_loss(output.branch_logits, batch, task)
         debiased = self.debiased(output, targets, task)
-        auxiliary = self.auxiliary_loss(output.backbone, batch.labels, task)
+        auxiliary = self.auxiliary_loss(output.backbone, batch.known_labels, task)
         return {"loss": debiased + self.branch_weight * branches + auxiliary, "debiased": debiased.detach(),
                 "branches": branches.detach()}
 

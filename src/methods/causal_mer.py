@@ -108,15 +108,15 @@ class Causal(CausalMER, Method):
 
     def loss(self, output: CausalOutput, batch: Batch, task: Task) -> Terms:
         """alpha (L(F) + L(z_t) + L(z_a) + L(z_v) + auxiliary) + beta K."""
-        seen = FusedTask(task, self.fusion, output.branch_logits) if self.options.fuse_auxiliary else task
-        return causal_loss(output, task.targets(batch.labels), task.loss,
-                           self.auxiliary_loss(output.backbone, batch.labels, seen), alpha=self.options.alpha,
+        seen: Any = FusedTask(task, self.fusion, output.branch_logits) if self.options.fuse_auxiliary else task
+        return causal_loss(output, task.targets(batch.known_labels), task.loss,
+                           self.auxiliary_loss(output.backbone, batch.known_labels, seen), alpha=self.options.alpha,
                            beta=self.options.beta if task.has_classes else 0.0)
 
     def prepare(self, train: Split, task: Task) -> None:
         """Give a fusion that asks for it the class prior of the training split."""
         if hasattr(self.fusion, "prepare"):
-            self.fusion.prepare(task.prior(train.labels))
+            self.fusion.prepare(task.prior(train.known_labels))
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """One group each for the backbone, every branch, every constant, and a fusion that has parameters."""
@@ -150,11 +150,12 @@ def constants_matter(fusion: Fusion, outputs: int) -> bool:
             return True  # a model without memory has nothing to find out, nor to train
         fusion = copy.deepcopy(fusion).double()
     random = torch.Generator().manual_seed(0)
-    form = {"dtype": torch.float64, "generator": random, "device": "cpu"}  # also where a model is built without memory
+    # On the CPU, also where a model is built without memory.
+    form: dict[str, Any] = {"dtype": torch.float64, "generator": random, "device": "cpu"}
     logits = {name: torch.randn(4, outputs, **form) for name in INPUTS}
     constants = {name: torch.randn((), **form).requires_grad_() for name in MODALITIES}
     alignment_loss(effects(fusion, logits, constants)).backward()
-    return any(constant.grad.abs() > 1e-12 for constant in constants.values())
+    return any(constant.grad is not None and constant.grad.abs() > 1e-12 for constant in constants.values())
 
 
 class FusedTask:

@@ -107,7 +107,7 @@ class GuidedModulation(Balancing):
         terms = super().loss(output, batch, task)
         if not torch.is_grad_enabled():
             return terms
-        targets = task.targets(batch.labels)
+        targets = task.targets(batch.known_labels)
         heads = {name: task.rows(logits.detach()) for name, logits in output.head_logits.items()}
         self.correct += torch.stack([correct_count(rows, targets) for rows in heads.values()])
         self.seen += len(targets)

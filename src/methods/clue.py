@@ -50,12 +50,14 @@ class Clue(Subtraction):
         """F(z_m, z_t)."""
         return fuse(self.options.clue_fusion, joint, list(branches.values()))
 
-    counterfactual = factual
+    def counterfactual(self, constant: Tensor, branches: Mapping[str, Tensor]) -> Tensor:
+        """F(c, z_t)."""
+        return self.factual(constant, branches)
 
     def loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The three weighted losses."""
-        targets, options = task.targets(batch.labels), self.options
-        joint = self.debiased(output, targets, task) + self.auxiliary_loss(output.backbone, batch.labels, task)
+        targets, options = task.targets(batch.known_labels), self.options
+        joint = self.debiased(output, targets, task) + self.auxiliary_loss(output.backbone, batch.known_labels, task)
         branch, alignment = self.ahead_loss(output, batch, task)["loss"], self.alignment(output, task)
         return {"loss": options.clue_joint * joint + options.clue_branch * branch + alignment,
                 "debiased": joint.detach(), "branches": branch.detach(), "alignment": alignment.detach()}

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from src.losses import Terms
 from src.methods.base import BranchOptions, Look, ParameterGroup, Parts
 from src.methods.bias import Biased, BiasedOutput, joint_opinion, not_answered, weighted_loss
 from src.registry import METHODS
-from src.structures import Batch, Bounds, DataInfo, option
+from src.structures import BackboneOutput, Batch, Bounds, DataInfo, option
 from src.tasks import Task
 
 FORMS = ("distill", "reweight")
@@ -79,15 +80,15 @@ class Confidence(Biased):
 
     def ahead_loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The plain losses of the teacher and of every branch."""
-        teacher = task.loss(output.more["teacher"], task.targets(batch.labels))
-        auxiliary = self.auxiliary_loss(output.taught, batch.labels, task, self.teacher)
+        teacher = task.loss(output.more["teacher"], task.targets(batch.known_labels))
+        auxiliary = self.auxiliary_loss(cast(BackboneOutput, output.taught), batch.known_labels, task, self.teacher)
         branches = super().ahead_loss(output, batch, task)["loss"]
         return {"loss": teacher + auxiliary + branches, "teacher": teacher.detach()}
 
     def loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The loss of the backbone."""
-        debiased = self.debiased(output, task.targets(batch.labels), task)
-        return {"loss": debiased + self.auxiliary_loss(output.backbone, batch.labels, task)}
+        debiased = self.debiased(output, task.targets(batch.known_labels), task)
+        return {"loss": debiased + self.auxiliary_loss(output.backbone, batch.known_labels, task)}
 
     def debiased(self, output: BiasedOutput, targets: Tensor, task: Task) -> Tensor:
         """What the scaled teacher teaches."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.losses import Terms
+from src.losses import Terms, added
 from src.methods.base import BranchOptions
 from src.methods.bias import Biased, BiasedOutput
 from src.registry import METHODS
@@ -71,15 +71,16 @@ class GreedyGradientEnsemble(Biased):
         models = {name: task.rows(logits) for name, logits in output.branch_logits.items()}
         models["backbone"] = task.rows(output.logits)
         classes = models["backbone"].size(1)
-        return chain(self.options.gge_form, models, F.one_hot(task.targets(batch.labels), classes).to(output.logits))
+        labels = F.one_hot(task.targets(batch.known_labels), classes).to(output.logits)
+        return chain(self.options.gge_form, models, labels)
 
     def loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The sum of the chain's losses."""
         losses = self.losses(output, batch, task)
-        auxiliary = self.auxiliary_loss(output.backbone, batch.labels, task)
-        return {"loss": sum(losses.values()) + auxiliary, **{name: one.detach() for name, one in losses.items()}}
+        auxiliary = self.auxiliary_loss(output.backbone, batch.known_labels, task)
+        return {"loss": added(losses.values()) + auxiliary, **{name: one.detach() for name, one in losses.items()}}
 
     def ahead_loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The branches' part of the chain."""
         losses = self.losses(output, batch, task)
-        return {"loss": sum(one for name, one in losses.items() if name != "backbone")}
+        return {"loss": added(one for name, one in losses.items() if name != "backbone")}

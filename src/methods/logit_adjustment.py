@@ -38,10 +38,10 @@ class LogitAdjustment(Plain):
 
     def prepare(self, train: Split, task: Task) -> None:
         """Learn the class prior of the training labels."""
-        self.prior.prepare(task.prior(train.labels))
+        self.prior.prepare(task.prior(train.known_labels))
 
     def loss(self, output: BackboneOutput, batch: Batch, task: Task) -> Terms:
         """The task loss of the adjusted logits and the backbone's auxiliary loss."""
         adjusted = replace(output, logits=output.logits + self.options.tau * self.prior.log_prior)
-        return plain_loss(adjusted, task.targets(batch.labels), task.loss,
-                          self.auxiliary_loss(output, batch.labels, task))
+        return plain_loss(adjusted, task.targets(batch.known_labels), task.loss,
+                          self.auxiliary_loss(output, batch.known_labels, task))

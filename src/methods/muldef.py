@@ -69,9 +69,9 @@ class MulDef(Subtraction):
 
     def loss(self, output: BiasedOutput, batch: Batch, task: Task) -> Terms:
         """The three weighted losses."""
-        options, base = self.options, self.auxiliary_loss(output.backbone, batch.labels, task)
+        options, base = self.options, self.auxiliary_loss(output.backbone, batch.known_labels, task)
         own, alignment = self.ahead_loss(output, batch, task)["loss"], self.alignment(output, task)
-        fitted = self.debiased(output, task.targets(batch.labels), task) + own
+        fitted = self.debiased(output, task.targets(batch.known_labels), task) + own
         return {"loss": options.muldef_base * base + options.muldef_task * fitted
                 + options.muldef_alignment * alignment, "task": fitted.detach(), "alignment": alignment.detach()}
 

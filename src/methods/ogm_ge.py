@@ -83,7 +83,7 @@ class GradientModulation(Balancing):
         """Slow the modalities that are ahead, and add the noise."""
         if not self.active:
             return
-        targets = task.targets(batch.labels)
+        targets = task.targets(batch.known_labels)
         scores = torch.stack([true_class_score(task.rows(logits.detach()), targets)
                               for logits in output.head_logits.values()])
         factors = slowing(score_ratios(scores, self.options.ogm_ratio), self.options.ogm_alpha)

@@ -21,5 +21,5 @@ class Plain(Method):
 
     def loss(self, output: BackboneOutput, batch: Batch, task: Task) -> Terms:
         """The task loss and the backbone's auxiliary loss."""
-        return plain_loss(output, task.targets(batch.labels), task.loss,
-                          self.auxiliary_loss(output, batch.labels, task))
+        return plain_loss(output, task.targets(batch.known_labels), task.loss,
+                          self.auxiliary_loss(output, batch.known_labels, task))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from src.losses import added
 from src.methods.base import BranchOptions, Predictor
 from src.methods.bias import Biased, BiasedOutput
 from src.registry import METHODS
@@ -28,7 +29,7 @@ class ProductOptions(BranchOptions):
 
 def product_of_opinions(joint: Tensor, branches: Iterable[Tensor], strength: float) -> Tensor:
     """z_m + strength sum_x sg[z_x]; normalised factors would decide and cost the same. (B, C) each -> (B, C)."""
-    return joint + strength * sum(logits.detach() for logits in branches)
+    return joint + strength * added(logits.detach() for logits in branches)
 
 
 @METHODS.register("poe")

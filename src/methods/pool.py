@@ -53,7 +53,7 @@ class Pool(Method):
 
     def prepare(self, train: Split, task: Task) -> None:
         """Learn the class prior."""
-        self.prior.prepare(task.prior(train.labels))
+        self.prior.prepare(task.prior(train.known_labels))
 
     @classmethod
     def strengths(cls, options: BranchOptions) -> dict[str, Strength]:
@@ -87,8 +87,8 @@ class Pool(Method):
     def loss(self, output: Opinions, batch: Batch, task: Task) -> Terms:
         """The plain loss of every path."""
         branches = self.branch_loss(output.branch_logits, batch, task)
-        joint = task.loss(output.backbone.logits, task.targets(batch.labels))
-        auxiliary = self.auxiliary_loss(output.backbone, batch.labels, task)
+        joint = task.loss(output.backbone.logits, task.targets(batch.known_labels))
+        auxiliary = self.auxiliary_loss(output.backbone, batch.known_labels, task)
         return {"loss": joint + branches + auxiliary, "joint": joint.detach(), "branches": branches.detach()}
 
 

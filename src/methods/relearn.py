@@ -115,8 +115,8 @@ class Relearn(Method):
 
     def loss(self, output: StatesOutput, batch: Batch, task: Task) -> Terms:
         """The task loss and the backbone's auxiliary loss."""
-        return plain_loss(output.backbone, task.targets(batch.labels), task.loss,
-                          self.auxiliary_loss(output.backbone, batch.labels, task))
+        return plain_loss(output.backbone, task.targets(batch.known_labels), task.loss,
+                          self.auxiliary_loss(output.backbone, batch.known_labels, task))
 
     def prepare(self, train: Split, task: Task) -> None:
         """The first weights are those that training begins with, also where a file gives them (`--init`)."""

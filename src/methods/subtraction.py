@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from src.causal_mer_model import backbone_and_branches
 from src.fusions.reference import FLOOR
-from src.losses import Terms, soft_cross_entropy
+from src.losses import Terms, added, soft_cross_entropy
 from src.methods.base import ParameterGroup, Parts, Predictor, Strength
 from src.methods.bias import Biased, BiasedOutput
 from src.structures import MODALITIES, RATE, Batch, DataInfo, option
@@ -26,13 +26,13 @@ FUSIONS = ("sum", "hm", "rubi")
 
 def log_sigmoid_sum(paths: Sequence[Tensor], floor: float) -> Tensor:
     """log(sigmoid(sum of the paths) + floor). (B, C) each -> (B, C)."""
-    total = sum(paths)
+    total = added(paths)
     return torch.log(torch.sigmoid(total) + floor) if floor else F.logsigmoid(total)
 
 
 def harmonic(paths: Sequence[Tensor], floor: float) -> Tensor:
     """log(P + floor) - log(1 + P), P the product of the paths' sigmoids, by its logarithm. (B, C) each -> (B, C)."""
-    log_product = sum(F.logsigmoid(path) for path in paths)
+    log_product = added(F.logsigmoid(path) for path in paths)
     product = log_product.exp()
     return (torch.log(product + floor) if floor else log_product) - torch.log1p(product)
 
@@ -40,7 +40,7 @@ def harmonic(paths: Sequence[Tensor], floor: float) -> Tensor:
 def fuse(fusion: str, joint: Tensor, branches: Sequence[Tensor], floor: float = FLOOR) -> Tensor:
     """The published fusions of z_m and the branches; rubi masks z_m by the sum of these. (B, C) each -> (B, C)."""
     if fusion == "rubi":
-        return joint * torch.sigmoid(sum(branches))
+        return joint * torch.sigmoid(added(branches))
     return {"sum": log_sigmoid_sum, "hm": harmonic}[fusion]((joint, *branches), floor)
 
 

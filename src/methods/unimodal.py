@@ -57,7 +57,7 @@ class Unimodal(Method):
 
     def loss(self, output: BackboneOutput, batch: Batch, task: Task) -> Terms:
         """The task loss of the branch."""
-        return plain_loss(output, task.targets(batch.labels), task.loss)
+        return plain_loss(output, task.targets(batch.known_labels), task.loss)
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """The branch at its own learning rate."""

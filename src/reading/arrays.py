@@ -185,7 +185,8 @@ def _scalar(arguments: tuple) -> np.generic:
     """numpy's scalar(dtype, bytes)."""
     if len(arguments) != 2:
         raise Refused("a number without its bytes")
-    return Array().fill((), arguments[0], False, arguments[1]).finish([])[()]
+    number: Any = Array().fill((), arguments[0], False, arguments[1]).finish([])
+    return number[()]
 
 
 def _frombuffer(arguments: tuple) -> Array:

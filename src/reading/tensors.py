@@ -1,11 +1,12 @@
 """Files of torch.save: the pickle through the walk, the tensors made by us from storages whose sizes were checked."""
 
+import io
 import math
 import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor
@@ -202,7 +203,7 @@ def _entry(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], name: 
     content = bytearray(entry.file_size)
     try:
         with archive.open(entry) as stream:
-            if stream.readinto(content) != len(content) or stream.read(1):
+            if cast(io.BufferedIOBase, stream).readinto(content) != len(content) or stream.read(1):
                 raise Damaged(f"the entry {quoted(name)} ends early")
     except Damaged:
         raise

@@ -61,7 +61,8 @@ class Task(ABC):
 
     def misfits(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of every sample at each of `SCALES`, to which the logits are brought; numbers stay. -> (S, N)."""
-        targets, scales = self.targets(labels), (1.0,)
+        targets = self.targets(labels)
+        scales: tuple[float, ...] = (1.0,)
         if self.has_classes:
             rows = self.rows(logits)
             size = (rows - rows.mean(1, keepdim=True)).square().mean().sqrt()

@@ -21,7 +21,7 @@ class Classes(Task):
     """
 
     selection = "accuracy"
-    headline = ("accuracy", "f1_weighted", "recall_mean")
+    headline: tuple[str, ...] = ("accuracy", "f1_weighted", "recall_mean")
     exact = "accuracy"
 
     def __init__(self, count: int, names: Sequence[str] = ()) -> None:

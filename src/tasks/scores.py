@@ -16,9 +16,9 @@ class SentimentClasses(Task):
 
     outputs = 7
     selection = "acc7"
-    headline = ("acc7", "acc2_neg_nonneg", "acc2_neg_pos", "f1_neg_pos_weighted", "mae")
+    headline: tuple[str, ...] = ("acc7", "acc2_neg_nonneg", "acc2_neg_pos", "f1_neg_pos_weighted", "mae")
     exact = "acc7"
-    classes = ("-3", "-2", "-1", "0", "1", "2", "3")
+    classes: tuple[str, ...] = ("-3", "-2", "-1", "0", "1", "2", "3")
     ordered = True
 
     def targets(self, labels: Tensor) -> Tensor:

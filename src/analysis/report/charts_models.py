@@ -126,7 +126,7 @@ def states(records: list[SampleRecord], name: str) -> "Figure":
     for (_, variant), axes in grid.items():
         placed = list(zip(by_variant[variant].embedding, told[variant], strict=True))
         if scale:
-            drawn = axes.scatter(*zip(*(point for point, _ in placed), strict=True), s=5, rasterized=True,
+            drawn = axes.scatter([x for (x, _), _ in placed], [y for (_, y), _ in placed], s=5, rasterized=True,
                                  c=[float(label) for _, label in placed], cmap="cividis")
         else:
             for label in labels:

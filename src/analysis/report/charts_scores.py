@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.analysis.records import TRIVIAL, Score, Study, model_seeds, models, ordered, place_name, seeds_of, select
 from src.analysis.report import style
@@ -153,13 +153,14 @@ def predictors(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
     backbones, variants, splits = (ordered(others, field) for field in ("backbone", "variant", "split"))
     places, step = style.dodge(len(study.predictors))
     signs = dict(zip(study.predictors, ("o", *SIGNS), strict=False))
-    one, many = len(backbones) == 1, len(variants) > style.MANY
-    if one and not many:  # a column of three panels would be mostly empty
+    flat = len(backbones) == 1 and len(variants) <= style.MANY
+    if flat:  # a column of three panels would be mostly empty
         figure, turned = style.panels(backbones, splits, 2.6, share_x=True)
         grid = {(split, backbone): axes for (backbone, split), axes in turned.items()}
     else:
-        figure, grid = style.panels(splits, backbones, 2.3, share_x=True, narrow=not many)
-    plain_line = {"color": looks[study.baseline].colour if study.baseline in looks else NEUTRAL, "linewidth": 1}
+        figure, grid = style.panels(splits, backbones, 2.3, share_x=True, narrow=len(variants) <= style.MANY)
+    colour = looks[study.baseline].colour if study.baseline in looks else NEUTRAL
+    plain_line: dict[str, Any] = {"color": colour, "linewidth": 1}
     for (split, backbone), axes in grid.items():
         here = select(rows, split=split, backbone=backbone)
         found = []
@@ -173,10 +174,10 @@ def predictors(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
         if plain.n:
             axes.axhline(plain.mean, zorder=1, **plain_line)
         style.categories(axes, variants)
-        if one and not many:
+        if flat:
             axes.set_title(f"{backbone}: {SPLIT_NAMES.get(split, split)}")
-        if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel(score.label if one and not many else f"{SPLIT_NAMES.get(split, split)}\n{score.label}")
+        if split == splits[0] if flat else backbone == backbones[0]:
+            axes.set_ylabel(score.label if flat else f"{SPLIT_NAMES.get(split, split)}\n{score.label}")
     handles = style.mark_handles({study.predictors[name]: Mark(NEUTRAL, sign, "") for name, sign in signs.items()})
     handles.append(style.line_handle(study.baseline, **plain_line))
     seeds = behind(model_seeds(rows))

@@ -7,7 +7,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from src.analysis.records import seeds_text
 from src.analysis.report.fitting import LETTER, columns_of, fit_labels, folded, folded_names
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Shared = bool | Literal["none", "all", "row", "col"]  # an axis, by which panels
 NARROW, WIDE = 3.4, 7.0  # inches: one column of a paper, and two
 MANY = 12  # variants that a panel as wide as one column of a paper has room for
 SHRUNK = 0.7  # of the heights that the charts ask for
@@ -32,7 +33,7 @@ CLASS_COLOURS = ("#CC6677", "#88CCEE", "#999933", "#882255", "#44AA99", "#661100
 NEUTRAL = "#444444"  # of what stands for every variant
 SPREAD = "error bars: standard deviation over seeds; small points: single seeds"
 BARS = "error bars: standard deviation over seeds"
-TRIVIAL_LINE = {"color": "#7F7F7F", "linestyle": (0, (2, 2)), "linewidth": 1.2, "zorder": 1}
+TRIVIAL_LINE: dict[str, Any] = {"color": "#7F7F7F", "linestyle": (0, (2, 2)), "linewidth": 1.2, "zorder": 1}
 STYLE: Any = {  # matplotlib wants its own names as keys
     "font.size": 7, "axes.titlesize": 7, "axes.titleweight": "bold", "axes.labelsize": 7, "legend.fontsize": 7,
     "axes.linewidth": 0.6, "grid.linewidth": 0.5, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
@@ -64,8 +65,8 @@ class Drawing:
 
 def marks(names: Sequence[str]) -> dict[str, Mark]:
     """A mark for each name, by position."""
-    lists = (COLOURS, MARKERS, LINES)
-    return {name: Mark(*(items[i % len(items)] for items in lists)) for i, name in enumerate(names)}
+    return {name: Mark(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], LINES[i % len(LINES)])
+            for i, name in enumerate(names)}
 
 
 def modality_marks() -> dict[str, Mark]:
@@ -80,8 +81,8 @@ def class_marks(names: Sequence[str]) -> dict[str, Mark]:
             for i, name in enumerate(names)}
 
 
-def panels(rows: Sequence[str], columns: Sequence[str], height: float, share_x: bool | str = False,
-           share_y: bool | str = "row", narrow: int = 1) -> tuple["Figure", dict[tuple[str, str], "Axes"]]:
+def panels(rows: Sequence[str], columns: Sequence[str], height: float, share_x: Shared = False,
+           share_y: Shared = "row", narrow: int = 1) -> tuple["Figure", dict[tuple[str, str], "Axes"]]:
     """A figure with one named panel per row and column; column names stand on top.
 
     narrow: the most columns with which it is as wide as one column of a paper.
@@ -155,7 +156,7 @@ def categories(axes: "Axes", names: Sequence[str]) -> None:
     """Name the places 0, 1, ... of the x axis, and separate them by lines instead of a grid through the dots."""
     from matplotlib.collections import LineCollection
 
-    room = axes.figure.get_figwidth() * 0.85 / columns_of(axes) / max(len(names), 1)
+    room = cast("Figure", axes.figure).get_figwidth() * 0.85 / columns_of(axes) / max(len(names), 1)
     whole = max((len(word) for name in names for word in name.split()), default=0) * LETTER < room
     lines = [folded(name, room if whole else 1.3, 9) for name in names]
     upright = not whole or max(line.count("\n") for line in lines) > 2
@@ -174,7 +175,7 @@ def mark_handles(looks: dict[str, Mark], **changes: Any) -> list:
     """Entries of a legend for things shown by colour and marker; `changes` as for Line2D."""
     from matplotlib.lines import Line2D
 
-    style = {"linestyle": "", "markersize": 4} | changes
+    style: dict[str, Any] = {"linestyle": "", "markersize": 4} | changes
     return [Line2D([], [], color=mark.colour, marker=mark.marker, label=name, **style) for name, mark in looks.items()]
 
 
@@ -203,7 +204,8 @@ def finish(figure: "Figure", title: str, note: str, handles: list) -> None:
     head, foot = 0.08 + 0.125 * len(title_lines), 0.08 + 0.12 * len(note_lines)
     total = height + head + legend + foot
     figure.set_figheight(total)
-    figure.get_layout_engine().set(rect=(0, foot / total, 1, (height - 0.03) / total))
+    layout: Any = figure.get_layout_engine()
+    layout.set(rect=(0, foot / total, 1, (height - 0.03) / total))
     figure.text(0.05 / width, 1 - 0.04 / total, "\n".join(title_lines), va="top", fontweight="bold")
     figure.text(0.05 / width, 0.04 / total, "\n".join(note_lines), va="bottom", color="#333333")
     if handles:

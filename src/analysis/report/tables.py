@@ -109,7 +109,7 @@ def _audit_columns(rows: "DataFrame") -> dict[str, Column]:
                                                                  ("kl_no_effect", "of none")) if splits}
 
 
-CONTRIBUTIONS = {
+CONTRIBUTIONS: Mapping[str, Column] = {
     **{f"share {name}": {"split": "test", "analysis": "contribution", "setting": name, "measure": "share"}
        for name in MODALITIES},
     "imbalance": {COMPARED: True, "split": "test", "analysis": "contribution", "setting": "", "measure": "imbalance"},

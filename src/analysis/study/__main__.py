@@ -66,8 +66,8 @@ def write(options: StudyOptions, folders: Mapping[Job, Path], commands: Mapping[
         study = load_study(new / RESULTS)
         study.runs, study.samples = runs, samples
         write_report(study, write_scores(study, new), new / PAGE)
-    for caption, _, lines in score_tables(study):
-        print(f"\n{caption}\n{align(lines)}")
+    for caption, _, cells in score_tables(study):
+        print(f"\n{caption}\n{align(cells)}")
     print(f"\nwritten to {options.report}: {RESULTS}, {', '.join(TABLES)}, {FIGURES}, {PAGE}")
 
 

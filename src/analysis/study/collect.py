@@ -30,7 +30,9 @@ def collect(options: StudyOptions, folders: Mapping[Job, Path], commands: Mappin
                                        batch_size=options.measure_batch_size)
               for job, folder in folders.items()}
     content = measure_all(places, shown, options)
-    lines, runs, samples, trivial, names = [], [], [], {}, {}
+    lines, runs, samples = [], [], []
+    trivial: dict[tuple[str, str], Line] = {}
+    names: dict[str, str] = {}
     for job, folder in folders.items():
         results = read_results(folder)
         name = _dataset_name(job.condition.dataset, results["data"]["sha256"], names)

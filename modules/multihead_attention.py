@@ -42,6 +42,12 @@ class MultiheadAttention(nn.Module):
         query (B, Tq, D), key and value (B, Tk, D), allowed boolean, True where a query may look, broadcastable to
         (B, heads, Tq, Tk) -> (B, Tq, D).
         """
+        if key.size(1) == 1:
+            return self._read_only_frame(value, query.size(1))
+        return self._read(query, key, value, allowed)
+
+    def _read(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """`forward` for any number of keys."""
         q, k, v = (self._split(x) for x in self._project(query, key, value))
         # Scaling the queries first is the published order; with torch's plain kernel the rounding then is the same.
         q = q * q.size(-1) ** -0.5
@@ -51,6 +57,18 @@ class MultiheadAttention(nn.Module):
             q, k, v = (F.pad(x, (0, spare)) for x in (q, k, v))
         mixed = self._attend(q, k, v, allowed)
         return self.out(mixed[..., :mixed.size(-1) - spare].transpose(1, 2).flatten(2))
+
+    def _read_only_frame(self, value: Tensor, queries: int) -> Tensor:
+        """What every query finds where there is one key: its value, whatever they say, as the softmax of one is 1.
+
+        value (B, 1, D) -> (B, queries, D).
+        """
+        width = value.size(-1)
+        found = F.linear(value, self.in_weight[2 * width:], self.in_bias[2 * width:])
+        if not self.training or not self.dropout:
+            return self.out(found).expand(-1, queries, -1)
+        weights = F.dropout(found.new_ones(len(found), self.heads, queries, 1), self.dropout)
+        return self.out((weights * self._split(found)).transpose(1, 2).flatten(2))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
         """Mix the values by the softmax of scaled queries and keys. (B, heads, T, D / heads) x 3 -> as q."""

@@ -58,6 +58,7 @@ CASES = {
     "mult": Case(("--method", "plain")),
     "mult forward": Case(("--method", "plain"), training=False),
     "mult unaligned": Case(("--method", "plain"), UNALIGNED),
+    "mult one frame": Case(("--method", "plain", "--kernel_t=1", "--kernel_a=1", "--kernel_v=1"), (1, 1, 1)),
     "dmd": Case(("--method", "plain", "--backbone", "dmd")),
     "pmr": Case(("--method", "plain", "--backbone", "pmr")),
     "whole": Case(WHOLE),
@@ -87,6 +88,7 @@ def plain_form() -> Iterator[None]:
         stack.enter_context(mock.patch.object(TransformerLayer, "forward", apart))
         stack.enter_context(mock.patch.object(Projected, "project", Projected._convolved))
         stack.enter_context(mock.patch.object(F, "relu_", F.relu))
+        stack.enter_context(mock.patch.object(MultiheadAttention, "forward", MultiheadAttention._read))
         stack.enter_context(mock.patch.object(MultiheadAttention, "_attend", attend))
         stack.enter_context(mock.patch.object(
             TransformerEncoder, "forward", lambda self, *frames, last=False, **marks: whole(self, *frames, **marks)))

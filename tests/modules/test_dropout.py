@@ -31,6 +31,18 @@ def test_gradients_pass_where_elements_did():
     assert torch.equal(x.grad, torch.where(y == 0, 0.0, 1 / 0.75))
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_few_elements_get_the_bits_of_many(kind, monkeypatch):
+    x = torch.randn(7, 9, dtype=kind, requires_grad=True)
+    found = []
+    for most in (63, 0):
+        monkeypatch.setattr("modules.dropout.SMALL", most)
+        torch.manual_seed(0)
+        y = dropout(x, 0.3, training=True)
+        found.append((y, *torch.autograd.grad(y.square().sum(), x)))
+    assert all(map(torch.equal, *found))
+
+
 def test_neighbours_that_share_a_random_number_are_zeroed_independently():
     torch.manual_seed(0)
     zeroed = (dropout(torch.ones(200_000, 4), 0.5, training=True) == 0).double()

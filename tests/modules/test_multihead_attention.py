@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch.nn.functional import multi_head_attention_forward
+from torch.nn.functional import multi_head_attention_forward, scaled_dot_product_attention
 
 from modules import multihead_attention
 from modules.multihead_attention import MultiheadAttention
@@ -28,6 +28,22 @@ def test_short_sequences_get_the_numbers_of_the_fused_kernel(own, monkeypatch):
     found = layer(x, x, x, allowed)
     monkeypatch.setattr(multihead_attention, "SHORT", ())
     torch.testing.assert_close(found, layer(x, x, x, allowed))
+
+
+@pytest.mark.parametrize("queries, dropout", [(1, 0.0), (3, 0.0), (3, 0.5)])
+def test_a_single_key_gives_its_value_with_the_gradients_and_draws_of_the_fused_kernel(queries, dropout):
+    torch.manual_seed(0)
+    layer, query, key = MultiheadAttention(12, 3, dropout), torch.randn(4, queries, 12), torch.randn(4, 1, 12)
+    torch.manual_seed(1)
+    found = layer(query, key, key)
+    torch.manual_seed(1)
+    q, k, v = (layer._split(x) for x in layer._project(query, key, key))
+    mixed = scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+    expected = layer.out(mixed.transpose(1, 2).flatten(2))
+    torch.testing.assert_close(found, expected)
+    weights = list(layer.parameters())
+    torch.testing.assert_close(torch.autograd.grad(found.square().sum(), weights),
+                               torch.autograd.grad(expected.square().sum(), weights))
 
 
 def test_shared_inputs_give_what_separate_copies_give():

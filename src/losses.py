@@ -1,9 +1,7 @@
 """Training objectives: the plain task loss, and CausalMER's."""
 
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -11,11 +9,6 @@ from src.structures import BackboneOutput, CausalOutput, Effects
 
 TaskLoss = Callable[[Tensor, Tensor], Tensor]  # logits (B, C), targets -> scalar
 Terms = dict[str, Tensor]  # name -> scalar; "loss" is what training minimises
-
-
-def added(tensors: Iterable[Tensor]) -> Tensor:
-    """The sum of one tensor or more, of one shape, from the first on."""
-    return functools.reduce(torch.add, tensors)
 
 
 def soft_cross_entropy(target_logits: Tensor, logits: Tensor) -> Tensor:

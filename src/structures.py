@@ -4,9 +4,12 @@ Letters in all shapes: N samples, B batch, T time, D feature width, C logits, H 
 """
 
 import dataclasses
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 MODALITIES = ("text", "audio", "vision")
@@ -73,6 +76,11 @@ class DataInfo:
     lengths: dict[str, int]  # modality -> T
     sha256: str = ""  # of the file; empty where a model came without data
     class_names: tuple[str, ...] = field(default=(), compare=False)  # words only; empty: the task's own
+
+
+def added(tensors: Iterable[Tensor]) -> Tensor:
+    """The sum of one tensor or more, of one shape, from the first on."""
+    return functools.reduce(torch.add, tensors)
 
 
 class Labelled:

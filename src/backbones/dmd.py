@@ -24,7 +24,6 @@ from modules.concurrency import concurrently
 from modules.distillation import GraphDistillation, margin_loss, positive_cosine
 from modules.dropout import dropout
 from src.backbones.base import ONE_FRAME, Crossmodal, check_options, parameters_of
-from src.losses import added
 from src.registry import BACKBONES
 from src.structures import (
     DEPTHS,
@@ -40,6 +39,7 @@ from src.structures import (
     Batch,
     DataInfo,
     InputError,
+    added,
     option,
 )
 

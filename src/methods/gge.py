@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.losses import Terms, added
+from src.losses import Terms
 from src.methods.base import BranchOptions
 from src.methods.bias import Biased, BiasedOutput
 from src.registry import METHODS
-from src.structures import Batch, option
+from src.structures import Batch, added, option
 from src.tasks import Task
 
 FORMS = ("softmax", "sigmoid", "sigmoid_corrected")

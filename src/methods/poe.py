@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from src.losses import added
 from src.methods.base import BranchOptions, Predictor
 from src.methods.bias import Biased, BiasedOutput
 from src.registry import METHODS
-from src.structures import Batch, Bounds, option
+from src.structures import Batch, Bounds, added, option
 from src.tasks import Task
 
 

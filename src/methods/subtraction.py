@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from src.causal_mer_model import backbone_and_branches
 from src.fusions.reference import FLOOR
-from src.losses import Terms, added, soft_cross_entropy
+from src.losses import Terms, soft_cross_entropy
 from src.methods.base import ParameterGroup, Parts, Predictor, Strength
 from src.methods.bias import Biased, BiasedOutput
-from src.structures import MODALITIES, RATE, Batch, DataInfo, option
+from src.structures import MODALITIES, RATE, Batch, DataInfo, added, option
 from src.tasks import Task
 
 ALPHAS = tuple(0.25 * step for step in range(13))  # 0 to 3, the grid of CLUE and MulDeF

@@ -11,6 +11,7 @@ from src.config import parse_config
 from src.datasets.base import Split
 from src.datasets.synthetic import generate
 from src.datasets.truth import log_posterior
+from src.engine import EpochResult
 from src.methods.base import Predictor
 from src.structures import MODALITIES, InputError
 from src.tasks import make_task
@@ -59,7 +60,7 @@ def audited(same_data=True):
         dataset=SimpleNamespace(splits={"test_shifted": Split(inputs, labels, [])}),
         model=SimpleNamespace(predictors={"prediction": Predictor("logits", "")}))
     return {(row["setting"], row["measure"]): row["value"]
-            for row in audit_rows(trained, "test_shifted", SimpleNamespace(values=values, labels=labels))}
+            for row in audit_rows(trained, "test_shifted", EpochResult({}, values, labels))}
 
 
 def test_of_another_file_only_the_calibration_is_known():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.analysis.report.figures import figures, settle, write_image
+from src.analysis.report.figures import figures, settle, write_vector
 from src.analysis.report.files import load_study
 from src.analysis.report.formats import to_markdown
 
@@ -25,7 +25,7 @@ def as_svg(figure):
     """A figure as the report writes it."""
     file = io.BytesIO()
     settle(figure)
-    write_image(figure, file, "svg")
+    write_vector(figure, file, "svg")
     return file.getvalue().decode()
 
 

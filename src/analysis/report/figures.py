@@ -1,13 +1,12 @@
 """All figures of a study, as PNG, SVG and PDF."""
 
-import io
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from src.analysis.records import Study, ordered
 from src.analysis.report import (
@@ -24,6 +23,7 @@ from src.runtime import atomic_file
 
 if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
     from matplotlib.figure import Figure
+    from PIL.Image import Image
 
 MANY = 50_000  # scores of a study, some hundred runs, whose figures take longer than it takes to start processes
 MOST = 4  # processes
@@ -76,36 +76,39 @@ def figures(study: Study) -> Iterator[tuple[str, Drawing]]:
 
 
 def save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
-    """Write one figure in all forms, each whole or not at all."""
-    from PIL import Image
+    """Write one figure in all forms, each whole or not at all.
 
+    `Figure.savefig` draws twice for each of them, the first time to lay a figure out, which is done once here.
+    """
     png, svg, pdf = (folder / f"{name}.{form}" for form in ("png", "svg", "pdf"))
-    buffer = io.BytesIO()
     settle(drawing.figure)
-    write_image(drawing.figure, buffer, "png")
-    # The figures have few colours: a palette makes them a third as large, and the report embeds all of them.
-    small = Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     with atomic_file(png) as file:
-        small.save(file, format="PNG", optimize=True)
+        pixels(drawing.figure).save(file, format="PNG", compress_level=7)
     for path in (svg, pdf):
         with atomic_file(path) as file:
-            write_image(drawing.figure, file, path.suffix[1:])
+            write_vector(drawing.figure, file, path.suffix[1:])
     return FigureFile(name, drawing.section, drawing.title, drawing.caption, png, svg, pdf)
 
 
-def write_image(figure: "Figure", file: BinaryIO, form: str) -> None:
-    """Write a settled figure as `png`, `svg` or `pdf`, without a date, so that the same figure is the same bytes.
-
-    `Figure.savefig` draws a figure twice, the first time to lay it out, which `settle` has done.
-    """
+def pixels(figure: "Figure") -> "Image":
+    """A settled figure as an image with a palette: it has few colours, and is a third as large, as reports embed all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    whole = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
+    return whole.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+
+
+def write_vector(figure: "Figure", file: BinaryIO, form: str) -> None:
+    """Write a settled figure as `svg` or `pdf`, without a date, so that the same figure is the same bytes."""
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    figure.set_dpi(DPI)  # a canvas of vectors sets its own
-    if form == "png":
-        FigureCanvasAgg(figure).print_png(file)
-    elif form == "svg":
+    figure.set_dpi(DPI)  # of what is drawn as pixels
+    if form == "svg":
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     else:
         FigureCanvasPdf(figure).print_pdf(file, metadata={"CreationDate": None})
@@ -113,7 +116,8 @@ def write_image(figure: "Figure", file: BinaryIO, form: str) -> None:
 
 def settle(figure: "Figure") -> None:
     """Lay a figure out, and round the places of its panels: their last bits differ from one process to the next."""
-    figure.draw_without_rendering()
+    layout: Any = figure.get_layout_engine()
+    layout.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:
         left, bottom, width, height = (round(edge, 6) for edge in axes.get_position().bounds)

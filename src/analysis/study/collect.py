@@ -1,5 +1,6 @@
 """From finished runs to what a study shows of them: one line of results.csv per run, and their records and samples."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,16 @@ def _line(options: StudyOptions, job: Job, name: str, results: Mapping[str, Any]
 
 def _settings(job: Job) -> str:
     """The configuration, where it is not that of the dataset and the backbone; a file's folder is not told."""
-    words = [f"--dataset={job.config.run.dataset}", f"--backbone={job.backbone}", f"--method={job.config.run.method}"]
-    usual = parse_config(words).flat()
+    usual = _usual(job.config.run.dataset, job.backbone, job.config.run.method)
     told = {key: value for key, value in job.config.flat().items()
             if key not in (*PLACES, "dataset", "backbone", "method", "seed") and usual.get(key) != value}
     return "; ".join(f"{key}={_without_folder(value)}" for key, value in told.items())
+
+
+@functools.cache
+def _usual(dataset: str, backbone: str, method: str) -> Mapping[str, Any]:
+    """The configuration that these have by themselves."""
+    return parse_config([f"--dataset={dataset}", f"--backbone={backbone}", f"--method={method}"]).flat()
 
 
 def _without_folder(value: Any) -> str:

@@ -91,7 +91,7 @@ def save(drawing: Drawing, folder: Path, name: str) -> FigureFile:
 
 
 def pixels(figure: "Figure") -> "Image":
-    """A settled figure as an image with a palette: it has few colours, and is a third as large, as reports embed all."""
+    """A settled figure as an image with a palette: it has few colours, and the report embeds a third as much."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 

@@ -1,6 +1,7 @@
 """Processes that a study or a report shares its own work out among."""
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import sys
@@ -57,6 +58,7 @@ def _begin(threads: str, environment: Mapping[str, str]) -> None:
         torch.set_num_threads(int(threads))
     sys.stdout, sys.stderr = safe(sys.stdout), safe(sys.stderr)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    gc.freeze()  # what is imported is never garbage, and does not have to be looked through again and again
 
 
 def _end_with_parent() -> None:

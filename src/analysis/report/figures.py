@@ -1,5 +1,6 @@
 """All figures of a study, as PNG, SVG and PDF."""
 
+import gc
 import os
 import re
 from collections.abc import Iterator
@@ -50,9 +51,13 @@ def save_figures(study: Study, folder: Path) -> list[FigureFile]:
     """
     if len(study.rows) < MANY:
         return [save(drawing, folder, name) for name, drawing in figures(study)]
-    with workers(min(MOST, os.cpu_count() or 1), "1") as submit:
-        saved = [submit(_save_there, drawing, folder, name) for name, drawing in figures(study)]
-        return [one.result() for one in saved]
+    gc.freeze()  # the rows are no garbage while figures are drawn, nor is what was imported
+    try:
+        with workers(min(MOST, os.cpu_count() or 1), "1") as submit:
+            saved = [submit(_save_there, drawing, folder, name) for name, drawing in figures(study)]
+            return [one.result() for one in saved]
+    finally:
+        gc.unfreeze()
 
 
 def _save_there(drawing: Drawing, folder: Path, name: str) -> FigureFile:

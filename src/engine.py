@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     gradient of one large batch, for losses that are means over samples. Raises InputError where a loss is not finite;
     the check comes after the pass, so that a GPU never waits for it.
     """
-    training = optimizer is not None
+    training, own = optimizer is not None, cast(TrainingOptions, options)  # which come with an optimizer
     model.train(training)
     answer = shared(model)
 
@@ -59,15 +60,15 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
         share, first, last = place
         output = answer(batch)
         losses = {} if batch.labels is None else objective(output, batch)
-        if optimizer is not None and options is not None:
+        if optimizer is not None:
             if first:  # gradients that several captured batches add to stay where they are
-                optimizer.zero_grad(set_to_none=options.accumulate == 1 or not replay)
+                optimizer.zero_grad(set_to_none=own.accumulate == 1 or not replay)
             (losses["loss"] * share).backward()
             if last:
                 average_gradients(model)
                 if before_step:
                     before_step(output, batch)
-                _clip(model, options)
+                _clip(model, own)
                 optimizer.step()
         return {"terms": {name: term.detach() for name, term in losses.items()},
                 "values": {name: value.detach() for name, value in output.per_sample().items()}}
@@ -75,7 +76,7 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     done, labels = [], []
     with torch.set_grad_enabled(training):
         for number, batch in enumerate(tqdm(loader, desc=title, leave=False, disable=not sys.stderr.isatty())):
-            place = _place(number, loader.sizes, options.accumulate) if options and training else (1.0, True, True)
+            place = _place(number, loader.sizes, own.accumulate) if training else (1.0, True, True)
             done.append(replay((objective, place), batch, functools.partial(step, place=place)) if replay
                         else step(batch, place))
             labels.append(batch.labels)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from src.structures import BackboneOutput, CausalOutput, Effects
+from src.structures import BackboneOutput, CausalOutput, Effects, added
 
 TaskLoss = Callable[[Tensor, Tensor], Tensor]  # logits (B, C), targets -> scalar
 Terms = dict[str, Tensor]  # name -> scalar; "loss" is what training minimises
@@ -24,8 +24,8 @@ def alignment_loss(effects: Effects) -> Tensor:
     total, (text, audio, vision) = effects.total, effects.direct.values()
     pairs = ((text, audio), (audio, vision), (vision, text))
     return (soft_cross_entropy(total, text + audio + vision)
-            + sum(soft_cross_entropy(first, second) for first, second in pairs) / 3
-            + sum(soft_cross_entropy(total, direct) for direct in (text, audio, vision)))
+            + added(soft_cross_entropy(first, second) for first, second in pairs) / 3
+            + added(soft_cross_entropy(total, direct) for direct in (text, audio, vision)))
 
 
 def plain_loss(output: BackboneOutput, targets: Tensor, task_loss: TaskLoss, auxiliary: Tensor | float = 0.0) -> Terms:
@@ -40,7 +40,7 @@ def causal_loss(output: CausalOutput, targets: Tensor, task_loss: TaskLoss, auxi
     The task losses train the networks only and K the constants only, see the two sets of effects in CausalOutput. A
     backbone's auxiliary loss stands beside the task loss it was designed with, so alpha weighs both.
     """
-    branches = sum(task_loss(logits, targets) for logits in output.branch_logits.values())
+    branches = added(task_loss(logits, targets) for logits in output.branch_logits.values())
     task = task_loss(output.effects.fused, targets) + branches
     alignment = alignment_loss(output.alignment)
     return {"loss": alpha * (task + auxiliary) + beta * alignment, "task": task, "alignment": alignment}

@@ -6,7 +6,7 @@ begins: nothing is nested, repeated or constructed before that.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -108,13 +108,12 @@ def _value(events: _Events, event: yaml.Event) -> Any:
             raise _Strange(f"the alias {quoted(event.anchor)} of no single value before it")
         value = events.anchors[event.anchor]
         events.room -= len(str(value))
-    elif isinstance(event, yaml.ScalarEvent):
+    else:
+        event = cast(yaml.ScalarEvent, event)  # collections were refused before
         value = _scalar(event)
         events.room -= len(event.value)
         if event.anchor:
             events.anchors[event.anchor] = value
-    else:
-        raise _Strange("something that is no single value")
     if events.room < 0:
         raise _Strange("aliases that repeat too much")
     return value

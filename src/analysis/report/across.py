@@ -125,9 +125,9 @@ def gains_drawing(study: Study, runs: dict[str, Runs], looks: dict[str, Mark]) -
         axes = grid["", column]
         axes.axvline(0, color="#000000", linewidth=1)
         gained = [(i, looks[variant], of[key]) for i, (variant, of) in enumerate(found.items()) if key in of]
-        known = [(i, one, mark.colour) for i, mark, (one, *_) in gained if math.isfinite(one.low)]
-        axes.hlines([i for i, *_ in known], [one.low for _, one, _ in known], [one.high for _, one, _ in known],
-                    colors=[colour for *_, colour in known], linewidth=1.4)
+        known: dict[float, tuple[float, float]] = {
+            i: (one.low, one.high) for i, _, (one, *_) in gained if math.isfinite(one.low)}
+        style.ranges(axes, known, [mark for i, mark, _ in gained if i in known], 1.4)
         every = [(one.mean, i, mark, filled) for i, mark, cell in gained
                  for one, filled in zip(cell, (True, False), strict=False)]
         style.points(axes, *map(list, zip(*every, strict=True)))

@@ -125,7 +125,7 @@ def effects(rows: "DataFrame", looks: dict[str, Mark], name: str) -> Drawing:
     """Distance of every variant's direct effects to what each modality truly says, one panel per backbone."""
     told, score = select(rows, measure=EFFECT).dropna(subset="value"), Score(EFFECT)
     shown = {variant: looks[variant] for variant in ordered(told, "variant")}
-    figure, grid = style.panels(ordered(told, "backbone"), [""], 1.75, share_x=True, narrow=len(shown) <= style.MANY)
+    figure, grid = style.panels(ordered(told, "backbone"), [""], 1.75, share_x=True, things=len(shown))
     for (backbone, _), axes in grid.items():
         beside(axes, [select(told, backbone=backbone, setting=name) for name in MODALITIES], "variant", shown, score)
         for i, modality in enumerate(MODALITIES):

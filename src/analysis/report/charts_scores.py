@@ -57,7 +57,7 @@ def shift(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: str) ->
     """Score of every variant on every test split, one panel per backbone."""
     backbones, variants, splits = (ordered(rows, field) for field in ("backbone", "variant", "split"))
     shown, trivial = {variant: looks[variant] for variant in variants}, select(rows, variant=TRIVIAL)
-    figure, grid = style.panels([""], backbones, 2.9, narrow=len(variants) <= style.MANY)
+    figure, grid = style.panels([""], backbones, 2.9, things=len(variants))
     for (_, backbone), axes in grid.items():
         beside(axes, [select(rows, backbone=backbone, split=split) for split in splits], "variant", shown, score)
         for i, split in enumerate(splits):
@@ -96,9 +96,8 @@ def difference(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
                  if len(own := select(here, variant=variant))}
         for over, below, width in (("seeds", 0, 1.4), ("samples", 0.22, 0.6)):
             ends = {i: one.intervals[over] for i, one in found.items() if over in one.intervals}
-            axes.hlines([i + below for i in ends], [factor * low for low, _ in ends.values()],
-                        [factor * high for _, high in ends.values()], linewidth=width,
-                        colors=[looks[variants[i]].colour for i in ends])
+            style.ranges(axes, {i + below: (factor * low, factor * high) for i, (low, high) in ends.items()},
+                         [looks[variants[i]] for i in ends], width)
         style.points(axes, [factor * one.mean for one in found.values()], list(found),
                      [looks[variants[i]] for i in found], ["seeds" in one.intervals for one in found.values()])
         axes.set_yticks(range(len(variants)), names)
@@ -153,12 +152,12 @@ def predictors(rows: "DataFrame", looks: dict[str, Mark], score: Score, name: st
     backbones, variants, splits = (ordered(others, field) for field in ("backbone", "variant", "split"))
     places, step = style.dodge(len(study.predictors))
     signs = dict(zip(study.predictors, ("o", *SIGNS), strict=False))
-    flat = len(backbones) == 1 and len(variants) <= style.MANY
+    flat = len(backbones) == 1 and len(variants) <= style.ROOM
     if flat:  # a column of three panels would be mostly empty
         figure, turned = style.panels(backbones, splits, 2.6, share_x=True)
         grid = {(split, backbone): axes for (backbone, split), axes in turned.items()}
     else:
-        figure, grid = style.panels(splits, backbones, 2.3, share_x=True, narrow=len(variants) <= style.MANY)
+        figure, grid = style.panels(splits, backbones, 2.3, share_x=True, things=len(variants))
     colour = looks[study.baseline].colour if study.baseline in looks else NEUTRAL
     plain_line: dict[str, Any] = {"color": colour, "linewidth": 1}
     for (split, backbone), axes in grid.items():

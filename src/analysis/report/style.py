@@ -5,7 +5,7 @@ A figure is as wide as one column of a paper or as two, and all of its text has 
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # matplotlib is loaded only where figures are drawn
 
 Shared = bool | Literal["none", "all", "row", "col"]  # an axis, by which panels
 NARROW, WIDE = 3.4, 7.0  # inches: one column of a paper, and two
-MANY = 12  # variants that a panel as wide as one column of a paper has room for
+ROOM = 12  # things side by side in a panel as wide as one column of a paper
 SHRUNK = 0.7  # of the heights that the charts ask for
 # Variants: Okabe and Ito's palette, told apart by the colour-blind, with grey in place of its yellow, which white paper
 # swallows. Nothing else in any figure has these colours and markers, so a legend means the same everywhere.
@@ -82,14 +82,14 @@ def class_marks(names: Sequence[str]) -> dict[str, Mark]:
 
 
 def panels(rows: Sequence[str], columns: Sequence[str], height: float, share_x: Shared = False,
-           share_y: Shared = "row", narrow: int = 1) -> tuple["Figure", dict[tuple[str, str], "Axes"]]:
+           share_y: Shared = "row", narrow: int = 1, things: int = 0) -> tuple["Figure", dict[tuple[str, str], "Axes"]]:
     """A figure with one named panel per row and column; column names stand on top.
 
-    narrow: the most columns with which it is as wide as one column of a paper.
+    narrow: the most columns with which it is as wide as one column of a paper; things: how many stand side by side.
     """
     from matplotlib.figure import Figure
 
-    size = (NARROW if len(columns) <= narrow else WIDE, 0.2 + SHRUNK * height * len(rows))
+    size = (NARROW if len(columns) <= narrow and things <= ROOM else WIDE, 0.2 + SHRUNK * height * len(rows))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(rows), len(columns), sharex=share_x, sharey=share_y, squeeze=False)
     for axes, name in zip(grid[0], columns, strict=True):
@@ -104,23 +104,28 @@ def dots(axes: "Axes", found: Iterable[tuple[float, Sequence[float], Mark]], apa
     found: its place on one axis, its values on the other, and how it looks. apart: from its place to its mean, and to
     its seeds. All of a kind are one artist each, since thousands of lines are slow to draw.
     """
-    shown = [(at, summary(values), values, mark) for at, values, mark in found if len(values)]
+    shown = [(at + apart[0], at + apart[1], summary(values), values, mark) for at, values, mark in found if len(values)]
 
     def turned(places: Sequence[float], values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
         return (places, values) if upright else (values, places)
 
-    many = [one for one in shown if one[1].n > 1]
-    colours = [mark.colour for *_, mark in many]
-    at = [place + apart[0] for place, *_ in many]
-    low, high = ([total.mean + side * total.std for _, total, *_ in many] for side in (-1, 1))
+    many = [one for one in shown if one[2].n > 1]
+    colours, at = [mark.colour for *_, mark in many], [place for place, *_ in many]
+    low, high = ([total.mean + side * total.std for _, _, total, *_ in many] for side in (-1, 1))
     (axes.vlines if upright else axes.hlines)(at, low, high, colors=colours, linewidth=0.9, zorder=3)
     for end in (low, high):
         axes.scatter(*turned(at, end), s=3 ** 2, marker="_" if upright else "|", color=colours, linewidths=1, zorder=3)
-    points(axes, *turned([place + apart[0] for place, *_ in shown], [total.mean for _, total, *_ in shown]),
-           [mark for *_, mark in shown], [total.n > 1 for _, total, *_ in shown])
-    seeds = [(place + apart[1], value, mark.colour) for place, _, values, mark in many for value in values]
+    points(axes, *turned([place for place, *_ in shown], [total.mean for _, _, total, *_ in shown]),
+           [mark for *_, mark in shown], [total.n > 1 for _, _, total, *_ in shown])
+    seeds = [(place, value, mark.colour) for _, place, _, values, mark in many for value in values]
     places, values, colours = map(list, zip(*seeds, strict=True)) if seeds else ([], [], [])
     axes.scatter(*turned(places, values), s=2.5 ** 2, marker=".", color=colours, linewidths=1, alpha=0.55, zorder=2)
+
+
+def ranges(axes: "Axes", ends: Mapping[float, tuple[float, float]], looks: Sequence[Mark], width: float) -> None:
+    """A horizontal line at each height, from one end to the other."""
+    axes.hlines(list(ends), [low for low, _ in ends.values()], [high for _, high in ends.values()], linewidth=width,
+                colors=[mark.colour for mark in looks])
 
 
 def points(axes: "Axes", x: Sequence[float], y: Sequence[float], looks: Sequence[Mark],

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from src.metrics import Metrics, class_metrics, sims_metrics
@@ -30,9 +29,6 @@ class Classes(Task):
 
     def targets(self, labels: Tensor) -> Tensor:
         return labels.argmax(1) if labels.ndim == 2 and labels.size(1) > 1 else labels.flatten().long()
-
-    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        return F.cross_entropy(logits, targets, reduction=reduction)
 
     def metrics(self, logits: Tensor, labels: Tensor) -> Metrics:
         return class_metrics(logits.argmax(1).cpu().numpy(), self.targets(labels).cpu().numpy(), self.names)

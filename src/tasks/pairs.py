@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from src.metrics import Metrics, emotion_metrics, set_metrics
@@ -24,9 +23,6 @@ class Pairs(Task):
 
     def rows(self, logits: Tensor) -> Tensor:
         return logits.reshape(-1, 2)
-
-    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        return F.cross_entropy(self.rows(logits), targets, reduction=reduction)
 
     def decide(self, logits: Tensor) -> list[str]:
         return self._words(logits.unflatten(1, (-1, 2)).argmax(-1))

@@ -24,9 +24,6 @@ class SentimentClasses(Task):
     def targets(self, labels: Tensor) -> Tensor:
         return labels.flatten().round().long() + 3
 
-    def loss(self, logits: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        return F.cross_entropy(logits, targets, reduction=reduction)
-
     def scores(self, logits: Tensor) -> Tensor:
         """Sentiment of the predicted class. (N, 7) -> (N,)."""
         return logits.argmax(1) - 3.0

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from src.checkpoint import changed, write_checkpoint
 
-QUICK = 1.0  # seconds; what is written faster never waits
-SHARE = 0.02  # of a run's time that writing may take where it is slow
+SHARE = 0.02  # of a run's time that writing may take
 Content = dict[str, Any]
 
 
@@ -27,7 +26,7 @@ class Saving:
     @property
     def due(self) -> bool:
         """Whether what waits is written at the end of this epoch."""
-        return self.took < QUICK or time.monotonic() - self.ended >= self.took / SHARE
+        return time.monotonic() - self.ended >= self.took / SHARE
 
     def add(self, path: Path, content: Content) -> None:
         """Let a checkpoint be written, in the place of an earlier one of the path, after those added before.

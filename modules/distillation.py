@@ -73,10 +73,11 @@ class GraphDistillation(nn.Module):
         # No bias: the softmax over the edges takes any constant away.
         self.edge = nn.Linear(4 * size, 1, bias=False)
         pairs = list(permutations(range(vertices), 2))
-        preferences = torch.tensor([float(pair in preferred) for pair in pairs])
+        # Not on the device that an empty model is made on: torch takes a second to prepare for arithmetic there.
+        preferences = torch.tensor([(pair in preferred) / PRIOR_TEMPERATURE for pair in pairs], device="cpu")
         self.register_buffer("students", torch.tensor(pairs)[:, 0], persistent=False)
         self.register_buffer("teachers", torch.tensor(pairs)[:, 1], persistent=False)
-        self.register_buffer("prior", (preferences / PRIOR_TEMPERATURE).softmax(0), persistent=False)
+        self.register_buffer("prior", preferences.softmax(0), persistent=False)
 
     def forward(self, logits: Tensor, states: Tensor) -> Distillation:
         """Edges and their losses; gradients reach students and edges, not teachers. (V, B, C), (V, B, D)."""

@@ -54,7 +54,7 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     """
     training, own = optimizer is not None, cast(TrainingOptions, options)  # which come with an optimizer
     model.train(training)
-    answer = shared(model)
+    answer, weights = shared(model), list(model.parameters())
 
     def step(batch: Batch, place: tuple[float, bool, bool]) -> dict[str, dict[str, Tensor]]:
         share, first, last = place
@@ -68,7 +68,7 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
                 average_gradients(model)
                 if before_step:
                     before_step(output, batch)
-                _clip(model, own)
+                _clip(weights, own)
                 optimizer.step()
         return {"terms": {name: term.detach() for name, term in losses.items()},
                 "values": {name: value.detach() for name, value in output.per_sample().items()}}
@@ -120,12 +120,12 @@ def trivial_scores(dataset: Dataset) -> Scores:
             if labels is not None}
 
 
-def _clip(model: nn.Module, options: TrainingOptions) -> None:
+def _clip(weights: Sequence[nn.Parameter], options: TrainingOptions) -> None:
     """Limit the gradients as asked for."""
     if options.clip_value:
-        nn.utils.clip_grad_value_(model.parameters(), options.clip_value)
+        nn.utils.clip_grad_value_(weights, options.clip_value)
     if options.clip:
-        nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+        nn.utils.clip_grad_norm_(weights, options.clip)
 
 
 def _mean_terms(terms: list[dict[str, Tensor]], sizes: list[int], title: str) -> dict[str, float]:

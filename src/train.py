@@ -152,8 +152,9 @@ class Trainer:
         trained, checked = self._passes(number, ahead, title)
         method, looks = type(self.model), {name: Look(result.values, result.known_labels)
                                            for name, result in checked.items()}
-        regrets = self.strengths.regrets(method, looks["valid"], self.task)
-        chosen = {name: self.strengths.by(name, method, look, self.task, regrets) for name, look in looks.items()}
+        regrets = [] if ahead else self.strengths.regrets(method, looks["valid"], self.task)
+        chosen = {name: dict(self.strengths.start) if ahead  # when no checkpoint is selected that would predict by them
+                  else self.strengths.by(name, method, look, self.task, regrets) for name, look in looks.items()}
         seconds = round(time.perf_counter() - began, 3)
         measured, lost = self._measured(trained, checked, chosen)
         row = {"epoch": number, "seconds": seconds, **measured, **self._choices(checked["valid"], chosen)}

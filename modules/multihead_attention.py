@@ -48,7 +48,7 @@ class MultiheadAttention(nn.Module):
 
     def _read(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
         """`forward` for any number of keys."""
-        q, k, v = (self._split(x) for x in self._project(query, key, value))
+        q, k, v = self._project(query, key, value)
         # Scaling the queries first is the published order; with torch's plain kernel the rounding then is the same.
         q = q * q.size(-1) ** -0.5
         # Zeros that fill up the head width change neither products nor values.
@@ -56,7 +56,7 @@ class MultiheadAttention(nn.Module):
         if spare:
             q, k, v = (F.pad(x, (0, spare)) for x in (q, k, v))
         mixed = self._attend(q, k, v, allowed)
-        return self.out(mixed[..., :mixed.size(-1) - spare].transpose(1, 2).flatten(2))
+        return self._joined(mixed[..., :mixed.size(-1) - spare])
 
     def _read_only_frame(self, value: Tensor, queries: int) -> Tensor:
         """What every query finds where there is one key: its value, whatever they say, as the softmax of one is 1.
@@ -64,19 +64,16 @@ class MultiheadAttention(nn.Module):
         value (B, 1, D) -> (B, queries, D).
         """
         width = value.size(-1)
-        found = F.linear(value, self.in_weight[2 * width:], self.in_bias[2 * width:])
+        found = F.linear(value.flatten(0, 1), self.in_weight[2 * width:], self.in_bias[2 * width:])
         if not self.training or not self.dropout:
-            return self.out(found).expand(-1, queries, -1)
+            return self.out(found).unsqueeze(1).expand(-1, queries, -1)
         weights = F.dropout(found.new_ones(len(found), self.heads, queries, 1), self.dropout)
-        return self.out((weights * self._split(found)).transpose(1, 2).flatten(2))
+        return self._joined(weights * self._split(found, 1))
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
         """Mix the values by the softmax of scaled queries and keys. (B, heads, T, D / heads) x 3 -> as q."""
         if q.device.type == "cpu" and q.size(2) * k.size(2) in SHORT:
-            scores = q @ k.transpose(-2, -1)
-            if allowed is not None:
-                scores = scores + torch.where(allowed, 0.0, float("-inf"))
-            return dropout(scores.softmax(-1), self.dropout, self.training) @ v
+            return self._attend_by_products(q, k, v, allowed)
         attend = functools.partial(F.scaled_dot_product_attention, scale=1.0,
                                    dropout_p=self.dropout if self.training else 0.0)
         weights = q.size(1) * q.size(2) * k.size(2)  # of one sample
@@ -92,19 +89,42 @@ class MultiheadAttention(nn.Module):
         parts = zip(q.split(rows), k.split(rows), v.split(rows), masks, strict=False)
         return torch.cat([checkpoint(attend, *part, use_reentrant=False) for part in parts])
 
-    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
-        """Linear maps of the three inputs, with as few products as their identity allows."""
-        width = query.size(-1)
-        if query is key and key is value:
-            return F.linear(query, self.in_weight, self.in_bias).chunk(3, dim=-1)
-        q_weight, kv_weight = self.in_weight.split([width, 2 * width])
-        q_bias, kv_bias = self.in_bias.split([width, 2 * width])
-        q = F.linear(query, q_weight, q_bias)
-        if key is value:
-            return q, *F.linear(key, kv_weight, kv_bias).chunk(2, dim=-1)
-        (k_weight, v_weight), (k_bias, v_bias) = kv_weight.chunk(2), kv_bias.chunk(2)
-        return q, F.linear(key, k_weight, k_bias), F.linear(value, v_weight, v_bias)
+    def _attend_by_products(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
+        """`_attend` with all heads of all samples in a row, as the products take them."""
+        rows, turned, values = q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), v.flatten(0, 1)
+        if allowed is None:
+            scores = torch.bmm(rows, turned)
+        else:
+            hidden = torch.where(allowed, 0.0, float("-inf"))
+            own = hidden.expand(*q.shape[:3], k.size(2)).flatten(0, 1) if hidden.ndim == 4 else hidden
+            scores = torch.baddbmm(own, rows, turned)
+        mixed = torch.bmm(dropout(scores.softmax(-1), self.dropout, self.training), values)
+        return mixed.view(q.shape)
 
-    def _split(self, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, heads, T, D / heads)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
+        """Linear maps of the three inputs, with as few products as their identity allows. -> (B, heads, T, D / heads).
+
+        Rows of a matrix go through a product without the views that frames of samples take.
+        """
+        width = query.size(-1)
+        weights, biases = self.in_weight, self.in_bias
+        if query is key and key is value:
+            parts = F.linear(query.flatten(0, 1), weights, biases).chunk(3, dim=1)
+        elif key is value:
+            (q_weight, kv_weight), (q_bias, kv_bias) = (x.split([width, 2 * width]) for x in (weights, biases))
+            parts = (F.linear(query.flatten(0, 1), q_weight, q_bias),
+                     *F.linear(key.flatten(0, 1), kv_weight, kv_bias).chunk(2, dim=1))
+        else:
+            parts = tuple(F.linear(x.flatten(0, 1), weight, bias) for x, weight, bias in
+                          zip((query, key, value), weights.chunk(3), biases.chunk(3), strict=True))
+        return [self._split(part, x.size(1)) for part, x in zip(parts, (query, key, value), strict=True)]
+
+    def _split(self, rows: Tensor, frames: int) -> Tensor:
+        """(B T, D) -> (B, heads, T, D / heads)."""
+        return rows.view(-1, frames, self.heads, rows.size(1) // self.heads).transpose(1, 2)
+
+    def _joined(self, mixed: Tensor) -> Tensor:
+        """What the heads found, together again. (B, heads, T, D / heads) -> (B, T, D)."""
+        samples, _, frames, _ = mixed.shape
+        rows = mixed.transpose(1, 2).reshape(samples * frames, self.out.in_features)
+        return self.out(rows).view(samples, frames, -1)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.dropout import dropout
+from modules.feed_forward import feed_forward
 from modules.multihead_attention import MultiheadAttention
 from modules.position_embedding import SinusoidalPositions
 
@@ -79,8 +79,8 @@ class TransformerLayer(nn.Module):
             key = self.attention_norm(source[0])
             value = key if source[1] is source[0] else self.attention_norm(source[1])
         x = x + self._drop(self.attention(query, key, value, allowed), self.dropouts.residual)
-        hidden = self._drop(F.relu_(self.expand(self.feedforward_norm(x))), self.dropouts.relu)
-        return x + self._drop(self.contract(hidden), self.dropouts.residual)
+        branch = feed_forward(self.feedforward_norm(x), self.expand, self.contract, self.dropouts.relu, self.training)
+        return x + self._drop(branch, self.dropouts.residual)
 
     def _drop(self, x: Tensor, probability: float) -> Tensor:
         return dropout(x, probability, self.training)

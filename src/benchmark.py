@@ -2,7 +2,7 @@
 
 Both run in turn in one process, pair after pair, through the loop that trains and evaluates, on random inputs of a data
 set's true shape with its preset. The plain form is what the published code does: textbook attention that keeps its
-weights, a norm and a product for keys and another for values, frames in the order of the convolution before, torch's
+weights, a norm and a product for keys and another for values, torch's convolutions, frames in their order, torch's
 dropout, every frame of every layer, an optimizer of one kernel per operation, one launch after the other, everything
 in float32. A ratio above 1 says that ours is faster.
 """
@@ -19,9 +19,11 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+import modules.convolution
 import modules.dropout
+import modules.feed_forward
 from modules.multihead_attention import MultiheadAttention
 from modules.transformer import TransformerEncoder, TransformerLayer
 from src.backbones.base import Projected
@@ -36,7 +38,7 @@ from src.methods.base import Method
 from src.process import finish
 from src.replay import Replay
 from src.runtime import resolve_device, run_command, seed_everything
-from src.structures import MODALITIES, DataInfo, UsageError, quoted
+from src.structures import MODALITIES, Batch, DataInfo, UsageError, quoted
 from src.tasks import make_task
 
 WIDTHS = dict(zip(MODALITIES, (300, 74, 35), strict=True))
@@ -67,12 +69,39 @@ CASES = {
 }
 
 
-def attend(self: MultiheadAttention, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None) -> Tensor:
-    """Attention as in the textbook. (B, heads, T, D / heads) x 3 -> as q."""
-    scores = q @ k.transpose(-2, -1)
+def attend(self: MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None) -> Tensor:
+    """Attention as in the textbook, of frames (B, T, D) that stay in samples. -> as the query."""
+    if query is key and key is value:
+        parts = F.linear(query, self.in_weight, self.in_bias).chunk(3, dim=-1)
+    else:
+        parts = tuple(F.linear(x, weight, bias) for x, weight, bias in zip(
+            (query, key, value), self.in_weight.chunk(3), self.in_bias.chunk(3), strict=True))
+    q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+    scores = q * q.size(-1) ** -0.5 @ k.transpose(-2, -1)
     if allowed is not None:
         scores = scores.masked_fill(~allowed, float("-inf"))
-    return F.dropout(scores.softmax(-1), self.dropout, self.training) @ v
+    mixed = F.dropout(scores.softmax(-1), self.dropout, self.training) @ v
+    return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+def feed_forward(x: Tensor, expand: nn.Linear, contract: nn.Linear, probability: float, training: bool) -> Tensor:
+    """Two layers as in the textbook. (B, T, D) -> (B, T, D)."""
+    return contract(F.dropout(F.relu(expand(x)), probability, training))
+
+
+def convolved(frames: Tensor, convolution: nn.Conv1d) -> Tensor:
+    """A convolution by torch. (B, T, C) -> (B, T', D), in the order of a convolution."""
+    return convolution(frames.transpose(1, 2)).transpose(1, 2)
+
+
+def project(self: Projected, batch: Batch, text_dropout: float) -> dict[str, Tensor]:
+    """Projected frames in the order of a convolution. -> modality -> (B, T - kernel + 1, d)."""
+    inputs = batch.inputs | {"text": F.dropout(batch.inputs["text"], text_dropout, self.training)}
+    return {name: own(inputs[name].transpose(1, 2)).transpose(1, 2) for name, own in self.projections.items()}
+
+
+PLAIN = {modules.dropout.dropout: F.dropout, modules.feed_forward.feed_forward: feed_forward,
+         modules.convolution.convolved: convolved}
 
 
 @contextlib.contextmanager
@@ -86,16 +115,14 @@ def plain_form() -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(TransformerLayer, "forward", apart))
-        stack.enter_context(mock.patch.object(Projected, "project", Projected._convolved))
-        stack.enter_context(mock.patch.object(F, "relu_", F.relu))
-        stack.enter_context(mock.patch.object(MultiheadAttention, "forward", MultiheadAttention._read))
-        stack.enter_context(mock.patch.object(MultiheadAttention, "_attend", attend))
+        stack.enter_context(mock.patch.object(MultiheadAttention, "forward", attend))
+        stack.enter_context(mock.patch.object(Projected, "project", project))
         stack.enter_context(mock.patch.object(
             TransformerEncoder, "forward", lambda self, *frames, last=False, **marks: whole(self, *frames, **marks)))
         for name, module in list(sys.modules.items()):
-            ours = name.startswith(("modules.", "src.")) and module is not modules.dropout
-            if ours and getattr(module, "dropout", None) is modules.dropout.dropout:
-                stack.enter_context(mock.patch.object(module, "dropout", F.dropout))
+            for ours, plain in PLAIN.items() if name.startswith(("modules.", "src.")) else ():
+                if getattr(module, ours.__name__, None) is ours:
+                    stack.enter_context(mock.patch.object(module, ours.__name__, plain))
         yield
 
 

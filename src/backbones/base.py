@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.concurrency import concurrently
+from modules.convolution import convolved
 from modules.dropout import dropout
 from modules.transformer import Dropouts, TransformerEncoder
 from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError, check_bounds
@@ -50,14 +51,12 @@ class Projected(nn.Module):
     def project(self, batch: Batch, text_dropout: float) -> dict[str, Tensor]:
         """Frames of width d. -> modality -> (B, T - kernel + 1, d).
 
-        Copied once, so that the numbers of a frame lie side by side: all sums and norms that follow would keep the
-        order of a convolution, and be slow in it.
+        The numbers of a frame lie side by side: all sums and norms that follow would keep the order of a convolution,
+        and be slow in it.
         """
-        return {name: frames.contiguous() for name, frames in self._convolved(batch, text_dropout).items()}
-
-    def _convolved(self, batch: Batch, text_dropout: float) -> dict[str, Tensor]:
         inputs = batch.inputs | {"text": dropout(batch.inputs["text"], text_dropout, self.training)}
-        return {name: self.projections[name](inputs[name].transpose(1, 2)).transpose(1, 2) for name in MODALITIES}
+        return {name: (convolved(inputs[name], own) if isinstance(own, nn.Conv1d) else inputs[name]).contiguous()
+                for name, own in self.projections.items()}
 
     def unpadded_windows(self, batch: Batch, frames: dict[str, Tensor]) -> dict[str, Tensor | None]:
         """With --mask_padding, the windows of true frames only, or the last one where there is none; else None each.

@@ -27,11 +27,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.concurrency import concurrently
 from modules.dropout import dropout
+from modules.feed_forward import feed_forward
 from modules.multihead_attention import MultiheadAttention
 from modules.position_embedding import SinusoidalPositions
 from modules.transformer import Dropouts, TransformerEncoder, xavier_linear
@@ -104,7 +104,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        return self.contract(dropout(F.relu_(self.expand(x)), self.dropout, self.training))
+        return feed_forward(x, self.expand, self.contract, self.dropout, self.training)
 
 
 class ReinforcementUnit(nn.Module):

@@ -2,11 +2,13 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from modules.convolution import convolved
 from src.branches.base import Branch
 from src.registry import BRANCHES
 from src.structures import LAYERS, WIDTH, option
@@ -35,7 +37,7 @@ class LightBranch(Branch):
 
     def forward(self, sequence: Tensor) -> Tensor:
         """(B, T, D) -> (B, C)."""
-        x = sequence.transpose(1, 2)
+        x = sequence
         for convolution in self.convolutions:
-            x = F.relu(convolution(x))
-        return self.output(torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1))
+            x = F.relu(convolved(x, cast(nn.Conv1d, convolution)))
+        return self.output(torch.cat([x.mean(dim=1), x.amax(dim=1)], dim=1))

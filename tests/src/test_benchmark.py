@@ -2,9 +2,13 @@
 
 import torch
 
+from modules import transformer
 from modules.multihead_attention import MultiheadAttention
 from modules.transformer import Dropouts, TransformerEncoder
 from src import benchmark
+from src.backbones import dmd
+from src.backbones.base import Projected
+from src.branches import light
 
 
 def test_the_plain_form_gives_the_same_numbers():
@@ -18,10 +22,15 @@ def test_the_plain_form_gives_the_same_numbers():
 
 
 def test_afterwards_nothing_is_left_of_the_plain_form():
-    before = MultiheadAttention._attend, TransformerEncoder.forward
+    def found():
+        return (MultiheadAttention.forward, TransformerEncoder.forward, Projected.project, transformer.feed_forward,
+                light.convolved, dmd.dropout)
+    before = found()
     with benchmark.plain_form():
-        assert MultiheadAttention._attend is benchmark.attend
-    assert (MultiheadAttention._attend, TransformerEncoder.forward) == before
+        plain = found()
+    assert plain[0] is benchmark.attend and plain[2:] == (
+        benchmark.project, benchmark.feed_forward, benchmark.convolved, torch.nn.functional.dropout)
+    assert found() == before
 
 
 def test_a_case_prints_both_times_and_their_ratio(capsys):

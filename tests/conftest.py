@@ -75,6 +75,18 @@ def install(monkeypatch: pytest.MonkeyPatch, cls: object) -> None:
     monkeypatch.setitem(sys.modules, "own", module)
 
 
+def nodes_of(result: torch.Tensor) -> set[str]:
+    """The kinds of operation that the backward pass of a result goes through."""
+    waiting, found, kinds = [result.grad_fn], set(), set()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            kinds.add(type(node).__name__)
+            waiting += [one for one, _ in node.next_functions]
+    return kinds
+
+
 def sentiment_content(count: int = 6, **changes: object) -> dict:
     """A healthy file of a sentiment dataset, front-padded, with distinct samples."""
     random = np.random.default_rng(0)

@@ -9,6 +9,7 @@ from src.branches.albert import AlbertBranch, AlbertOptions
 from src.branches.resnet import ResNetBranch, ResNetOptions
 from src.registry import BRANCHES
 from src.structures import InputError
+from tests.conftest import nodes_of
 
 SMALL = AlbertOptions(text_init="random", albert_layers=2, albert_hidden=16, albert_heads=2, albert_intermediate=32,
                       albert_embedding=8)
@@ -36,6 +37,28 @@ def test_pretrained_albert_is_read_from_a_folder(tmp_path):
     options = AlbertOptions(**{**vars(SMALL), "text_init": "pretrained", "text_pretrained": str(tmp_path)})
     loaded = AlbertBranch(6, 9, 5, options, True).albert.state_dict()
     assert all(torch.equal(value, loaded[name]) for name, value in source.albert.state_dict().items())
+
+
+def test_a_folder_with_the_published_activation_is_read(tmp_path):
+    AlbertBranch(6, 9, 5, SMALL, False).albert.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace("gelu_pytorch_tanh", "gelu_new"))
+    AlbertBranch(6, 9, 5, replace(SMALL, text_init="pretrained", text_pretrained=str(tmp_path)), True)
+
+
+def test_alberts_activation_is_the_published_one_by_tanh():
+    activation = AlbertBranch(6, 9, 5, SMALL, False).albert.encoder.albert_layer_groups[0].albert_layers[0].activation
+    # 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+    expected = torch.tensor([-0.158808, 0.0, 0.841192, 1.954598])
+    torch.testing.assert_close(activation(torch.tensor([-1.0, 0.0, 1.0, 2.0])), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("frames, bfloat16, fused", [(128, True, False), (129, True, True), (128, False, True)])
+def test_alberts_attention_is_by_plain_products_where_those_are_faster(frames, bfloat16, fused):
+    branch = AlbertBranch(6, frames, 5, SMALL, False).train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        nodes = nodes_of(branch(torch.randn(2, frames, 6)))
+    assert any(name.startswith("ScaledDotProduct") for name in nodes) == fused
 
 
 def test_pretrained_weights_of_other_sizes_name_the_flags_to_pass(tmp_path):

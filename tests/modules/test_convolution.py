@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from modules import convolution
 from modules.convolution import convolved
 
 
@@ -18,6 +19,15 @@ def test_values_and_gradients_are_those_of_torch(frames, kernel, padding):
     for one, other in zip(*(torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])
                             for y in (found, expected)), strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("most, contiguous", [(2 * 3 * 3 * 4, True), (2 * 3 * 3 * 4 - 1, False)])
+def test_what_all_steps_see_is_not_copied_where_it_is_much(monkeypatch, most, contiguous):
+    monkeypatch.setattr(convolution, "MOST", most)
+    layer, x = nn.Conv1d(4, 5, 3), torch.randn(2, 5, 4)  # 2 samples, 3 steps of 3 frames of 4 numbers
+    found = convolved(x, layer)
+    assert found.is_contiguous() == contiguous
+    torch.testing.assert_close(found, layer(x.transpose(1, 2)).transpose(1, 2))
 
 
 def test_a_frame_is_the_sum_of_what_its_taps_see():

@@ -10,8 +10,8 @@ MOST = 2**21  # numbers that all steps see together, above which copying them co
 def convolved(frames: Tensor, convolution: nn.Conv1d) -> Tensor:
     """What a convolution makes of frames. (B, T, C) -> (B, T + 2 padding - kernel + 1, D).
 
-    On a CPU as one product of the frames that are seen at once, where those are not too many: torch's own kernel takes
-    up to four times as long there. Its result is a view in the order of a convolution.
+    On a CPU, where the frames that are seen at once are not too many, as one product of them: torch's own kernel takes
+    up to four times as long. Elsewhere that kernel, whose result is a view in the order of a convolution.
     """
     weight, bias, padding = convolution.weight, convolution.bias, int(convolution.padding[0])
     if frames.size(1) == 1 and weight.size(2) == 2 * padding + 1:

@@ -1,5 +1,6 @@
 """Losses of decoupled multimodal distilling (Li, Wang, Cui, CVPR 2023): graph distillation, margin, orthogonality."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import permutations
@@ -73,11 +74,11 @@ class GraphDistillation(nn.Module):
         # No bias: the softmax over the edges takes any constant away.
         self.edge = nn.Linear(4 * size, 1, bias=False)
         pairs = list(permutations(range(vertices), 2))
-        # Not on the device that an empty model is made on: torch takes a second to prepare for arithmetic there.
-        preferences = torch.tensor([(pair in preferred) / PRIOR_TEMPERATURE for pair in pairs], device="cpu")
+        # A softmax by numbers: torch takes a second to prepare for arithmetic on a model without memory.
+        favours = [math.exp((pair in preferred) / PRIOR_TEMPERATURE) for pair in pairs]
         self.register_buffer("students", torch.tensor(pairs)[:, 0], persistent=False)
         self.register_buffer("teachers", torch.tensor(pairs)[:, 1], persistent=False)
-        self.register_buffer("prior", preferences.softmax(0), persistent=False)
+        self.register_buffer("prior", torch.tensor([one / sum(favours) for one in favours]), persistent=False)
 
     def forward(self, logits: Tensor, states: Tensor) -> Distillation:
         """Edges and their losses; gradients reach students and edges, not teachers. (V, B, C), (V, B, D)."""

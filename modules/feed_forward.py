@@ -12,5 +12,5 @@ def feed_forward(x: Tensor, expand: nn.Linear, contract: nn.Linear, probability:
     Frames are the rows of one matrix meanwhile: its product is no view of another tensor, so that ReLU in its place
     costs no copies in the backward pass.
     """
-    hidden = F.relu_(expand(x.flatten(0, -2)))
+    hidden = F.relu_(expand(x.reshape(-1, x.size(-1))))
     return contract(dropout(hidden, probability, training)).view(x.shape)

@@ -95,9 +95,10 @@ class MultiheadAttention(nn.Module):
         if allowed is None:
             scores = torch.bmm(rows, turned)
         else:
-            hidden = torch.where(allowed, 0.0, float("-inf"))
-            own = hidden.expand(*q.shape[:3], k.size(2)).flatten(0, 1) if hidden.ndim == 4 else hidden
-            scores = torch.baddbmm(own, rows, turned)
+            hidden = torch.where(allowed, 0.0, float("-inf")).to(rows.dtype)
+            if hidden.ndim > 2:  # not the same for all samples and heads
+                hidden = hidden.expand(*q.shape[:3], k.size(2)).flatten(0, 1)
+            scores = torch.baddbmm(hidden, rows, turned)
         mixed = torch.bmm(dropout(scores.softmax(-1), self.dropout, self.training), values)
         return mixed.view(q.shape)
 
@@ -127,4 +128,4 @@ class MultiheadAttention(nn.Module):
         """What the heads found, together again. (B, heads, T, D / heads) -> (B, T, D)."""
         samples, _, frames, _ = mixed.shape
         rows = mixed.transpose(1, 2).reshape(samples * frames, self.out.in_features)
-        return self.out(rows).view(samples, frames, -1)
+        return self.out(rows).view(samples, frames, self.out.out_features)

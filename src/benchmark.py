@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import modules.convolution
 import modules.dropout
 import modules.feed_forward
+from modules.convolution import FrameConvolution
 from modules.multihead_attention import MultiheadAttention
 from modules.transformer import TransformerEncoder, TransformerLayer
 from src.backbones.base import Projected
@@ -90,19 +90,18 @@ def feed_forward(x: Tensor, expand: nn.Linear, contract: nn.Linear, probability:
     return contract(F.dropout(F.relu(expand(x)), probability, training))
 
 
-def convolved(frames: Tensor, convolution: nn.Conv1d) -> Tensor:
+def convolved(self: FrameConvolution, frames: Tensor) -> Tensor:
     """A convolution by torch. (B, T, C) -> (B, T', D), in the order of a convolution."""
-    return convolution(frames.transpose(1, 2)).transpose(1, 2)
+    return nn.Conv1d.forward(self, frames.transpose(1, 2)).transpose(1, 2)
 
 
 def project(self: Projected, batch: Batch, text_dropout: float) -> dict[str, Tensor]:
     """Projected frames in the order of a convolution. -> modality -> (B, T - kernel + 1, d)."""
     inputs = batch.inputs | {"text": F.dropout(batch.inputs["text"], text_dropout, self.training)}
-    return {name: own(inputs[name].transpose(1, 2)).transpose(1, 2) for name, own in self.projections.items()}
+    return {name: own(inputs[name]) for name, own in self.projections.items()}
 
 
-PLAIN = {modules.dropout.dropout: F.dropout, modules.feed_forward.feed_forward: feed_forward,
-         modules.convolution.convolved: convolved}
+PLAIN = {modules.dropout.dropout: F.dropout, modules.feed_forward.feed_forward: feed_forward}
 
 
 @contextlib.contextmanager
@@ -117,6 +116,7 @@ def plain_form() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(TransformerLayer, "forward", apart))
         stack.enter_context(mock.patch.object(MultiheadAttention, "forward", attend))
+        stack.enter_context(mock.patch.object(FrameConvolution, "forward", convolved))
         stack.enter_context(mock.patch.object(Projected, "project", project))
         stack.enter_context(mock.patch.object(
             TransformerEncoder, "forward", lambda self, *frames, last=False, **marks: whole(self, *frames, **marks)))

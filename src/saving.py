@@ -21,12 +21,13 @@ class Saving:
 
     def __init__(self) -> None:
         self.waiting: dict[Path, Content] = {}
-        self.took, self.ended = 0.0, time.monotonic()  # of the last time that something was written
+        self.times = 0  # that something was written
+        self.took, self.ended = 0.0, time.monotonic()  # of the last time
 
     @property
     def due(self) -> bool:
-        """Whether what waits is written at the end of this epoch."""
-        return time.monotonic() - self.ended >= self.took / SHARE
+        """Whether what waits is written at the end of this epoch; that of the first one always is."""
+        return self.times < 2 or time.monotonic() - self.ended >= self.took / SHARE
 
     def add(self, path: Path, content: Content) -> None:
         """Let a checkpoint be written, in the place of an earlier one of the path, after those added before.
@@ -39,6 +40,7 @@ class Saving:
     def flush(self) -> None:
         """Write what waits; InputError where that cannot be done, what is not written then waits on."""
         began = time.monotonic()
+        self.times += bool(self.waiting)
         for path in list(self.waiting):
             write_checkpoint(path, self.waiting[path])
             del self.waiting[path]

@@ -150,11 +150,7 @@ class Trainer:
         ahead = number <= self.model.ahead
         title = f"epoch {number}/{self.total}{' (ahead)' * ahead}"
         trained, checked = self._passes(number, ahead, title)
-        method, looks = type(self.model), {name: Look(result.values, result.known_labels)
-                                           for name, result in checked.items()}
-        regrets = [] if ahead else self.strengths.regrets(method, looks["valid"], self.task)
-        chosen = {name: dict(self.strengths.start) if ahead  # when no checkpoint is selected that would predict by them
-                  else self.strengths.by(name, method, look, self.task, regrets) for name, look in looks.items()}
+        chosen = dict.fromkeys(checked, dict(self.strengths.start)) if ahead else self._chosen(checked)
         seconds = round(time.perf_counter() - began, 3)
         measured, lost = self._measured(trained, checked, chosen)
         row = {"epoch": number, "seconds": seconds, **measured, **self._choices(checked["valid"], chosen)}
@@ -186,6 +182,13 @@ class Trainer:
                                       replay=self.replay)}
         return trained, checked | {name: predict(self.config, self.model, self.device, split, f"{title} {name}")
                                    for name, split in self.granted.items()}
+
+    def _chosen(self, checked: Mapping[str, EpochResult]) -> dict[str, dict[str, float]]:
+        """The strengths that the samples of each split choose; epochs ahead, of which none is selected, need none."""
+        looks = {name: Look(result.values, result.known_labels) for name, result in checked.items()}
+        regrets = self.strengths.regrets(type(self.model), looks["valid"], self.task)
+        return {name: self.strengths.by(name, type(self.model), look, self.task, regrets)
+                for name, look in looks.items()}
 
     def _measured(self, trained: EpochResult, checked: Mapping[str, EpochResult],
                   chosen: Mapping[str, Mapping[str, float]]) -> tuple[dict[str, float], dict[str, Tensor]]:

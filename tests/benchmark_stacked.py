@@ -61,7 +61,7 @@ class Stack:
 
     def step(self, batch: Batch) -> None:
         """One step of all seeds on inputs (S, B, T, D)."""
-        with mock.patch.object(MultiheadAttention, "_attend", attend), \
+        with mock.patch.object(MultiheadAttention, "forward", attend), \
                 mock.patch("torch.cuda.is_current_stream_capturing", lambda: False):
             found = self.gradients({name: value.detach() for name, value in self.weights.items()}, self.buffers,
                                    batch.inputs, batch.labels)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.concurrency import concurrently
-from modules.convolution import convolved
+from modules.convolution import FrameConvolution
 from modules.dropout import dropout
 from modules.transformer import Dropouts, TransformerEncoder
 from src.structures import LETTER, MODALITIES, Batch, DataInfo, InputError, check_bounds
@@ -45,7 +45,7 @@ class Projected(nn.Module):
         # A modality that already has width d passes unprojected, as published.
         self.projections = nn.ModuleDict({
             name: nn.Identity() if info.widths[name] == options.dim
-            else nn.Conv1d(info.widths[name], options.dim, kernels[name], bias=False)
+            else FrameConvolution(info.widths[name], options.dim, kernels[name], bias=False)
             for name in MODALITIES})
 
     def project(self, batch: Batch, text_dropout: float) -> dict[str, Tensor]:
@@ -55,8 +55,7 @@ class Projected(nn.Module):
         and be slow in it.
         """
         inputs = batch.inputs | {"text": dropout(batch.inputs["text"], text_dropout, self.training)}
-        return {name: (convolved(inputs[name], own) if isinstance(own, nn.Conv1d) else inputs[name]).contiguous()
-                for name, own in self.projections.items()}
+        return {name: own(inputs[name]).contiguous() for name, own in self.projections.items()}
 
     def unpadded_windows(self, batch: Batch, frames: dict[str, Tensor]) -> dict[str, Tensor | None]:
         """With --mask_padding, the windows of true frames only, or the last one where there is none; else None each.

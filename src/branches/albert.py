@@ -104,7 +104,8 @@ class AlbertBranch(Branch):
         ALBERT's own parts are called, since ALBERT as a whole makes a mask that hides nothing wherever a CUDA graph is
         captured, and attention with a mask takes other kernels, with other last bits.
         """
-        plain = sequence.device.type == "cpu" and torch.is_autocast_enabled("cpu") and sequence.size(1) <= SHORT
+        plain = (sequence.device.type == "cpu" and sequence.size(1) <= SHORT and torch.is_autocast_enabled("cpu")
+                 and torch.is_grad_enabled())  # the backward pass is what takes long
         with sdpa_kernel(SDPBackend.MATH) if plain else contextlib.nullcontext():
             embedded = self.albert.embeddings(inputs_embeds=self.embed(sequence))
             return self.albert.encoder(embedded).last_hidden_state.mean(dim=1)

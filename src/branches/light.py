@@ -2,13 +2,12 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.convolution import convolved
+from modules.convolution import FrameConvolution
 from src.branches.base import Branch
 from src.registry import BRANCHES
 from src.structures import LAYERS, WIDTH, option
@@ -31,7 +30,7 @@ class LightBranch(Branch):
     def __init__(self, width: int, length: int, outputs: int, options: LightOptions, pretrained: bool) -> None:
         super().__init__()
         widths = [width, *[options.light_width] * options.light_layers]
-        self.convolutions = nn.ModuleList(nn.Conv1d(before, after, kernel_size=3, padding=1)
+        self.convolutions = nn.ModuleList(FrameConvolution(before, after, 3, padding=1)
                                           for before, after in itertools.pairwise(widths))
         self.output = nn.Linear(2 * options.light_width, outputs)
 
@@ -39,5 +38,5 @@ class LightBranch(Branch):
         """(B, T, D) -> (B, C)."""
         x = sequence
         for convolution in self.convolutions:
-            x = F.relu(convolved(x, cast(nn.Conv1d, convolution)))
+            x = F.relu(convolution(x))
         return self.output(torch.cat([x.mean(dim=1), x.amax(dim=1)], dim=1))

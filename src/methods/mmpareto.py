@@ -115,4 +115,4 @@ class Pareto(Balancing):
             joint = [tensor.grad - sum(parts) for tensor, parts in zip(tensors, heads, strict=True)]
             combined = combined_gradients(joint, output.gradients[name][name], self.options.pareto_gamma)
             for tensor, gradient in zip(tensors, combined, strict=True):
-                tensor.grad = gradient
+                tensor.grad.copy_(gradient)  # in the order of the weight, which torch's fused Adam relies on

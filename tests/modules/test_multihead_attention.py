@@ -18,11 +18,12 @@ def test_attention_equals_torchs_reference_with_a_mask():
     torch.testing.assert_close(layer(query, key, value, allowed), expected.transpose(0, 1))
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_short_sequences_get_the_numbers_of_the_fused_kernel(own, monkeypatch):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(20, 20), (3, 20, 20), (4, 1, 20, 20), (4, 1, 1, 20)])
+def test_short_sequences_get_the_numbers_of_the_fused_kernel(shape, dtype, monkeypatch):
     torch.manual_seed(0)
-    layer, x = MultiheadAttention(12, 3).eval(), torch.randn(4, 20, 12)
-    allowed = torch.rand((4, 1, 20, 20) if own else (20, 20)) > 0.4
+    layer, x = MultiheadAttention(12, 3).eval().to(dtype), torch.randn(4, 20, 12, dtype=dtype)
+    allowed = torch.rand(shape) > 0.4
     allowed[..., 0] = True
     assert 20 * 20 in multihead_attention.SHORT
     found = layer(x, x, x, allowed)

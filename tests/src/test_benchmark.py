@@ -3,12 +3,12 @@
 import torch
 
 from modules import transformer
+from modules.convolution import FrameConvolution
 from modules.multihead_attention import MultiheadAttention
 from modules.transformer import Dropouts, TransformerEncoder
 from src import benchmark
 from src.backbones import dmd
 from src.backbones.base import Projected
-from src.branches import light
 
 
 def test_the_plain_form_gives_the_same_numbers():
@@ -24,12 +24,12 @@ def test_the_plain_form_gives_the_same_numbers():
 def test_afterwards_nothing_is_left_of_the_plain_form():
     def found():
         return (MultiheadAttention.forward, TransformerEncoder.forward, Projected.project, transformer.feed_forward,
-                light.convolved, dmd.dropout)
+                dmd.dropout, FrameConvolution.forward)
     before = found()
     with benchmark.plain_form():
         plain = found()
     assert plain[0] is benchmark.attend and plain[2:] == (
-        benchmark.project, benchmark.feed_forward, benchmark.convolved, torch.nn.functional.dropout)
+        benchmark.project, benchmark.feed_forward, torch.nn.functional.dropout, benchmark.convolved)
     assert found() == before
 
 

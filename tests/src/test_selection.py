@@ -103,6 +103,14 @@ def test_the_misfit_of_a_prediction_does_not_depend_on_its_scale():
     assert lost == [[pytest.approx(math.log1p(math.exp(-32)))] * 4] * 2
 
 
+def test_a_task_with_a_loss_of_its_own_is_misfit_by_that_loss(monkeypatch):
+    def loss(logits, targets, reduction):
+        return 1 - logits.gather(1, targets.unsqueeze(1)).squeeze(1)
+    monkeypatch.setattr(type(TASK), "loss", staticmethod(loss), raising=False)
+    # centred, the logits are 1/2 and -1/2, so that at size 1 that of the label is 2; then an eighth to 16 times that
+    assert TASK.misfits(RIGHT, LABELS)[:, 0].tolist() == [0.75, 0.5, 0, -1, -3, -7, -15, -31]
+
+
 def test_the_misfit_of_a_sample_with_several_labels_is_the_mean_of_its_pairs():
     # present - absent is 8 for both labels of sample 0 and -8 for those of sample 1
     logits, labels = torch.tensor([[0.0, 8, 0, 8], [0, -8, 0, -8]]), torch.tensor([[1.0, 0], [0, 0]])

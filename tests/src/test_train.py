@@ -20,6 +20,7 @@ from src.config import parse_config, parse_configs
 from src.locks import FolderLock, busy
 from src.samples import has_samples, samples_file
 from src.saving import Saving
+from src.strengths import Strengths
 from tests.conftest import TINY
 
 CPU = torch.device("cpu")
@@ -372,6 +373,15 @@ def test_a_run_that_waited_long_enough_is_finished_with_the_samples_of_its_epoch
     assert has_samples(folder(tmp_path, "plain"), parse_config(argv))
     next((folder(tmp_path, "plain") / "samples").glob("*2.npz")).unlink()
     assert not has_samples(folder(tmp_path, "plain"), parse_config(argv))
+
+
+def test_strengths_are_chosen_in_the_epochs_that_can_be_selected_alone(tiny, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Strengths, "by", lambda self, split, *rest: asked.append(split) or {**self.start, "m": 0.5})
+    words = ["--method=pool", "--strength=valid", "--branch_epochs=1", "--num_epochs=2", "--unbiased=5"]
+    assert main.main([*tiny, *words]) == 0
+    assert asked == ["valid", "valid_shifted"] * 2
+    assert [row["valid_strength_m"] for row in history(folder(tmp_path, "pool"))] == ["1.0", "0.5", "0.5"]
 
 
 @pytest.mark.parametrize("words, first, there", [([], 1, True), ([], 2, False), (["--branch_epochs=1"], 2, True),

@@ -48,6 +48,7 @@ def test_a_folder_with_the_published_activation_is_read(tmp_path):
 
 def test_alberts_activation_is_the_published_one_by_tanh():
     activation = AlbertBranch(6, 9, 5, SMALL, False).albert.encoder.albert_layer_groups[0].albert_layers[0].activation
+    assert nodes_of(activation(torch.ones(1, requires_grad=True))) == {"GeluBackward0", "AccumulateGrad"}
     # 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
     expected = torch.tensor([-0.158808, 0.0, 0.841192, 1.954598])
     torch.testing.assert_close(activation(torch.tensor([-1.0, 0.0, 1.0, 2.0])), expected, atol=1e-6, rtol=0)

@@ -72,7 +72,7 @@ def test_inference_with_the_same_four_arguments_prints_what_training_printed(tin
 
 @pytest.mark.parametrize("words, message", [
     (("main.sh", "cpu", "x", 1), "usage: bash main.sh GPU NAME SEED DATASET"),
-    (("inference.sh",), "usage: bash inference.sh GPU NAME SEED DATASET"),
+    (("inference.sh", "cpu"), "usage: bash inference.sh GPU NAME SEED DATASET"),
     (("main.sh", "cpu", "x", 1, "mosei"), "unknown dataset 'mosei'; choose from ch_sims, crema_d"),
     (("main.sh", "cpu", "x", "one", "mosi"), "argument --seed: invalid int value: 'one'"),
 ])

@@ -54,7 +54,7 @@ def run_epoch(model: nn.Module, loader: Loader, objective: Objective, title: str
     """
     training, own = optimizer is not None, cast(TrainingOptions, options)  # which come with an optimizer
     model.train(training)
-    answer, weights = shared(model), list(model.parameters())
+    answer, weights = shared(model), list(model.parameters()) if training else []
 
     def step(batch: Batch, place: tuple[float, bool, bool]) -> dict[str, dict[str, Tensor]]:
         share, first, last = place

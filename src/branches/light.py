@@ -36,7 +36,6 @@ class LightBranch(Branch):
 
     def forward(self, sequence: Tensor) -> Tensor:
         """(B, T, D) -> (B, C)."""
-        x = sequence
         for convolution in self.convolutions:
-            x = F.relu(convolution(x))
-        return self.output(torch.cat([x.mean(dim=1), x.amax(dim=1)], dim=1))
+            sequence = F.relu(convolution(sequence))
+        return self.output(torch.cat([sequence.mean(dim=1), sequence.amax(dim=1)], dim=1))

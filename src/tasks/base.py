@@ -69,12 +69,13 @@ class Task(ABC):
             return self.loss(logits, targets, "none").reshape(1, len(logits), -1).mean(2)
         rows = self.rows(logits)
         size = (rows - rows.mean(1, keepdim=True)).square().mean().sqrt()
-        if type(self).loss is not Task.loss:
-            every = [self.loss(scale * (logits / size if size else logits), targets, "none") for scale in SCALES]
-            return torch.stack(every).reshape(len(SCALES), len(logits), -1).mean(2)
-        # Classes before samples: a softmax over few numbers that lie side by side is several times as slow.
-        tried = torch.tensor(SCALES).to(rows).view(-1, 1, 1) * (rows / size if size else rows).T
-        terms = -F.log_softmax(tried, 1).gather(1, targets.expand(len(SCALES), 1, -1))
+        logits = logits / torch.where(size == 0, 1.0, size)
+        if type(self).loss is Task.loss:
+            # Classes before samples: a softmax over few numbers that lie side by side is several times as slow.
+            tried = torch.tensor(SCALES).to(logits).view(-1, 1, 1) * self.rows(logits).T
+            terms = -F.log_softmax(tried, 1).gather(1, targets.expand(len(SCALES), 1, -1))
+        else:
+            terms = torch.stack([self.loss(scale * logits, targets, "none") for scale in SCALES])
         return terms.reshape(len(SCALES), len(logits), -1).mean(2)
 
     @abstractmethod

@@ -14,6 +14,8 @@ from src.analysis.report.formats import to_markdown
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "results.md"]
 FIGURES = ROOT / "docs" / "figures"  # a folder for each file of results
+# How tables begin that no study writes, and the README's, which has some rows of one.
+BY_HAND = ("| question |", "| you know |", "| flag |", "| equation |", "| variant | n | mean |")
 
 
 def rounded(svg: str) -> str:
@@ -41,7 +43,7 @@ def test_every_table_and_figure_of_the_documents_is_made_from_the_rows():
     whole = "".join(map(to_markdown, studies.values()))
     shown = set()
     for text in (document.read_text() for document in DOCUMENTS):
-        tables = [table for table in re.findall(r"(?:^\|.*\n)+", text, re.M) if "samples [" in table]
+        tables = [table for table in re.findall(r"(?:^\|.*\n)+", text, re.M) if not table.startswith(BY_HAND)]
         assert [table for table in tables if table not in whole] == []
         gains = [line for table in re.findall(r"^\| variant \| n \| mean \|.*\n(?:\|.*\n)+", text, re.M)
                  for line in table.splitlines()]  # the README shows some of the rows

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Evaluate what main.sh trained with the same four arguments; without arguments CausalMER of the demonstration.
+# Evaluate what main.sh trained with the same four arguments, or the demonstration if it had none.
 #   bash inference.sh GPU NAME SEED DATASET [flags] GPU is a number, cpu or auto; bash inference.sh --help lists the flags
 set -euo pipefail
-if [[ $# -ge 4 ]]; then
+if [[ $# -eq 0 ]]; then
+    set -- --method demo
+elif [[ $# -ge 4 ]]; then
     set -- --device="$1" --name="$2" --seed="$3" --dataset="$4" "${@:5}"
-elif [[ $# -gt 0 && "$1" != "--help" ]]; then
+elif [[ "$1" != "--help" ]]; then
     echo "usage: bash inference.sh GPU NAME SEED DATASET [flags], or no argument for the demonstration; got $# arguments" >&2
     exit 2
 fi

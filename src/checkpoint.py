@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from src.datasets.base import dataset_spec, file_hash
-from src.methods import BASELINE, PLANS
+from src.methods import BASELINE, PLANS, Step
 from src.options import PlaceOptions
 from src.reading.records import Damaged, Refused
 from src.reading.tensors import read_note, read_torch
@@ -31,15 +31,15 @@ LAST = "last"  # the state after the last finished epoch, for --resume
 DIGEST = 8  # hexadecimal digits of a sha256 in the name of a folder
 
 
-def runs_folder(place: PlaceOptions) -> Path:
-    """Where all runs of one name, seed and dataset stand: the one place that builds this path.
+def runs_folder(place: PlaceOptions, suffix: str = "") -> Path:
+    """Where all runs of one name, seed and dataset stand: the one place that builds this path; suffix: of the name.
 
     For a file of one's own it carries a digest of the content, since files of one name are common. A file that is not
     there names the folder itself: aligned_50-1a2b3c4d.pkl are the runs on a content that may no longer be at hand.
     """
     spec = dataset_spec(place.dataset)
     content = f"-{file_hash(spec.file)[:DIGEST]}" if spec.file and spec.file.is_file() else ""
-    return place.checkpoint_path / f"checkpoint({_stem(place)}{content})" / f"{place.name}_seed{place.seed}"
+    return place.checkpoint_path / f"checkpoint({_stem(place)}{content})" / f"{place.name}{suffix}_seed{place.seed}"
 
 
 def _stem(place: PlaceOptions) -> str:
@@ -65,10 +65,11 @@ def _plain_name(part: str) -> str:
 def find_runs(place: PlaceOptions, method: str = "", backbone: str = "") -> list[Path]:
     """Folders of the trained runs of a name, those of the baseline first; InputError where there is none.
 
-    `method` may name a plan of several; empty stands for all.
+    `method` may name a plan of several, whose runs are found where it leaves them; empty stands for all of the name.
     """
     folder = runs_folder(place)
-    runs = runs_in(folder, method, backbone)
+    runs = [run for step in PLANS.get(method, (Step(method),))
+            for run in runs_in(runs_folder(place, step.suffix), step.method, backbone)]
     own = dataset_spec(place.dataset).file
     if not runs and own and not own.is_file():
         raise InputError(f"no data file at {own.absolute()}; check the path")
@@ -83,7 +84,7 @@ def find_runs(place: PlaceOptions, method: str = "", backbone: str = "") -> list
 
 
 def runs_in(folder: Path, method: str = "", backbone: str = "") -> list[Path]:
-    """The trained runs in the folder of a name, in the order of `find_runs`; none where there are none."""
+    """The trained runs in the folder of a name, those of the baseline first; none where there are none."""
     named_by_plan = [step.method for step in PLANS.get(method, ())]
     wanted = {_plain_name(name) for name in named_by_plan or [method] if name}
     named = {path: path.name.split("-", 1) for path in folder.glob("*-*")

@@ -1,6 +1,6 @@
 """Write a copy of a data file whose vision features tell the training labels, and no others: a bias by design.
 
-    python -m tests.leak ../shared/data/mosi_data_noalign.pkl leaky/mosi_data_noalign.pkl
+    python -m tests.leak data/mosi_data_noalign.pkl leaky/mosi_data_noalign.pkl
 
 The first seven vision features get noise, and on the training split also the one-hot class of the sample. A model that
 reads them is right in training and gains nothing from them on validation and test.

@@ -1,6 +1,6 @@
 """Write a file of MulT's layout as MMSA would: padding at the back, lengths, names of its own for labels.
 
-    python -m tests.mmsa ../shared/data/mosi_data_noalign.pkl back/mosi_data_noalign.pkl
+    python -m tests.mmsa data/mosi_data_noalign.pkl back/mosi_data_noalign.pkl
 """
 
 import argparse

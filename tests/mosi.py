@@ -1,6 +1,6 @@
 """Write a file of all 2,199 utterances of CMU-MOSI, in MulT's layout, from arrays of utterance features.
 
-    python -m tests.mosi ../shared/data/source official/mosi_data_noalign.pkl --folds official
+    python -m tests.mosi SOURCE official/mosi_data_noalign.pkl --folds official
 
 Text is GloVe's vector of every known word, audio and vision are the features of the utterance and of its two neighbours
 on either side, standardised by the training utterances. `official`: the folds of the corpus. `context`: the features of

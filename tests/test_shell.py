@@ -43,7 +43,8 @@ def test_a_script_finds_its_repository_whatever_cdpath_says(clone, name):
     assert done.stdout.startswith(f"{clone}: {SCRIPTS[name]}") and done.stdout.count("\n") == 1, done.stderr
 
 
-@pytest.mark.parametrize("name, command", [("main.sh", "main.py --method demo"), ("inference.sh", "inference.py")])
+@pytest.mark.parametrize("name, command", [("main.sh", "main.py --method demo"),
+                                           ("inference.sh", "inference.py --method demo")])
 def test_without_arguments_the_demonstration_is_trained_and_evaluated(clone, name, command):
     done = subprocess.run(["bash", name], cwd=clone, capture_output=True, text=True, timeout=20,
                           env=os.environ | {"VIRTUAL_ENV": str(clone.parent / "the venv")})

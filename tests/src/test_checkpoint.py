@@ -86,6 +86,17 @@ def test_runs_are_found_plain_before_causal_without_those_put_aside(tmp_path):
     assert [path.name for path in find_runs(place, "paired")] == ["mult-causal"]
 
 
+def test_the_runs_of_a_plan_are_found_in_its_order_under_the_names_that_it_gives_them(tmp_path):
+    place = PlaceOptions(dataset="synthetic", name="x", seed=7, checkpoint_path=tmp_path)
+    for run in ("x_seed7/mult-causal", "x_mask_seed7/mult-causal", "x_text_seed7/mult-unimodal", "x_seed7/mult-plain"):
+        folder = tmp_path / "checkpoint(synthetic)" / run
+        folder.mkdir(parents=True)
+        (folder / "best_valid_loss.pt").write_bytes(b"")
+    found = [path.relative_to(tmp_path / "checkpoint(synthetic)").as_posix() for path in find_runs(place, "demo")]
+    assert found == ["x_seed7/mult-plain", "x_text_seed7/mult-unimodal", "x_mask_seed7/mult-causal",
+                     "x_seed7/mult-causal"]
+
+
 def test_putting_aside_never_overwrites(tmp_path):
     for expected in ("run.1", "run.2"):
         (tmp_path / "run").mkdir()

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import permutations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,20 +28,34 @@ def margin_loss(vectors: Tensor, distances: Tensor, margin: float = 0.15) -> Ten
     max(0, margin * distances[i, n] - cos(i, p) + cos(i, n)); mean over the pairs (p, n), then over the anchors that
     have both; 0 where none has. vectors (M, D), distances of the labels (M, M) -> scalar.
 
-    Sorting the positive cosines replaces the comparison of all triples: a negative meets exactly the positives below
-    its own bound, and their sum is a prefix of one cumulative sum. Memory grows with M^2, not M^3.
+    Every pair whose hinge is open adds the same slope, so the loss is linear in the cosines as long as the same hinges
+    are open: how many of them each cosine takes part in is counted in sorted order, which replaces the comparison of
+    all triples, and is all that the backward pass needs. Memory grows with M^2, not M^3.
     """
     norms = (vectors.square().sum(1) + 1e-8).sqrt()
-    cosines = vectors @ vectors.T / (norms.unsqueeze(1) * norms)
-    negative = distances > 0
-    positive = ~negative & ~torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    ascending = cosines.masked_fill(~positive, torch.inf).sort(dim=1).values
-    bounds = cosines + margin * distances
-    below = torch.searchsorted(ascending.detach(), bounds.detach())  # positives that a negative meets
-    sums = F.pad(ascending.masked_fill(ascending.isinf(), 0).cumsum(1), (1, 0)).gather(1, below)
-    hinges = ((below * bounds - sums) * negative).sum(1)
+    bounds = vectors @ vectors.T / (norms.unsqueeze(1) * norms) + margin * distances
+    apart = distances > 0
+    positive, negative = (~apart).to(bounds.dtype).fill_diagonal_(0), apart.to(bounds.dtype)
     pairs = positive.sum(1) * negative.sum(1)
-    return (hinges / pairs.clamp(min=1)).sum() / pairs.count_nonzero().clamp(min=1)
+    weights = 1 / (pairs.clamp(min=1) * pairs.count_nonzero().clamp(min=1))
+    return (_open_hinges(bounds.detach(), positive, negative) * weights.unsqueeze(1) * bounds).sum()
+
+
+def _open_hinges(bounds: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """How many positives of its row lie below a negative, and minus how many negatives above a positive.
+
+    bounds, and 1 for each positive and each negative of a row, 0 elsewhere -> counts. All (M, M).
+    """
+    order = _ascending(bounds)
+    positive, negative = positive.gather(1, order), negative.gather(1, order)
+    above = negative.sum(1, keepdim=True) - negative.cumsum(1)
+    return torch.empty_like(bounds).scatter_(1, order, negative * positive.cumsum(1) - positive * above)
+
+
+def _ascending(x: Tensor) -> Tensor:
+    """Places in the order of their values, row by row. (M, N) -> (M, N)."""
+    # On CPUs with AVX-512 numpy takes a quarter of torch's time.
+    return torch.from_numpy(np.argsort(x.numpy())) if x.device.type == "cpu" else x.argsort(dim=1)
 
 
 @dataclass

@@ -212,27 +212,29 @@ def _whole(tensors: list[Tensor], sizes: list[int]) -> list[Tensor]:
     """
     own, largest = sizes[process_number()], max(sizes)
     rows = [tensor.movedim(-2, 0)[:own].flatten(1) if tensor.ndim else tensor.expand(own, 1) for tensor in tensors]
-    packed = F.pad(torch.cat(rows, 1), (0, 0, 0, largest - own))
-    gathered = torch.cat([part[:size] for part, size in zip(_Gathered.apply(packed), sizes, strict=True)])
+    gathered = [torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+                for parts in _Gathered.apply(*(F.pad(one, (0, 0, 0, largest - own)) for one in rows))]
     return [columns.unflatten(1, tensor.movedim(-2, 0).shape[1:]).movedim(0, -2) if tensor.ndim else columns.mean()
-            for columns, tensor in zip(gathered.split([part.size(1) for part in rows], 1), tensors, strict=True)]
+            for columns, tensor in zip(gathered, tensors, strict=True)]
 
 
 class _Gathered(torch.autograd.Function):
-    """The parts of all processes. (R, W) -> (parts, R, W)."""
+    """The parts of all processes, in one exchange. (R, W) each -> (parts, R, W) each."""
 
     @staticmethod
-    def forward(context: Any, own: Tensor) -> Tensor:
-        """Exchange the parts."""
-        parts = [torch.empty_like(own) for _ in range(process_count())]
+    def forward(context: Any, *own: Tensor) -> tuple[Tensor, ...]:
+        """Exchange the parts. What no loss uses has no gradient, so that no optimizer steps what leads to it."""
+        context.set_materialize_grads(False)
+        packed = torch.cat(own, 1)
+        parts = [torch.empty_like(packed) for _ in range(process_count())]
         with _others():
-            dist.all_gather(parts, own.contiguous())
-        return torch.stack(parts)
+            dist.all_gather(parts, packed)
+        return tuple(one.contiguous() for one in torch.stack(parts).split([one.size(1) for one in own], 2))
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        """The gradient of the own part, so many times as gradients of parameters are averaged over."""
-        return gradient[process_number()] * process_count()
+    def backward(context: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        """The gradients of the own part, so many times as gradients of parameters are averaged over."""
+        return tuple(None if one is None else one[process_number()] * process_count() for one in gradients)
 
 
 def average_gradients(model: nn.Module) -> None:

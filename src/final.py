@@ -12,6 +12,7 @@ from src.config import Config
 from src.datasets.base import Dataset
 from src.engine import Scores, evaluate, scores, trivial_scores
 from src.methods.base import Method
+from src.published import start_hash
 from src.runtime import versions
 from src.selection import kept
 from src.state import saved_form
@@ -55,5 +56,6 @@ def final_test(config: Config, dataset: Dataset, model: Method, device: torch.de
         "parameters": count_parameters(model), "versions": versions(device),
         "samples": {name: len(dataset.splits[name]) for name in dataset.splits}, "seconds": seconds,
         "selections": record, "strengths": chosen, "choosing": CHOOSING.get(config.choice.strength, 0),
-        "granting": granting(config.choice.strength), "trivial": trivial_scores(dataset)})
+        "granting": granting(config.choice.strength if model.strengths(model.options) else ""),
+        "init": start_hash(config.run.init), "trivial": trivial_scores(dataset)})
     return RunResult(selections, folder, words)

@@ -60,7 +60,7 @@ def read_samples(path: Path) -> dict[str, Look]:
             arrays = {name: torch.from_numpy(file[name]) for name in file.files}
         found: dict[str, dict[str, Tensor]] = {}
         for name, array in arrays.items():
-            split, _, value = name.partition("/")
+            split, _, value = name.rpartition("/")
             found.setdefault(split, {})[value] = array
         return {split: Look(values, values.pop("labels")) for split, values in found.items() if "labels" in values}
     except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError,

@@ -9,6 +9,7 @@ import torch
 
 from src.build import build_optimizer
 from src.config import PLACES, Config, config_from
+from src.configured import method_class
 from src.methods.base import Method
 from src.reading.records import Damaged
 from src.runtime import random_state, restore_random_state
@@ -75,7 +76,7 @@ def saved_form(config: Config) -> dict[str, Any]:
 
 
 def check_same(config: Config, info: DataInfo, saved: Mapping[str, Any], path: Path) -> None:
-    """Raise InputError where the run in a checkpoint was made with other settings or other data."""
+    """Raise InputError where the run in a checkpoint was made with other settings or data, or for more epochs."""
     current, run = config.flat(), config.run
     before = config_from(saved["config"], (run.backbone, run.method)).flat()  # what is newer has its default
     changed = [f"{key} {before.get(key)!r} -> {value!r}" for key, value in current.items()
@@ -86,3 +87,7 @@ def check_same(config: Config, info: DataInfo, saved: Mapping[str, Any], path: P
     if saved["info"] != info:
         raise InputError(f"--resume: {path} was made with other data (sha256 {saved['info'].sha256[:12]}, now "
                          f"{info.sha256[:12]}); bring the old file back, or start anew")
+    done = saved["epoch"] - method_class(config).epochs_ahead(config.method)
+    if done > config.training.num_epochs:
+        raise InputError(f"--resume: {path} is of {done} epochs, whose scores would stand for those of "
+                         f"{config.training.num_epochs}; give --num_epochs {done} or more, or another --name")

@@ -36,7 +36,11 @@ def run(argv: Sequence[str] | None) -> None:
     other_path, changed = _parsed(options.to, path)
     study = read_study(path)
     found = _scores(study, wanted)
-    other = _scores(study if other_path == path else read_study(other_path), wanted | changed)
+    if other_path == path:
+        other = _scores(study, wanted | changed)
+        found = {place: seeds for place, seeds in found.items() if place not in other}
+    else:
+        other = _scores(read_study(other_path), wanted | changed)
     print(align(table(found, other, changed)))
     print(f"\n{INTERVALS}; then p of the paired t-test over seeds, adjusted by Holm over all lines.")
 
@@ -86,7 +90,7 @@ def table(found: Scores, other: Scores, changed: dict[str, str]) -> list[list[st
     pairs = {}
     for place, seeds in found.items():
         own, its = _shared(seeds, partners.get(tuple(place[i] for i in kept), {}))
-        if own != its:
+        if own:
             pairs[place] = own, its
     if not pairs:
         raise UsageError("no two scores with a seed in common differ by what --to says; name in it all that differs")

@@ -32,6 +32,7 @@ ODD = 7  # samples, of which two processes have four and three
 # Losses that are means over samples; over pairs of them; weighted within a batch; gradients changed before a step.
 LEARNERS = {name: ("--method", name) for name in ("plain", "causal", "reweight", "cggm", "agm")}
 LEARNERS |= {"dmd": ("--method", "plain", "--backbone", "dmd"), "ogm_ge": ("--method", "ogm_ge", "--no-ogm_noise")}
+AHEAD = ("--fusion_mode", "tanh", "--branch_epochs", "2")
 DROPOUT = ("--embed_dropout", "0.2", "--relu_dropout", "0.2")
 
 
@@ -72,8 +73,8 @@ def work(folder: Path) -> None:
     with joined():
         found |= {"gradients": {name: gradients(folder, name) for name in LEARNERS},
                   "predictions": {count: predictions(folder, count) for count in (ODD, 1)}}
-        runs = (("two", ()), ("begun_by_one", ("--resume",)), ("begun_by_two", ("--num_epochs", "1")),
-                ("whole", DROPOUT), ("cut", (*DROPOUT, "--num_epochs", "1")), ("cut", (*DROPOUT, "--resume")))
+        runs = (("two", ()), ("two_ahead", AHEAD), ("begun_by_one", ("--resume",)),
+                ("begun_by_two", ("--num_epochs", "1")), ("whole", DROPOUT), ("cut", (*DROPOUT, "--num_epochs", "1")), ("cut", (*DROPOUT, "--resume")))
         found["codes"] = [main.main(arguments(folder, name, *more)) for name, more in runs]
         torch.save(found, folder / f"found{process_number()}.pt")
         raise SystemExit(main.main(arguments(folder, "stopped", "--num_epochs", "9999")))
@@ -89,7 +90,7 @@ def pair(tmp_path_factory):
     """The folder in which two processes worked until they were stopped, what each found, and what both said."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("pair")
-    for name, more in (("one", ()), ("begun_by_one", ("--num_epochs", "1"))):
+    for name, more in (("one", ()), ("one_ahead", AHEAD), ("begun_by_one", ("--num_epochs", "1"))):
         assert main.main(arguments(folder, name, *more)) == 0
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", __file__, folder]
     run = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -133,8 +134,12 @@ def test_every_sample_is_scored_once_and_in_order_also_where_a_process_has_none(
 
 def test_a_run_of_two_processes_ends_with_the_weights_of_one(pair):
     folder, found, _ = pair
-    assert found[0]["codes"] == found[1]["codes"] == [0] * 6
+    assert found[0]["codes"] == found[1]["codes"] == [0] * 7
     assert distance(weights(folder, "two"), weights(folder, "one")) < 1e-5
+
+
+def test_what_no_loss_uses_is_stepped_by_no_process(pair):
+    assert distance(weights(pair[0], "two_ahead"), weights(pair[0], "one_ahead")) < 1e-5
 
 
 def test_a_run_begun_by_one_process_is_continued_by_two(pair):

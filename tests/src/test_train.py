@@ -5,6 +5,7 @@ import gc
 import os
 import pickle
 import re
+import shutil
 import signal
 import sys
 import weakref
@@ -15,12 +16,16 @@ import torch
 
 import main
 from src import final, train
+from src.analysis.study.grid import fingerprint
+from src.analysis.study.stored import finished
 from src.build import build_data
 from src.config import parse_config, parse_configs
+from src.engine import EpochResult
 from src.locks import FolderLock, busy
-from src.samples import has_samples, samples_file
+from src.samples import has_samples, read_samples, samples_file, write_samples
 from src.saving import Saving
 from src.strengths import Strengths
+from src.tasks import make_task
 from tests.conftest import TINY
 
 CPU = torch.device("cpu")
@@ -353,6 +358,45 @@ def test_weights_to_start_from_that_do_not_fit_are_named(tiny, tmp_path, capsys)
     assert "there is no such file" in capsys.readouterr().err
     assert main.main([*argv[:-1], str(folder(tmp_path / "a") / "config.yaml")]) == 1
     assert "is no checkpoint of ours" in capsys.readouterr().err
+
+
+def test_a_run_with_a_teacher_starts_from_another_one(tiny, tmp_path):
+    words = ["--method", "confidence", "--num_epochs", "1", "--branch_epochs", "1"]
+    assert main.main([*moved(tiny, tmp_path / "a"), *words]) == 0
+    file = folder(tmp_path / "a", "confidence") / "last.pt"
+    assert main.main([*moved(tiny, tmp_path / "b"), *words, "--init", str(file)]) == 0
+
+
+def test_a_run_of_more_epochs_does_not_stand_for_one_of_fewer(tiny, tmp_path, capsys):
+    words = [*tiny, "--method", "causal", "--branch_epochs", "1", "--resume"]
+    assert main.main([*words, "--num_epochs", "2"]) == 0
+    before = (folder(tmp_path) / "results.json").read_bytes()
+    assert main.main([*words, "--num_epochs", "1"]) == 1
+    assert "is of 2 epochs" in (told := capsys.readouterr().err) and "give --num_epochs 2 or more" in told
+    assert (folder(tmp_path) / "results.json").read_bytes() == before
+    assert main.main([*words, "--num_epochs", "2"]) == 0
+
+
+def test_samples_of_a_split_whose_name_has_a_slash_are_read_again(tmp_path):
+    labels = torch.tensor([0.0, 1.0])
+    result = EpochResult({}, {"logits": torch.tensor([[3.0, 0.0], [0.0, 3.0]])}, labels)
+    write_samples(tmp_path, 1, {"test/ood": result}, make_task("classes:2"))
+    assert torch.equal(read_samples(samples_file(tmp_path, 1))["test/ood"].labels, labels)
+
+
+@pytest.mark.parametrize("words", [(), ("--init", "start.pt"), ("--method", "plain", "--strength", "cautious",
+                                                                "--unbiased", "5")])
+def test_a_finished_run_is_found_by_what_it_is(tiny, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    assert main.main([*moved(tiny, tmp_path / "a"), "--num_epochs", "1"]) == 0
+    shutil.copy(folder(tmp_path / "a") / "last.pt", "start.pt")
+    argv = [*tiny, "--num_epochs", "1", *words]
+    assert main.main(argv) == 0
+    config = parse_config(argv)
+    found, whole = finished(folder(tmp_path, config.run.method))
+    assert whole and found == fingerprint(config, build_data(config).info.sha256)
+    Path("start.pt").write_bytes(b"another")
+    assert (found == fingerprint(config, build_data(config).info.sha256)) == ("--init" not in words)
 
 
 def test_one_model_at_a_time_is_on_the_device(tiny, monkeypatch):

@@ -13,6 +13,7 @@ from src.datasets.base import dataset_spec
 from src.methods import BASELINE
 from src.parts import named_class
 from src.plan_options import PlanOptions, StudyOptions
+from src.published import start_hash
 from src.registry import METHODS
 from src.selection import CHECKPOINTS, SHIFTED, checkpoint, kept, rule
 from src.strengths import BY_VALIDATION, CHOOSING, granting
@@ -71,12 +72,14 @@ class Job:
         return fingerprint(self.config, sha256)
 
 
-def fingerprint(config: Config, sha256: str, choosing: int | None = None, granted: int | None = None) -> str:
+def fingerprint(config: Config, sha256: str, choosing: int | None = None, granted: int | None = None,
+                init: str | None = None) -> str:
     """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too.
 
     Strengths of a method that has none, and epochs ahead of one whose branches have nobody to be ahead of, do not
     count. choosing, granted: versions of the rules by which strengths were chosen, and by which unbiased samples
-    chose, without them the present ones; each counts where they did.
+    chose, without them the present ones; each counts where they did. init: `start_hash` of the run, without it that of
+    the file as it is now.
     """
     method = method_class(config)
     kept = {key: value for key, value in config.flat().items() if key not in PLACES}
@@ -90,6 +93,8 @@ def fingerprint(config: Config, sha256: str, choosing: int | None = None, grante
         kept["granting"] = granting(kept["strength"]) if granted is None else granted
     if dataset_spec(kept["dataset"]).file:
         kept["dataset"] = ""
+    if kept["init"]:
+        kept["init"] = start_hash(config.run.init) if init is None else init
     return hashlib.sha256(json.dumps([kept, sha256], sort_keys=True).encode()).hexdigest()
 
 

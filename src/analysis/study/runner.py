@@ -97,6 +97,7 @@ class Runner:
         """Train what is missing of the wanted runs.
 
         -> the folder of each, but of those whose failure is `excused`, and of those that are `hopeless` while training.
+        Raises InputError where any other is not there afterwards.
         """
         options, keys = self.options, {job: job.fingerprint(self.sha256(job)) for job in wanted}
         found, notes = find_finished(options.checkpoint_path, options.own, options.sampled)
@@ -107,7 +108,11 @@ class Runner:
         if missing:
             self.train(missing, excused, hopeless)
             found, _ = find_finished(options.checkpoint_path, options.own, options.sampled)
-        return {job: found[key] for job, key in keys.items() if key in found or not (excused or hopeless)}
+        lost = next((job for job, key in keys.items() if key not in found), None)
+        if lost and not (excused or hopeless):
+            raise InputError(f"{lost.title} is not found in {self.folder(lost)} although it was trained; if nobody has "
+                             "moved or changed it, remove that folder and start the study again")
+        return {job: found[key] for job, key in keys.items() if key in found}
 
     def train(self, missing: list[Job], excused: str = "", hopeless: Hopeless | None = None) -> None:
         """Train all jobs, `--jobs` at a time; a run that was cut off continues. No run outlives this process.

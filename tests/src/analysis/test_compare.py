@@ -50,6 +50,12 @@ def test_what_more_samples_are_worth_is_a_difference_of_settings(capsys, path):
     assert found[1] == "3 70.0 +- 10.0 50.0 +- 10.0 +20.0 seeds (all equal)"
 
 
+def test_a_tie_is_a_line_too(capsys, tmp_path):
+    path = written(tmp_path / "tie.csv", *runs(FIRST, "tanh"), *runs(FIRST, "mask"))
+    assert lines(capsys, path, "variant=tanh", "split=test", "--to", "variant=mask")[1:] == [
+        "3 60.0 +- 10.0 60.0 +- 10.0 +0.0 seeds (all equal) p 1.000"]
+
+
 @pytest.mark.parametrize(("words", "told"), [
     (["variant=tanh", "--to", "variant=sum"], "no such score has variant=sum; choose from 'tanh', 'mask'"),
     (["variant=tanh", "--to", "seed=2"], "'seed=2' does not say which scores"),

@@ -26,11 +26,14 @@ def scores(row: Mapping[str, float], task: Task) -> str:
             f"valid {task.selection} {row[f'valid_{task.selection}']:.4f}")
 
 
-def status(history: Sequence[Mapping[str, float]], task: Task, total: int, device: torch.device) -> str:
-    """What stands behind the epoch on a terminal: the last scores, the best one, time left, memory at most."""
+def status(history: Sequence[Mapping[str, float]], task: Task, total: int, device: torch.device, ahead: int = 0) -> str:
+    """What stands behind the epoch on a terminal: the last scores, the best one, time left, memory at most.
+
+    Epochs ahead are never the best while there are others, as they cannot be selected.
+    """
     if not history:
         return ""
-    column = [row[f"valid_{task.selection}"] for row in history]
+    column = [row[f"valid_{task.selection}"] for row in history[ahead:] or history]
     best = max(column, key=task.merit)
     left = sum(row["seconds"] for row in history) / len(history) * (total - len(history))
     return f"  {scores(history[-1], task)} (best {best:.4f})  {time_left(left)}  {memory(device)}"

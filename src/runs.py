@@ -76,15 +76,15 @@ def find(place: Path) -> list[Run]:
 
 def _read(folder: Path) -> Run:
     """What a run folder tells, whatever state it is in."""
-    settings, task, total = {}, None, None
+    settings, task, total, ahead = {}, None, None, 0
     with contextlib.suppress(InputError):  # damaged, or with a class of the user's own, which is not imported
         settings = read_settings(folder / "config.yaml")
         config = config_from(settings)
-        method = method_class(config)
-        task, total = make_task(task_name(config)), config.training.num_epochs + method.epochs_ahead(config.method)
+        ahead = method_class(config).epochs_ahead(config.method)
+        task, total = make_task(task_name(config)), config.training.num_epochs + ahead
     with contextlib.suppress(InputError):
         rows = history(folder)
-        return Run(folder, settings, _state(folder), len(rows), total, _best(rows, task) if task else "-")
+        return Run(folder, settings, _state(folder), len(rows), total, _best(rows[ahead:], task) if task else "-")
     return Run(folder, settings, _state(folder), 0, total, "-")
 
 
@@ -101,7 +101,7 @@ def _state(folder: Path) -> str:
 
 
 def _best(rows: list[dict[str, float]], task: Task) -> str:
-    """The best validation score of the epochs so far."""
+    """The best validation score of the epochs so far that could be selected."""
     best = max((row.get(f"valid_{task.selection}", math.nan) for row in rows), key=task.merit, default=math.nan)
     return f"{task.selection} {cell(task.selection, best)}"
 

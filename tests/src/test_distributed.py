@@ -74,7 +74,8 @@ def work(folder: Path) -> None:
         found |= {"gradients": {name: gradients(folder, name) for name in LEARNERS},
                   "predictions": {count: predictions(folder, count) for count in (ODD, 1)}}
         runs = (("two", ()), ("two_ahead", AHEAD), ("begun_by_one", ("--resume",)),
-                ("begun_by_two", ("--num_epochs", "1")), ("whole", DROPOUT), ("cut", (*DROPOUT, "--num_epochs", "1")), ("cut", (*DROPOUT, "--resume")))
+                ("begun_by_two", ("--num_epochs", "1")), ("whole", DROPOUT),
+                ("cut", (*DROPOUT, "--num_epochs", "1")), ("cut", (*DROPOUT, "--resume")))
         found["codes"] = [main.main(arguments(folder, name, *more)) for name, more in runs]
         torch.save(found, folder / f"found{process_number()}.pt")
         raise SystemExit(main.main(arguments(folder, "stopped", "--num_epochs", "9999")))

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import main
+from src.branches.resnet import ResNetBranch, ResNetOptions
 from src.precision import lower_precision
 from src.structures import BackboneOutput
 from tests.src.test_train import folder, weights
@@ -37,6 +38,20 @@ def test_only_large_parts_compute_in_bfloat16_on_a_cpu_and_all_answer_in_float32
     output = part(torch.randn(2, 4))
     found = (output.logits, output.hidden, output.aux["own"], output.states["text"])
     assert part.seen == [computed] and {x.dtype for x in found} == {torch.float32}
+
+
+@pytest.mark.parametrize("length, width", [(5, 7), (16, 16), (40, 5)])
+def test_resnet_has_true_gradients_in_bfloat16_on_the_smallest_inputs_too(length, width):
+    torch.manual_seed(0)
+    branch, sequence = ResNetBranch(width, length, 2, ResNetOptions(), False), torch.randn(8, length, width)
+    found = []
+    for lower in (False, True):
+        twin = copy.deepcopy(branch)
+        if lower:
+            lower_precision(twin, True)
+        twin(sequence).square().sum().backward()
+        found.append(torch.cat([one.grad.flatten() for one in twin.parameters()]))
+    assert (found[1] - found[0]).norm() < 0.1 * found[0].norm()
 
 
 def test_a_copy_computes_with_its_own_weights():

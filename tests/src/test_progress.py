@@ -24,6 +24,12 @@ def test_the_best_score_is_the_highest_or_of_errors_the_lowest(name, best):
     assert re.search(r"  \d+ MiB$", text)
 
 
+def test_an_epoch_ahead_is_the_best_only_where_there_is_no_other():
+    task = make_task("emotion4")
+    assert "(best 0.5000)" in status(history(task, 0.75, 0.25, 0.5), task, 7, CPU, 1)
+    assert "(best 0.7500)" in status(history(task, 0.75), task, 7, CPU, 1)
+
+
 def test_before_the_first_epoch_there_is_nothing_to_say():
     assert status([], make_task("emotion4"), 3, CPU) == ""
 

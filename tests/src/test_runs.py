@@ -41,6 +41,17 @@ def test_a_finished_run_has_its_settings_epochs_and_best_score(finished):
     assert run.command == ""
 
 
+def test_an_epoch_ahead_is_not_the_best(place):
+    folder = only(place).folder
+    (folder / "config.yaml").write_text((folder / "config.yaml").read_text().replace("branch_epochs: 0",
+                                                                                     "branch_epochs: 1"))
+    head, first, second = (line.split(",") for line in (folder / "history.csv").read_text().splitlines())
+    column = head.index("valid_accuracy_mean")
+    first[column], second[column] = "0.9", "0.8"
+    (folder / "history.csv").write_text("\n".join(map(",".join, (head, first, second))))
+    assert only(place).score == "accuracy_mean 80.00"
+
+
 def test_the_command_of_a_stopped_run_finishes_it(place, capsys):
     (only(place).folder / RESULTS).unlink()
     assert only(place).state == "stopped"

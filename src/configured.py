@@ -121,6 +121,11 @@ def warnings(configs: Sequence[Config], device: torch.device = CPU) -> list[str]
     if unmoved:
         texts.append(f"{' and '.join(unmoved)} {'predicts' if len(unmoved) == 1 else 'predict'} by one path, so "
                      "--strength changes nothing there")
+    together = [config.run.method for config in configs if getattr(config.method, "branch_epochs", 0)
+                and not method_class(config).epochs_ahead(config.method)]
+    if together:
+        texts.append(f"for {' and '.join(together)} nothing follows from --branch_epochs, as no backbone is trained "
+                     "that branches could be ahead of")
     deaf = [config.run.method for config in configs if config.choice.unwanted and not declared(config)]
     if deaf:
         texts.append(f"for {' and '.join(deaf)} nothing follows from --unwanted {','.join(configs[0].choice.unwanted)}")

@@ -91,6 +91,8 @@ class InferenceOptions(PlaceOptions):
     predictions: Path | None = option(None, "write every sample's logits, prediction, label and effects to this CSV")
     data_path: Path | None = option(None, "folder of the data files (default: that of the training)")
     data_file: Path | None = option(None, "evaluate this file instead of the one trained on; labels may be missing")
+    padding: str = option("", "where --data_file pads short sequences (default: what was said in training; auto looks "
+                              "in files to train on only)", ("", *PADDINGS))
     data_device: str = option("auto", "where the splits stay: auto (the device, if they fit), cpu, cuda",
                               ("auto", "cpu", "cuda"))
     batch_size: int | None = option(None, "samples per step (default: as many as fit easily)", bounds=BATCH)
@@ -102,6 +104,8 @@ class InferenceOptions(PlaceOptions):
             raise InputError(f"unknown method {quoted(self.method)}; choose from {', '.join((*METHODS, *PLANS))}, or "
                              "give your own class as package.module:Class")
         object.__setattr__(self, "selection", checkpoint(self.selection))
+        if self.padding and not self.data_file:
+            raise InputError("--padding is for --data_file; the data of the training is padded as it was then")
         if self.predictions and self.selection == "both":
             raise InputError("--predictions needs one checkpoint; add --selection valid_loss or valid_score")
         if self.predictions and not self.predictions.name.lower().endswith(".csv"):

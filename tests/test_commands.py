@@ -414,6 +414,25 @@ def test_a_run_on_a_moved_file_is_continued(tmp_path, capsys):
     assert "continuing after epoch 1" in capsys.readouterr().out
 
 
+def test_another_file_is_padded_as_it_is_said(tmp_path, capsys):
+    content = sentiment_content()
+    back = {name: split | {m: np.concatenate([split[m][:, 1:], 0 * split[m][:, :1]], 1) for m in MODALITIES}
+            for name, split in content.items()}
+    write(tmp_path / "mine.pkl", back)
+    write(tmp_path / "other.pkl", {"test": back["test"]})
+    flags = ["--task", "sentiment7", *OWN, "--method", "plain", *place(tmp_path)]
+    assert main.main(["--dataset", str(tmp_path / "mine.pkl"), *flags]) == 0
+    trained = [row[-1] for row in all_scores(capsys.readouterr().out) if row[0] == "test"]
+    words = ("--dataset", str(tmp_path / "mine.pkl"), "--data_file", str(tmp_path / "other.pkl"))
+    assert evaluated(tmp_path, *words) == 0
+    assert "give --padding back" in (told := capsys.readouterr().out)
+    assert [row[-1] for row in table(told)] != trained
+    assert evaluated(tmp_path, *words, "--padding", "back") == 0
+    assert [row[-1] for row in table(capsys.readouterr().out)] == trained
+    assert evaluated(tmp_path, *words[:2], "--padding", "back") == 2
+    assert "--padding is for --data_file" in capsys.readouterr().err
+
+
 def test_a_model_of_fixed_lengths_names_other_lengths(tmp_path, capsys):
     write(tmp_path / "mine.pkl", sentiment_content())
     flags = ["--task", "sentiment7", *OWN, "--backbone", "dmd", "--method", "plain", *place(tmp_path)]

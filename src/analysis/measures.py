@@ -129,9 +129,10 @@ def _metrics(trained: Trained, passes: Mapping[Any, EpochResult]) -> dict[str, d
 def contribution_rows(trained: Trained, split: str, passes: Passes) -> Iterator[Measured]:
     """Mean Shapley values, shares and imbalance; then what accuracy loses when a modality is exchanged between samples.
 
-    `passes` are those of `removals`.
+    `passes` are those of `removals`. A single sample has nobody to exchange with.
     """
-    exchanged = perceptual_scores(trained, split, PERMUTATIONS)
+    alone = len(trained.dataset.splits[split]) == 1
+    exchanged = {} if alone else perceptual_scores(trained, split, PERMUTATIONS)
     shapley, perceptual = (partial(_row, split, analysis) for analysis in ("contribution", "perceptual"))
     for predictor, values in predictors(trained).items():
         worth = contributions(trained.task, passes, values)

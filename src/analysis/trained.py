@@ -97,7 +97,8 @@ def _words(lengths: dict[str, int]) -> str:
 
 def _overridden(config: Config, options: InferenceOptions) -> Config:
     """The configuration of the training, with what the command line changes for this evaluation."""
-    data = replace(config.data, data_device=options.data_device, data_path=options.data_path or config.data.data_path)
+    data = replace(config.data, data_device=options.data_device, data_path=options.data_path or config.data.data_path,
+                   padding=options.padding or config.data.padding)
     size = options.batch_size or config.training.evaluation_batch_size
     run = replace(config.run, dataset=options.dataset)  # an own file may have moved
     return replace(config, run=run, data=data, training=replace(config.training, evaluation_batch_size=size))

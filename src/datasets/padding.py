@@ -34,7 +34,7 @@ def set_padding(raw: dict[str, dict], choice: str, empty: Empty = np.empty) -> F
     told = f"; frames moved to the end, since padding stood behind them: {', '.join(moved)}" if moved else ""
     if behind:
         return Finding("WARN", "padding", f"samples that end in zero frames: {'; '.join(behind)}; MulT reads the last "
-                                          f"frame, move the padding to the front{told}")
+                                          f"frame, give --padding back, or move the padding to the front{told}")
     if some or moved:
         return Finding("NOTE", "padding", (f"samples that end in zero frames: {'; '.join(some)}" if some else
                                            "padding is at the front now") + told)

@@ -259,6 +259,12 @@ def test_where_nothing_follows_from_unwanted_modalities_it_is_said_and_no_table_
     assert known(config, "best_valid_acc") == "nothing (validation as train)"
 
 
+@pytest.mark.parametrize("method, said", [("late", True), ("unimodal", True), ("pool", False)])
+def test_epochs_ahead_of_nobody_are_named(method, said):
+    texts = warnings([parsed("--method", method, "--branch_epochs", "2")])
+    assert any("nothing follows from --branch_epochs" in text for text in texts) == said
+
+
 def test_a_published_value_off_the_grid_is_on_it():
     assert run_strengths(parsed("--nde_t", "0.3", "--strength", "valid")).free["t"] == (0.0, 0.25, 0.5, 0.7, 1.0)
 

@@ -1,5 +1,6 @@
 """Hyperparameters of each method, chosen on validation from the ranges that stand beside its options."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +15,10 @@ from src.engine import DIVERGED
 from src.plan_options import StudyOptions
 from src.results import read_results
 from src.selection import rule
+from src.structures import UsageError
 from src.tasks import make_task
 
+MOST_REFUSED = 50  # draws for each that main.py takes, on the whole
 Bring = Callable[[Sequence[Job], str], Mapping[Job, Path]]  # trains what is missing; -> the folder of every job
 
 
@@ -34,8 +37,17 @@ class Search:
         return jobs([replace(self.plan, variants=(tried,), seeds=self.plan.seeds[:1])], self.extra)[0]
 
     def draws(self, count: int) -> list[Job]:
-        """The runs of the first draws."""
-        return [self.job(draw(self.usual, number)) for number in range(count)]
+        """The runs of the first draws that main.py would take; UsageError where it takes hardly any."""
+        found: list[Job] = []
+        numbers = itertools.count()
+        while len(found) < count:
+            number = next(numbers)
+            try:
+                found.append(self.job(draw(self.usual, number)))
+            except UsageError:  # such as a width that the heads of the command line do not divide
+                if number >= MOST_REFUSED * (len(found) + 1):
+                    raise
+        return found
 
 
 def searches(plans: Sequence[Plan], extra: Sequence[str]) -> list[Search]:

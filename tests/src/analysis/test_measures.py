@@ -51,6 +51,13 @@ def test_rows_of_missing_modalities_are_those_of_the_study():
     assert found.items() <= values(measure(model, ("missing",), ("zero",))).items()
 
 
+def test_a_single_sample_has_contributions_but_nobody_to_exchange_a_modality_with():
+    model = trained(Reads("audio"))
+    model.dataset.splits["test"] = model.dataset.splits["test"].taken(torch.tensor([0]))
+    found = values(contribution_rows(model, "test", removals(model, "test", "zero")))
+    assert {analysis for _, analysis, *_ in found} == {"contribution"}
+
+
 def test_rows_of_contributions_are_those_of_the_study():
     model = trained(Reads("audio"))
     found = values(contribution_rows(model, "test", removals(model, "test", "zero")))

@@ -274,6 +274,15 @@ def test_importance_is_the_rank_correlation_with_the_score():
     assert correlations(Searched(None, found[:2])) == {}
 
 
+def test_a_draw_that_main_py_refuses_gives_way_to_the_next():
+    # 8 heads do not divide a width of 20, the least of the three that are drawn from.
+    flags = ["--methods=unimodal", "--text_branch=attention", "--attention_heads=8"]
+    options, extra = parse_tune(flags)
+    (search,) = searches(plans(options.study), extra)
+    widths = [job.config.flat()["attention_width"] for job in search.draws(8)]
+    assert len(widths) == 8 and set(widths) == {40, 80}
+
+
 def test_main_py_takes_every_draw_of_every_method():
     for backbone in BACKBONES:
         found = searches(plans(parse_tune(["--methods", ",".join(METHODS), f"--backbones={backbone}"])[0].study), [])

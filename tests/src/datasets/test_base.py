@@ -104,7 +104,7 @@ def test_right_padding_is_named(tmp_path):
     content["test"]["vision"] = content["test"]["vision"][:, ::-1]
     warnings = [f.text for f in load_mosi(tmp_path, content).findings if f.level == "WARN"]
     assert warnings == ["samples that end in zero frames: test vision 3 of 6 (front 0); MulT reads the last frame, "
-                        "move the padding to the front"]
+                        "give --padding back, or move the padding to the front"]
 
 
 def test_padding_at_the_end_is_one_line_however_many_splits_and_modalities_have_it(tmp_path):

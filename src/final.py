@@ -57,5 +57,5 @@ def final_test(config: Config, dataset: Dataset, model: Method, device: torch.de
         "samples": {name: len(dataset.splits[name]) for name in dataset.splits}, "seconds": seconds,
         "selections": record, "strengths": chosen, "choosing": CHOOSING.get(config.choice.strength, 0),
         "granting": granting(config.choice.strength if model.strengths(model.options) else ""),
-        "init": start_hash(config.run.init), "trivial": trivial_scores(dataset)})
+        "init": start_hash(config.run.init), "version": model.version, "trivial": trivial_scores(dataset)})
     return RunResult(selections, folder, words)

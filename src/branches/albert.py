@@ -122,7 +122,8 @@ class AlbertBranch(Branch):
         keys = [hashlib.blake2b(sample.contiguous().numpy(), digest_size=16).digest() for sample in sequence]
         for key, sample in zip(keys, sequence, strict=True):
             if key not in self.known:
-                self.known[key] = self._encoded(sample.unsqueeze(0)).squeeze(0)
+                # A copy begins where any does; the last bits may depend on where a sample lies in its batch.
+                self.known[key] = self._encoded(sample.unsqueeze(0).clone()).squeeze(0)
         return torch.stack([self.known[key] for key in keys])
 
 

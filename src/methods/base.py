@@ -110,6 +110,7 @@ class Method(nn.Module):
     predictors: ClassVar[Mapping[str, Predictor]] = {"prediction": Predictor("logits", "prediction")}
     effects: ClassVar[Mapping[str, str]] = {}  # name of an effect -> its values in `per_sample`; explains a decision
 
+    version: ClassVar[int] = 1  # raised where the method computes something else, so that earlier runs are told apart
     needs_classes: ClassVar[bool] = False  # whether outputs that are numbers are too little
     needs_split: ClassVar[bool] = False  # whether the backbone has to offer `modality_parameters` and `state_widths`
     needs_whole_steps: ClassVar[bool] = False  # whether `--accumulate` would spoil what `before_step` does

@@ -27,24 +27,27 @@ class Opinions:
     branch_logits: dict[str, Tensor]  # modality -> (B, C)
     evidence: dict[str, Tensor]  # modality -> (B, C) log p_x - log p(y)
     backbone: BackboneOutput
+    prior: Tensor  # (B, C) log p(y)
 
     def per_sample(self) -> dict[str, Tensor]:
         """What an evaluation keeps of every sample. -> name -> (B, C), and the joint state (B, H)."""
         evidence = {f"evidence_{name}": values for name, values in self.evidence.items()}
-        return self.backbone.per_sample() | self.branch_logits | evidence | {"logits": self.logits}
+        return self.backbone.per_sample() | self.branch_logits | evidence | {"prior": self.prior, "logits": self.logits}
 
 
 @METHODS.register("pool")
 class Pool(Method):
-    """L(z_m) + sum_x L(z_x), each path by its own loss; predicts w_m log p_m + sum_x w_x (log p_x - log p(y)).
+    """L(z_m) + sum_x L(z_x), each path by its own loss.
 
-    The weights w, from a grid, and the epoch are chosen on validation, nothing else is.
+    It predicts w_m log p_m + (1 - w_m) log p(y) + sum_x w_x (log p_x - log p(y)): what is taken from the joint path the
+    class prior gets back. The weights w, from a grid, and the epoch are chosen on validation, nothing else is.
     """
 
     Options = BranchOptions
     predictors = {"prediction": Predictor("logits", "pooled opinions (the prediction)"),
                   "backbone": Predictor("backbone", "z_m (backbone alone)")}
     needs_classes = True
+    version = 2  # before, nothing had the prior that the joint path did not bring
 
     def __init__(self, info: DataInfo, options: BranchOptions, parts: Parts) -> None:
         super().__init__()
@@ -73,14 +76,15 @@ class Pool(Method):
     @classmethod
     def combined(cls, values: Mapping[str, Tensor], strength: Mapping[str, Any]) -> Tensor:
         """The weighted paths (N, C); z_m stands for log p_m, from which it differs by a number per decision."""
-        return strength["m"] * values["backbone"] + sum(strength[letter] * values[f"evidence_{name}"]
-                                                        for letter, name in LETTER.items())
+        own = strength["m"] * values["backbone"] + (1 - strength["m"]) * values["prior"]
+        return own + sum(strength[letter] * values[f"evidence_{name}"] for letter, name in LETTER.items())
 
     def forward(self, batch: Batch) -> Opinions:
         """Every path, and the paths at their current weights."""
         branches = self.branch_logits(batch)
         evidence = {name: self.prior.evidence(logits) for name, logits in branches.items()}
-        output = Opinions(torch.empty(0), branches, evidence, self.backbone(batch))
+        joint = self.backbone(batch)
+        output = Opinions(torch.empty(0), branches, evidence, joint, self.prior.log_prior.expand_as(joint.logits))
         output.logits = self.combined(output.per_sample(), self.current_strength())
         return output
 

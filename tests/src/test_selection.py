@@ -32,12 +32,19 @@ RIGHT = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
 def values(backbone, **evidence):
     """What a pool says of four samples: its paths, silent where none is given."""
     silent = torch.zeros(4, 2)
-    return {"backbone": backbone} | {f"evidence_{name}": evidence.get(name, silent) for name in MODALITIES}
+    return {"backbone": backbone, "prior": silent} | {
+        f"evidence_{name}": evidence.get(name, silent) for name in MODALITIES}
 
 
 def pool(**start):
     """Strengths of which m and t are chosen from 0 and 1."""
     return Strengths({"m": 1.0, "t": 1.0, "a": 1.0, "v": 1.0} | start, {"m": (0.0, 1.0), "t": (0.0, 1.0)})
+
+
+def test_what_is_taken_from_the_joint_path_of_a_pool_the_prior_gets_back():
+    said = values(torch.full((4, 2), 8.0)) | {"prior": torch.tensor([0.25, 0.75]).log().expand(4, 2)}
+    found = [Pool.combined(said, dict.fromkeys("tav", 1.0) | {"m": m}).softmax(1)[0, 1].item() for m in (0.0, 1.0)]
+    assert found == pytest.approx([0.75, 0.5])
 
 
 def test_the_path_that_misleads_is_switched_off():

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 from src.analysis.audit import NEEDS
 from src.config import PLACES, Config, parse_config
@@ -72,14 +73,13 @@ class Job:
         return fingerprint(self.config, sha256)
 
 
-def fingerprint(config: Config, sha256: str, choosing: int | None = None, granted: int | None = None,
-                init: str | None = None) -> str:
+def fingerprint(config: Config, sha256: str, made: Mapping[str, Any] | None = None) -> str:
     """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too.
 
     Strengths of a method that has none, and epochs ahead of one whose branches have nobody to be ahead of, do not
-    count. choosing, granted: versions of the rules by which strengths were chosen, and by which unbiased samples
-    chose, without them the present ones; each counts where they did. init: `start_hash` of the run, without it that of
-    the file as it is now.
+    count. What a configuration does not say is read off `made`, the results of the run, without them it is as it would
+    be made now: the versions of the method, of the rule by which its strengths were chosen, and of that by which
+    unbiased samples chose, where they did; and the content of the file to start from.
     """
     method = method_class(config)
     kept = {key: value for key, value in config.flat().items() if key not in PLACES}
@@ -88,13 +88,16 @@ def fingerprint(config: Config, sha256: str, choosing: int | None = None, grante
     if kept.get("branch_epochs") and not method.epochs_ahead(config.method):
         kept["branch_epochs"] = 0
     if kept["strength"] in BY_VALIDATION:
-        kept["choosing"] = CHOOSING[kept["strength"]] if choosing is None else choosing
+        kept["choosing"] = CHOOSING[kept["strength"]] if made is None else made.get("choosing", 1)
     if kept["unbiased"]:
-        kept["granting"] = granting(kept["strength"]) if granted is None else granted
+        kept["granting"] = granting(kept["strength"]) if made is None else made.get("granting", 1)
     if dataset_spec(kept["dataset"]).file:
         kept["dataset"] = ""
     if kept["init"]:
-        kept["init"] = start_hash(config.run.init) if init is None else init
+        kept["init"] = start_hash(config.run.init) if made is None else made.get("init", "")
+    version = method.version if made is None else made.get("version", 1)
+    if version != 1:
+        kept["version"] = version
     return hashlib.sha256(json.dumps([kept, sha256], sort_keys=True).encode()).hexdigest()
 
 

@@ -46,8 +46,7 @@ def finished(folder: Path, own: Collection[str] = (), with_samples: bool = False
     """
     results, there = whole(folder)
     config = config_from(results["config"], own)
-    rules = results.get("choosing", 1), results.get("granting", 1), results.get("init", "")
-    return (fingerprint(config, results["data"]["sha256"], *rules),
+    return (fingerprint(config, results["data"]["sha256"], results),
             there and (not with_samples or has_samples(folder, config)))
 
 

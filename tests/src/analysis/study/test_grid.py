@@ -4,6 +4,7 @@ import pytest
 
 from src.analysis.study.grid import GRIDS, check_rule, fingerprint, jobs, plans
 from src.config import parse_config, parse_study, parse_tune
+from src.methods.pool import Pool
 from src.structures import UsageError
 
 
@@ -94,7 +95,14 @@ def test_a_run_is_the_same_wherever_it_is_kept_and_another_with_any_other_settin
 
 def test_runs_whose_strengths_an_earlier_rule_chose_are_others_and_only_those():
     pool, plain = (parse_config(["--method", method]) for method in ("pool", "plain"))
-    assert fingerprint(pool, "a", 1) != fingerprint(pool, "a") and fingerprint(plain, "a", 1) == fingerprint(plain, "a")
+    now, before = ({"choosing": number, "version": Pool.version} for number in (2, 1))
+    assert fingerprint(pool, "a", now) == fingerprint(pool, "a") != fingerprint(pool, "a", before)
+    assert fingerprint(plain, "a", before | {"version": 1}) == fingerprint(plain, "a")
+
+
+def test_runs_of_an_earlier_form_of_a_method_are_others():
+    pool = parse_config(["--method", "pool"])
+    assert fingerprint(pool, "a", {"choosing": 2}) != fingerprint(pool, "a")
 
 
 @pytest.mark.parametrize("words", [("plain", "--strength", "cautious"), ("late", "--branch_epochs", "6"),
@@ -108,7 +116,7 @@ def test_a_setting_that_does_nothing_for_a_method_does_not_make_another_run(word
 
 def test_runs_whose_unbiased_samples_chose_by_an_earlier_rule_are_others():
     granted = parse_config(["--method", "plain", "--unbiased", "9"])
-    assert fingerprint(granted, "a", granted=1) != fingerprint(granted, "a")
+    assert fingerprint(granted, "a", {"granting": 1}) != fingerprint(granted, "a")
 
 
 def test_seeds_of_ones_own_take_the_place_of_those_of_a_grid():

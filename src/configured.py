@@ -1,19 +1,20 @@
 """What a configuration says before anything is built: task, method, title, strengths, and whether it can be run."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from src.checkpoint import run_name
 from src.config import Config
-from src.datasets.base import Dataset, chosen_task, dataset_spec
+from src.datasets.base import Dataset, chosen_task, dataset_spec, file_hash
 from src.distributed import process_count
 from src.methods.base import Method
 from src.parts import named_class
 from src.precision import gains
 from src.registry import BACKBONES, DATASETS, FUSIONS, METHODS
 from src.selection import knowledge
-from src.strengths import CAUTIOUS, VALID, Strengths, strengths
+from src.strengths import CAUTIOUS, CHOOSING, VALID, Strengths, granting, strengths
 from src.structures import UsageError
 from src.tasks import make_task, task_of
 from src.tracking import check_tracker
@@ -100,6 +101,18 @@ def known(config: Config, checkpoint: str) -> str:
 def run_strengths(config: Config) -> Strengths:
     """What the strengths of a run's paths start from, and which are chosen; UsageError where it cannot have them."""
     return strengths(method_class(config), config.method, config.choice.strength, config.choice.unwanted)
+
+
+def unsaid(config: Config) -> dict[str, Any]:
+    """What decides how a run ends and no configuration says, as its results keep it.
+
+    The versions of the rules by which validation and unbiased samples choose strengths, and of the method; the sha256
+    of the file to start from, empty without one.
+    """
+    method, init = method_class(config), config.run.init
+    strength = config.choice.strength if method.strengths(config.method) else ""
+    return {"choosing": CHOOSING.get(strength, 0), "granting": granting(strength), "version": method.version,
+            "init": file_hash(init) if init and init.is_file() else ""}
 
 
 def is_ours(config: Config) -> bool:

@@ -9,14 +9,14 @@ import torch
 from src.build import count_parameters
 from src.checkpoint import FORMAT, RESULTS, load_checkpoint, load_weights, run_folder
 from src.config import Config
+from src.configured import unsaid
 from src.datasets.base import Dataset
 from src.engine import Scores, evaluate, scores, trivial_scores
 from src.methods.base import Method
-from src.published import start_hash
 from src.runtime import versions
 from src.selection import kept
 from src.state import saved_form
-from src.strengths import CHOOSING, granting, not_published
+from src.strengths import not_published
 from src.structures import InputError
 from src.worlds import suspected
 from src.writing import write_json
@@ -55,7 +55,6 @@ def final_test(config: Config, dataset: Dataset, model: Method, device: torch.de
         "format": FORMAT, "config": saved_form(config), "data": dataset.info.__dict__,
         "parameters": count_parameters(model), "versions": versions(device),
         "samples": {name: len(dataset.splits[name]) for name in dataset.splits}, "seconds": seconds,
-        "selections": record, "strengths": chosen, "choosing": CHOOSING.get(config.choice.strength, 0),
-        "granting": granting(config.choice.strength if model.strengths(model.options) else ""),
-        "init": start_hash(config.run.init), "version": model.version, "trivial": trivial_scores(dataset)})
+        "selections": record, "strengths": chosen, **unsaid(config),
+        "trivial": trivial_scores(dataset)})
     return RunResult(selections, folder, words)

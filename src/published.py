@@ -16,7 +16,6 @@ from src.build import empty_model, restored
 from src.checkpoint import load_checkpoint, load_weights, run_folder, save_checkpoint
 from src.config import Config, config_from
 from src.configured import run_strengths, task_name
-from src.datasets.base import file_hash
 from src.methods.base import Method
 from src.options import InferenceOptions
 from src.reading.records import Damaged, Marker, Record, Refused, exact
@@ -96,11 +95,6 @@ def import_published(options: InferenceOptions) -> Path:
     return target
 
 
-def start_hash(path: Path | None) -> str:
-    """sha256 of the file that a run starts from, which tells runs apart; empty where there is none."""
-    return file_hash(path) if path and path.is_file() else ""
-
-
 def start_from(path: Path, model: Method) -> None:
     """Fill a new model with the weights of a checkpoint of ours or of the published code.
 
@@ -117,11 +111,12 @@ def start_from(path: Path, model: Method) -> None:
         except InputError as published:
             raise InputError(f"--init {path} is no checkpoint of ours ({ours}), and none of the published code "
                              f"({published})") from published
-    parts = {name.partition(".")[0] for name in model.state_dict()}
+    there = model.state_dict().keys()
+    parts = {name.partition(".")[0] for name in there}
     kept = {name: value for name, value in weights.items() if name.partition(".")[0] in parts}
     # Strengths and class priors are those of the new run; a file need not have them.
     own = {name: value for name, value in model.named_buffers()
-           if name in model.state_dict() and not name.startswith(("backbone.", "branches."))}
+           if name in there and not name.startswith(("backbone.", "branches."))}
     load_weights(model, _used(kept | own, model), path)
 
 

@@ -170,7 +170,8 @@ class Trainer:
 
     def _passes(self, number: int, ahead: bool, title: str) -> tuple[EpochResult, dict[str, EpochResult]]:
         """One pass of training, and what the model then says of every split that chooses."""
-        watched = status(self.state.history, self.task, self.total, self.device, self.model.ahead) * on_terminal()
+        watched = (status(self.state.history, self.task, self.total, self.device, self.model.ahead)
+                   if on_terminal() else "")
         if not ahead:
             self.model.before_epoch(number - self.model.ahead, self._look, self.task)
         if self.replay and not self.model.steady:

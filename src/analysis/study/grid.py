@@ -9,15 +9,14 @@ from typing import Any
 
 from src.analysis.audit import NEEDS
 from src.config import PLACES, Config, parse_config
-from src.configured import check, method_class, task_name
+from src.configured import check, method_class, task_name, unsaid
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
 from src.parts import named_class
 from src.plan_options import PlanOptions, StudyOptions
-from src.published import start_hash
 from src.registry import METHODS
 from src.selection import CHECKPOINTS, SHIFTED, checkpoint, kept, rule
-from src.strengths import BY_VALIDATION, CHOOSING, granting
+from src.strengths import BY_VALIDATION
 from src.structures import MODALITIES, UsageError
 from src.tasks import make_task
 
@@ -77,27 +76,25 @@ def fingerprint(config: Config, sha256: str, made: Mapping[str, Any] | None = No
     """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too.
 
     Strengths of a method that has none, and epochs ahead of one whose branches have nobody to be ahead of, do not
-    count. What a configuration does not say is read off `made`, the results of the run, without them it is as it would
-    be made now: the versions of the method, of the rule by which its strengths were chosen, and of that by which
-    unbiased samples chose, where they did; and the content of the file to start from.
+    count. What is `unsaid` there, as far as it matters to the run, is read off `made`, its results; without them it is
+    as it would be made now.
     """
-    method = method_class(config)
+    method, made = method_class(config), unsaid(config) if made is None else made
     kept = {key: value for key, value in config.flat().items() if key not in PLACES}
     if not method.strengths(config.method):
         kept["strength"] = ""
     if kept.get("branch_epochs") and not method.epochs_ahead(config.method):
         kept["branch_epochs"] = 0
     if kept["strength"] in BY_VALIDATION:
-        kept["choosing"] = CHOOSING[kept["strength"]] if made is None else made.get("choosing", 1)
+        kept["choosing"] = made.get("choosing", 1)
     if kept["unbiased"]:
-        kept["granting"] = granting(kept["strength"]) if made is None else made.get("granting", 1)
+        kept["granting"] = made.get("granting", 1)
     if dataset_spec(kept["dataset"]).file:
         kept["dataset"] = ""
     if kept["init"]:
-        kept["init"] = start_hash(config.run.init) if made is None else made.get("init", "")
-    version = method.version if made is None else made.get("version", 1)
-    if version != 1:
-        kept["version"] = version
+        kept["init"] = made.get("init", "")
+    if made.get("version", 1) != 1:
+        kept["version"] = made["version"]
     return hashlib.sha256(json.dumps([kept, sha256], sort_keys=True).encode()).hexdigest()
 
 

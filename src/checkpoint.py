@@ -145,6 +145,12 @@ def clear_start(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def unfinish(folder: Path) -> None:
+    """Remove the scores that a run ended in, before it goes on: they are not those of the weights to come."""
+    for name in (RESULTS, TABLE):
+        (folder / name).unlink(missing_ok=True)
+
+
 def set_aside(folder: Path) -> Path | None:
     """Rename an existing run folder to the next free <folder>.N, so that a new run loses nothing."""
     if not folder.exists():

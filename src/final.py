@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from src.build import count_parameters
-from src.checkpoint import FORMAT, RESULTS, load_checkpoint, load_weights, run_folder
+from src.checkpoint import FORMAT, RESULTS, load_checkpoint, load_weights
 from src.config import Config
 from src.configured import unsaid
 from src.datasets.base import Dataset
@@ -15,7 +15,7 @@ from src.engine import Scores, evaluate, scores, trivial_scores
 from src.methods.base import Method
 from src.runtime import versions
 from src.selection import kept
-from src.state import saved_form
+from src.state import RunState, saved_form
 from src.strengths import not_published
 from src.structures import InputError
 from src.worlds import suspected
@@ -31,12 +31,12 @@ class RunResult:
     strengths: dict[str, str]  # name of a selection -> strengths of its paths in words; empty where as published
 
 
-def final_test(config: Config, dataset: Dataset, model: Method, device: torch.device, seconds: float) -> RunResult:
-    """Score the test splits once for each kept checkpoint and write results.json; `seconds` is how long training took.
+def final_test(config: Config, dataset: Dataset, model: Method, device: torch.device, folder: Path,
+               state: RunState) -> RunResult:
+    """Score the test splits once for each checkpoint that a run kept in its folder, and write results.json.
 
     Raises InputError where a checkpoint is none of a run.
     """
-    folder = run_folder(config.run, config.run.backbone, config.run.method)
     selections: dict[str, Scores] = {}
     record: dict[str, dict[str, Any]] = {}
     chosen: dict[str, Any] = {}
@@ -49,12 +49,13 @@ def final_test(config: Config, dataset: Dataset, model: Method, device: torch.de
                              "file, or train again without --resume")
         load_weights(model, saved["model"], path)
         selections[name] = scores(dataset, evaluate(config, dataset, model, device))
-        chosen[name], words[name] = model.shown_strength(), f"{not_published(model)}{suspected(saved['metrics'])}"
+        told = suspected(saved["metrics"])
+        chosen[name], words[name] = model.shown_strength(), f"{not_published(model) or 'published' * bool(told)}{told}"
         record[name] = {"epoch": saved["epoch"], "valid": saved["metrics"], **selections[name]}
     write_json(folder / RESULTS, {
         "format": FORMAT, "config": saved_form(config), "data": dataset.info.__dict__,
         "parameters": count_parameters(model), "versions": versions(device),
-        "samples": {name: len(dataset.splits[name]) for name in dataset.splits}, "seconds": seconds,
-        "selections": record, "strengths": chosen, **unsaid(config),
-        "trivial": trivial_scores(dataset)})
+        "samples": {name: len(dataset.splits[name]) for name in dataset.splits}, "strengths": chosen,
+        "selections": record, "seconds": sum(row["seconds"] for row in state.history),
+        **unsaid(config), "init": state.init, "trivial": trivial_scores(dataset)})
     return RunResult(selections, folder, words)

@@ -9,14 +9,13 @@ import torch
 
 from src.build import build_optimizer
 from src.config import PLACES, Config, config_from
-from src.configured import method_class
+from src.configured import method_class, unsaid
 from src.methods.base import Method
 from src.reading.records import Damaged
 from src.runtime import random_state, restore_random_state
 from src.saved import check_form, optimizer_form
 from src.selection import Latest, Selecting
 from src.structures import DataInfo, InputError
-from src.tasks import Task
 
 FREE_ON_RESUME = (*PLACES, "dataset", "num_epochs")
 
@@ -29,9 +28,10 @@ class RunState:
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, mode="min", factor=0.1, patience=config.training.when)
         self.order = torch.Generator().manual_seed(config.run.seed)
-        self.selecting = selecting
+        self.selecting, self._training, self._ahead = selecting, config.training, model.ahead
         self.epoch = 0  # the last one that has ended
         self.history: list[dict[str, Any]] = []
+        self.init = unsaid(config)["init"]  # of the file that it began from, which may be another by the end
 
     def ended(self, row: Mapping[str, Any]) -> None:
         """An epoch has ended; `row` is its line of the history, where epochs ahead have other columns than the rest."""
@@ -39,16 +39,20 @@ class RunState:
         self.history = [{name: one.get(name, math.nan) for name in columns} for one in (*self.history, row)]
         self.epoch += 1
 
-    def waited(self, task: Task, ahead: int, patience: int) -> bool:
-        """Whether the validation score has not become better for `patience` epochs, if that is any."""
-        own = [task.merit(row[f"valid_{task.selection}"]) for row in self.history[ahead:]]
-        return bool(patience and own) and len(own) - 1 - own.index(max(own)) >= patience
+    @property
+    def through(self) -> bool:
+        """Whether no epoch is left, or the validation score has not become better for `--patience` epochs."""
+        task, patience = self.selecting.task, self._training.patience
+        own = [task.merit(row[f"valid_{task.selection}"]) for row in self.history[self._ahead:]]
+        waited = bool(patience and own) and len(own) - 1 - own.index(max(own)) >= patience
+        return waited or self.epoch >= self._ahead + self._training.num_epochs
 
     def content(self) -> dict[str, Any]:
         """The state as a checkpoint holds it."""
         return {"epoch": self.epoch, "history": self.history, "best": self.selecting.best,
                 "least": self.selecting.latest.least, "optimizer": self.optimizer.state_dict(),
-                "scheduler": self.scheduler.state_dict(), "random": random_state(self.order)}
+                "scheduler": self.scheduler.state_dict(), "random": random_state(self.order),
+                "init": self.init}
 
     def restore(self, saved: dict[str, Any], path: Path) -> None:
         """Take over the state in a checkpoint; InputError where it holds none."""
@@ -67,7 +71,8 @@ class RunState:
         self.scheduler.load_state_dict(saved["scheduler"])
         restore_random_state(saved["random"], self.order)
         self.epoch, self.history, self.selecting.best = saved["epoch"], saved["history"], saved["best"]
-        self.selecting.latest = Latest(saved.get("least", []))  # runs of an earlier version have none
+        self.selecting.latest = Latest(saved.get("least", []))  # runs of an earlier version have none of these two
+        self.init = saved.get("init", self.init)
 
 
 def saved_form(config: Config) -> dict[str, Any]:
@@ -76,7 +81,7 @@ def saved_form(config: Config) -> dict[str, Any]:
 
 
 def check_same(config: Config, info: DataInfo, saved: Mapping[str, Any], path: Path) -> None:
-    """Raise InputError where the run in a checkpoint was made with other settings or data, or for more epochs."""
+    """Raise InputError where the run in a checkpoint was made with other settings or files, or for more epochs."""
     current, run = config.flat(), config.run
     before = config_from(saved["config"], (run.backbone, run.method)).flat()  # what is newer has its default
     changed = [f"{key} {before.get(key)!r} -> {value!r}" for key, value in current.items()
@@ -87,6 +92,10 @@ def check_same(config: Config, info: DataInfo, saved: Mapping[str, Any], path: P
     if saved["info"] != info:
         raise InputError(f"--resume: {path} was made with other data (sha256 {saved['info'].sha256[:12]}, now "
                          f"{info.sha256[:12]}); bring the old file back, or start anew")
+    began, now = saved.get("init", ""), unsaid(config)["init"]
+    if began and now and began != now:
+        raise InputError(f"--resume: {path} began from another content of --init {run.init} (sha256 {began[:12]}, now "
+                         f"{now[:12]}); bring the old file back, or start anew")
     done = saved["epoch"] - method_class(config).epochs_ahead(config.method)
     if done > config.training.num_epochs:
         raise InputError(f"--resume: {path} is of {done} epochs, whose scores would stand for those of "

@@ -139,7 +139,7 @@ def strengths(method: type[Method], options: Any, asked: str, unwanted: Collecti
     if len(own) > 1 and not free and not any(start.values()):
         raise UsageError("no path of the prediction is left, every strength is 0; give one of "
                          f"{', '.join(own)} more in --strength, or name fewer modalities in --unwanted")
-    return Strengths(start, {name: own[name].grid for name in own if name in free}, asked == CAUTIOUS)
+    return Strengths(start, {name: own[name].grid for name in own if name in free}, asked == CAUTIOUS and bool(free))
 
 
 def _given(asked: str, own: Mapping[str, Any]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from src.checkpoint import (
     run_folder,
     run_name,
     set_aside,
+    unfinish,
 )
 from src.config import Config
 from src.configured import is_ours, run_strengths
@@ -94,6 +95,8 @@ class Trainer:
         self.model.to(self.device)  # only now, so that of several runs one model at a time is there
         if self.resuming:
             self._restore()
+            if not self.state.through and not process_number():
+                unfinish(self.folder)
         else:
             if run.resume:
                 print(f"nothing to continue in {self.folder}, so this run begins anew")
@@ -121,8 +124,7 @@ class Trainer:
 
     def run(self) -> None:
         """All epochs that are left."""
-        patience = self.config.training.patience
-        while self.state.epoch < self.total and not self.state.waited(self.task, self.model.ahead, patience):
+        while not self.state.through:
             self._run_epoch()
 
     def whole(self) -> RunResult:
@@ -134,8 +136,7 @@ class Trainer:
             finally:
                 self._write()
             wait_for_all()  # until the first process has written the last checkpoint
-            result = final_test(self.config, self.dataset, self.model, self.device,
-                                sum(row["seconds"] for row in self.state.history))
+            result = final_test(self.config, self.dataset, self.model, self.device, self.folder, self.state)
             self.tracker.finish({f"{CHECKPOINTS[name]}/{split}/{metric}": value
                                  for name, scored in result.selections.items()
                                  for split, metrics in scored.items() for metric, value in metrics.items()})

@@ -36,12 +36,14 @@ def worlds(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> Tensor:
 def suspects(values: Mapping[str, Tensor], labels: Tensor, task: Task) -> list[str]:
     """The modalities with a branch that no other one vouches for, by a correlation above `AGREED` standard errors.
 
-    Two modalities that share a shortcut, such as a speaker who is seen and heard, vouch for each other.
+    Two modalities that share a shortcut, such as a speaker who is seen and heard, vouch for each other. Of a single
+    branch nothing can be told.
     """
     # A correlation of independent numbers has the standard error 1 / sqrt(N - K) where K class means are taken off.
     least = AGREED / max(1, len(labels) - _member(labels, task).size(1)) ** 0.5
     vouched = {name for pair, value in agreement(values, labels, task).items() if value > least for name in pair}
-    return [name for name in MODALITIES if name in values and name not in vouched]
+    there = [name for name in MODALITIES if name in values]
+    return [name for name in there if name not in vouched] if len(there) > 1 else []
 
 
 def suspected(row: Mapping[str, float]) -> str:

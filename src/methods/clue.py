@@ -35,6 +35,7 @@ class Clue(Subtraction):
     """
 
     Options = ClueOptions
+    version = 2  # before, cautious strengths suspected its one modality whatever the data said
 
     def __init__(self, info: DataInfo, options: ClueOptions, parts: Parts) -> None:
         super().__init__(info, options, parts, options.clue_constant)

@@ -2,6 +2,8 @@
 
 import csv
 import gc
+import hashlib
+import json
 import os
 import pickle
 import re
@@ -375,6 +377,26 @@ def test_a_run_of_more_epochs_does_not_stand_for_one_of_fewer(tiny, tmp_path, ca
     assert "is of 2 epochs" in (told := capsys.readouterr().err) and "give --num_epochs 2 or more" in told
     assert (folder(tmp_path) / "results.json").read_bytes() == before
     assert main.main([*words, "--num_epochs", "2"]) == 0
+
+
+def test_a_finished_run_that_goes_on_is_finished_only_at_its_new_end(tiny, tmp_path, monkeypatch):
+    assert main.main(tiny) == 0
+    monkeypatch.setattr(train.Trainer, "run", lambda self: signal.raise_signal(signal.SIGTERM))
+    assert main.main([*tiny, "--num_epochs", "9", "--resume"]) == 143
+    assert not {"results.json", "scores.txt"} & set(names(folder(tmp_path)))
+
+
+def test_a_run_is_of_the_content_that_it_began_from(tiny, tmp_path, monkeypatch, capsys):
+    assert main.main(moved(tiny, tmp_path / "a")) == 0
+    start, other = (folder(tmp_path / "a") / f"{name}.pt" for name in ("best_valid_loss", "last"))
+    content, run = start.read_bytes(), train.Trainer.run
+    words = [*moved(tiny, tmp_path / "b"), "--init", str(start), "--num_epochs", "1"]
+    monkeypatch.setattr(train.Trainer, "run", lambda self: (shutil.copy(other, start), run(self)))
+    assert main.main(words) == 0
+    results = json.loads((folder(tmp_path / "b") / "results.json").read_text())
+    assert results["init"] == hashlib.sha256(content).hexdigest()
+    assert main.main([*words[:-1], "2", "--resume"]) == 1
+    assert "began from another content of --init" in capsys.readouterr().err
 
 
 def test_samples_of_a_split_whose_name_has_a_slash_are_read_again(tmp_path):

@@ -31,7 +31,8 @@ def path(place, size):
 
 
 TEXT, JOINT = path(0, math.log(3)), path(1, 1.0)
-SAID = {"fused": TEXT / math.log(3) + JOINT, "direct": TEXT / math.log(3), "text": TEXT}
+# Audio says nothing: nobody vouches for text, and a world in which audio is silent is that of validation as it is.
+SAID = {"fused": TEXT / math.log(3) + JOINT, "direct": TEXT / math.log(3), "text": TEXT, "audio": 0 * TEXT}
 VALID = Look(SAID, LABELS)
 
 
@@ -94,8 +95,22 @@ def test_where_labels_are_of_many_kinds_more_agreement_has_to_be_shown(monkeypat
     assert suspects(values, labels, make_task(task)) == suspected
 
 
-def test_without_a_branch_there_is_one_world():
-    assert worlds({"backbone": TEXT}, LABELS, TASK).tolist() == [[1.0] * 80]
+@pytest.mark.parametrize("alone", ["backbone", "text"])
+def test_without_two_branches_to_compare_there_is_one_world(alone):
+    assert worlds({alone: TEXT}, LABELS, TASK).tolist() == [[1.0] * 80]
+
+
+def test_the_line_of_a_cautious_run_names_suspects_also_at_published_strengths(tiny, monkeypatch, capsys):
+    monkeypatch.setattr("src.worlds.suspects", lambda *_: ["text"])
+    monkeypatch.setattr("src.strengths.Strengths.by", lambda plan, *_: dict(plan.start))
+    assert main.main([*tiny, "--fusion_mode", "tanh", "--strength", "cautious", "--num_epochs", "1"]) == 0
+    assert "predicts by the strengths published; suspected of a shortcut: text\n" in capsys.readouterr().out
+
+
+def test_a_method_without_strengths_suspects_nobody(tiny, capsys):
+    assert main.main([*tiny, "--method", "poe", "--strength", "cautious", "--num_epochs", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "changes nothing there" in shown and "suspected" not in shown and "validation samples" not in shown
 
 
 def chosen(among, split, look):

@@ -17,7 +17,7 @@ from src.process import finish
 from src.registry import DATASETS, FORMATS
 from src.runtime import run_command, sweep
 from src.structures import MODALITIES, UsageError, quoted
-from src.writing import write_pickle
+from src.writing import check_free, write_pickle
 
 OWN = "crema_d"  # a dataset that has a format of its own, which need not be named
 MOST_FRAMES = 10**6
@@ -36,6 +36,7 @@ def run(argv: Sequence[str] | None) -> int:
     file = data_file(options.data_path, spec, options.aligned, spec.Options())
     if file.resolve() == options.source.resolve():
         raise UsageError(f"--source is the file that is written, {file}; name another, since nothing may be lost")
+    check_free(file, "--data_path" if spec.source else "name for the file", options.overwrite)
     found = make(chosen, options).read(options.source, task)
     sweep(file.parent)
     # Protocol 5: features go from the files they were gathered in to this one, never through the memory.
@@ -72,6 +73,7 @@ def _parser(chosen: type) -> Parser:
     parser.add_argument("--data_path", type=path, default=Path("data"), help="folder of the new file (default: data)")
     parser.add_argument("--aligned", action=argparse.BooleanOptionalAction, default=True,
                         help="whether the new file is the word-aligned one of its dataset")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file of that name")
     add_group(parser, chosen)
     return parser
 

@@ -32,11 +32,7 @@ class Folder(NpyFolders):
 
 def _label(row: dict[str, str], number: int, source: Path) -> float | list[float]:
     """The number, or numbers, of a row."""
-    several = [name for name in row if name and name.startswith("label_")]
-    columns = ["label"] if "label" in row else several
-    if not columns:
-        raise InputError(f"{source} has no column 'label'; {ADVICE}")
-    values = []
+    columns, values = ["label"] if "label" in row else _several(row, source), []
     for name in columns:
         try:
             values.append(float(row[name]))
@@ -44,4 +40,13 @@ def _label(row: dict[str, str], number: int, source: Path) -> float | list[float
             values.append(math.nan)
         if not math.isfinite(values[-1]):
             raise InputError(f"line {number} of {source} has the {name} {quoted(row[name])}; expected a number")
-    return values if several and "label" not in row else values[0]
+    return values[0] if "label" in row else values
+
+
+def _several(row: dict[str, str], source: Path) -> list[str]:
+    """The columns label_0, label_1, ... in the order of their numbers, wherever in the table they stand."""
+    found = sorted((name for name in row if name and name.startswith("label_")), key=lambda name: (len(name), name))
+    absent = next((name for name in (f"label_{number}" for number in range(len(found))) if name not in found), None)
+    if not found or absent:
+        raise InputError(f"{source} has no column {quoted(absent or 'label')}; {ADVICE}")
+    return found

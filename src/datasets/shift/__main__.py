@@ -29,7 +29,7 @@ from src.flags import Parser, path, text
 from src.process import finish
 from src.runtime import run_command
 from src.structures import InputError, UsageError
-from src.writing import write_json, write_pickle
+from src.writing import check_free, write_json, write_pickle
 
 
 def run(argv: Sequence[str] | None) -> int:
@@ -60,7 +60,7 @@ def run(argv: Sequence[str] | None) -> int:
 
 
 def _check(options: argparse.Namespace, file: Path) -> None:
-    """Raise UsageError for values that mean nothing, before anything is read."""
+    """Raise UsageError for values that mean nothing, InputError for a file that is there, before anything is read."""
     if not 0 < options.strength <= 1:
         raise UsageError(f"--strength is a share in (0, 1], got {options.strength}")
     if not 0 <= options.fall <= 1:
@@ -72,6 +72,7 @@ def _check(options: argparse.Namespace, file: Path) -> None:
         raise UsageError(f"--output has to be a file that ends in .pkl, got {str(options.output)!r}")
     if options.output.resolve() == file.resolve():
         raise UsageError(f"--output is the file that is read, {file}; name another, since nothing may be lost")
+    check_free(options.output, "--output", options.overwrite)
     if options.group is not None:
         check_group(options.group)
 
@@ -88,6 +89,7 @@ def _parser() -> Parser:
                         help="share of train, valid and test whose cue hints at the label (default: 0.8)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     parser.add_argument("--output", required=True, type=path, help="the new file, .pkl")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file of that name")
     parser.add_argument("--keep_train", action="store_true", help="leave train and valid as they are, cut test alone")
     parser.add_argument("--group", type=text,
                         help="regular expression whose first bracket is the video or speaker of an identifier")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from src.datasets.base import mmsa_labels
 from src.datasets.checks import contents, per_sample
 from src.datasets.disk import Empty
 from src.datasets.identifiers import groups, identifiers
@@ -75,8 +76,11 @@ def pooled(source: dict[str, dict], raw: dict[str, dict], task: str, group: str 
     named = all(split.get("id") is not None for split in raw.values())
     ids = [text if named else f"{name} {text}" for name, split in raw.items() for text in identifiers(split)]
     kept = _first_of_each(raw, np.isin(origin, list(whole)))
+    first = next(iter(source.values()))
+    # MMSA's labels of one task, which stand there a second time for whoever reads the file, are no labels of another.
+    again = {"labels"} if first["labels"] is first.get(mmsa_labels(task)) else set()
     columns = {key: [split[key] for split in source.values()]
-               for key in next(iter(source.values())) if all(per_sample(split, key) for split in source.values())}
+               for key in first if key not in again and all(per_sample(split, key) for split in source.values())}
     places = [(number, i) for number, split in enumerate(raw.values()) for i in range(len(split["text"]))]
     scores = np.concatenate([class_numbers(split["labels"], task) for split in raw.values()])
     labels = [split["labels"] for split in raw.values()]

@@ -91,7 +91,8 @@ def test_a_repeated_sample_is_used_once(made, capsys):
 
 
 def test_one_seed_gives_one_file_and_another_seed_another(made, tmp_path):
-    files = [made(source(), *CUE, "--seed", seed) and (tmp_path / "new.pkl").read_bytes() for seed in "001"]
+    files = [made(source(), *CUE, "--overwrite", "--seed", seed) and (tmp_path / "new.pkl").read_bytes()
+             for seed in "001"]
     assert files[0] == files[1] != files[2]
 
 
@@ -252,6 +253,23 @@ def test_the_file_that_is_read_is_never_written(tmp_path, capsys):
     before = file.read_bytes()
     assert shift.main(["--dataset", str(file), "--task", "classes:3", "--output", str(file), *CUE]) == 2
     assert "is the file that is read" in capsys.readouterr().err and file.read_bytes() == before
+
+
+def test_an_existing_file_is_replaced_only_where_that_is_asked_for(made, tmp_path, capsys):
+    (tmp_path / "new.pkl").write_bytes(b"mine")
+    assert shift.main(["--dataset", str(write(tmp_path / "source.pkl", source())), "--task", "classes:3", "--output",
+                       str(tmp_path / "new.pkl"), *CUE]) == 1
+    assert "exists and is kept" in capsys.readouterr().err and (tmp_path / "new.pkl").read_bytes() == b"mine"
+
+
+def test_labels_of_one_task_of_mmsa_do_not_stand_for_those_of_another(made):
+    origin = source()
+    for split in origin.values():
+        split["classification_labels"] = split.pop("labels")
+        split["regression_labels"] = split["classification_labels"] - 1.0
+    _, content, _ = made(origin, *CUE)
+    assert "labels" not in content["train"]
+    assert (content["train"]["regression_labels"] == content["train"]["classification_labels"] - 1).all()
 
 
 def test_what_lies_beside_the_samples_may_have_any_form(made):

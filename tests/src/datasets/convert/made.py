@@ -15,7 +15,8 @@ WIDTHS = {"text": 5, "audio": 3, "vision": 2}
 def converted(tmp_path: Path, kind: str, source: Path, *words: object, task: str = "classes:2", code: int = 0) -> dict:
     """The content of the file that a command line writes; it has to end with `code`."""
     file = tmp_path / "made" / "mine.pkl"
-    assert convert.main([str(file), "--from", kind, "--source", str(source), "--task", task, *map(str, words)]) == code
+    words = (str(file), "--from", kind, "--source", str(source), "--task", task, "--overwrite", *map(str, words))
+    assert convert.main(words) == code
     return read_pickle(file)
 
 

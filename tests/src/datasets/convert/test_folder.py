@@ -68,7 +68,8 @@ def test_a_file_goes_before_a_folder_of_frames_and_an_empty_folder_is_no_clip(tm
     (tmp_path / "vision" / "a").mkdir()
     converted(tmp_path, "folder", source)
     frames_of(tmp_path, "b")
-    assert "vision has no features of 1 of 6 clips, the first is 'b'" in refused(tmp_path, capsys, "folder", source)
+    message = refused(tmp_path, capsys, "folder", source, "--overwrite")
+    assert "vision has no features of 1 of 6 clips, the first is 'b'" in message
 
 
 def test_frames_of_different_widths_are_refused(tmp_path, source, capsys):
@@ -80,6 +81,23 @@ def test_several_columns_are_several_labels(tmp_path, source):
     table(source, [{"id": row["id"], "split": row["split"], "label_0": row["label"], "label_1": 1 - row["label"]}
                    for row in rows()])
     assert converted(tmp_path, "folder", source)["train"]["labels"].tolist() == [[0, 1], [1, 0], [0, 1]]
+
+
+def test_columns_of_labels_go_by_their_numbers_wherever_they_stand(tmp_path, source, capsys):
+    order = sorted(range(12), key=str)  # 0, 1, 10, 11, 2, ...
+    table(source, [{"id": row["id"], "split": row["split"], **{f"label_{i}": int(i == 2) for i in order}}
+                   for row in rows()])
+    found = converted(tmp_path, "folder", source, task="labels:12")["train"]["labels"]
+    assert found.argmax(1).tolist() == [2, 2, 2] and found.sum() == 3
+    table(source, [{"id": row["id"], "split": row["split"], "label_0": 0, "label_2": 1} for row in rows()])
+    assert "has no column 'label_1'" in refused(tmp_path, capsys, "folder", source, "--overwrite")
+
+
+def test_an_existing_file_is_replaced_only_where_that_is_asked_for(tmp_path, source, capsys):
+    converted(tmp_path, "folder", source)
+    before = (tmp_path / "made" / "mine.pkl").read_bytes()
+    assert "exists and is kept" in refused(tmp_path, capsys, "folder", source)
+    assert (tmp_path / "made" / "mine.pkl").read_bytes() == before
 
 
 def test_folders_can_be_named(tmp_path, source, capsys):

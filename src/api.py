@@ -167,6 +167,11 @@ def evaluate(folder: str | Path, *, progress: Progress | None = None, **flags: A
     folders = [folder] if is_run(folder) else runs_in(folder, options.method, options.backbone)
     if not folders:
         raise _no_run(folder)
+    asked = " ".join(filter(None, (options.backbone, options.method)))
+    if asked and is_run(folder) and folder.resolve() not in runs_in(folder.resolve().parent, options.method,
+                                                                    options.backbone):
+        raise UsageError(f"{folder} is one run, and none of {asked}; leave method and backbone out, or give the folder "
+                         "of the name")
     rows: list[dict[str, Any]] = []
     with guest(progress):
         device = resolve_device(options.device)

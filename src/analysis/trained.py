@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from src.build import build_data, build_model, check_size
+from src.build import build_data, build_model, check_size, empty_model
 from src.checkpoint import load_checkpoint, load_weights
 from src.config import Config, config_from
 from src.configured import task_name
@@ -86,6 +86,7 @@ def _check_size(config: Config, found: DataInfo, saved: Mapping[str, Any], path:
         lengths = saved["info"].lengths
         if lengths == found.lengths:
             raise
+        empty_model(config, found)  # raises, too, where no weights are at fault but sequences shorter than a kernel
         raise InputError(f"{path} was trained on sequences of the lengths {_words(lengths)}, this file has "
                          f"{_words(found.lengths)}, and the {config.run.backbone} model is made for fixed lengths; cut "
                          "the sequences, or pad them with zero frames at the front, to those lengths") from error

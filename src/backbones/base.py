@@ -41,7 +41,7 @@ class Projected(nn.Module):
         for name, kernel in kernels.items():
             if info.lengths[name] < kernel and info.widths[name] != options.dim:
                 raise InputError(f"{name} has {info.lengths[name]} frames, shorter than its kernel of {kernel}; "
-                                 f"lower --kernel_{name[0]}")
+                                 f"lower --kernel_{name[0]}, or pad the sequences with zero frames at the front")
         # A modality that already has width d passes unprojected, as published.
         self.projections = nn.ModuleDict({
             name: nn.Identity() if info.widths[name] == options.dim

@@ -27,6 +27,7 @@ def card(source: Source) -> str:
     config, info = source.config, source.info
     head = {"library_name": "pytorch", "tags": ["multimodal", "emotion-recognition", "debiasing", config.run.method]}
     title = f"{config.run.backbone}, {source.model.label(config.run.method, config.method)}, on {info.dataset}"
+    epochs = source.model.ahead + config.training.num_epochs
     settings = {name: value for name, value in config.flat().items() if name not in PLACES}
     shapes = ", ".join(f"{name} {info.lengths[name]} x {info.widths[name]}" for name in MODALITIES)
     return "\n".join([
@@ -35,7 +36,7 @@ def card(source: Source) -> str:
         f"- Data: `{printable(info.dataset)}`, sha256 `{info.sha256}`, task {info.task}: "
         f"{', '.join(map(printable, info.class_names or source.task.classes))}",
         f"- Inputs, frames x features: {shapes}; shorter sequences are padded with zero frames at the front",
-        f"- Seed {config.run.seed}, epoch {source.epoch} of {config.training.num_epochs}, chosen by {source.rule}",
+        f"- Seed {config.run.seed}, epoch {source.epoch} of {epochs}, chosen by {source.rule}",
         f"- Made with: {', '.join(map(' '.join, source.results.get('versions', {}).items()))}",
         "", "## What is subtracted\n", subtracted(source), "", "## Scores\n", scores(source), "",
         f"## Intended use\n\n{USE}\n", f"## Limits\n\n{LIMITS}\n", f"## Loading\n\n{LOAD}",
@@ -49,6 +50,9 @@ def subtracted(source: Source) -> str:
     if weights:
         terms = "".join(f" {'-' if weight >= 0 else '+'} {abs(weight):g} NDE_{name}"
                         for name, weight in weights.items())
+        left = 1 - found["m"]
+        if left and hasattr(getattr(source.model, "fusion", None), "log_prior"):
+            terms += f" {'+' if left > 0 else '-'} {abs(left):g} log p(y), p(y) the class prior of the training data"
         return ("Each modality's natural direct effect (NDE) from the total effect (TE): the prediction is "
                 f"{found['m']:g} TE{terms}. Strengths of the paths: {strengths}.")
     if strengths:

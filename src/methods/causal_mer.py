@@ -94,8 +94,8 @@ class Causal(CausalMER, Method):
         return {name: found["m"] - found[letter] for letter, name in LETTER.items()}
 
     def current_effects(self) -> Mapping[str, str]:
-        """TE, NDE_x and the weighted paths, which are TIE where all of the total effect stands before subtracting."""
-        whole = self.shown_strength()["m"] == 1
+        """TE, NDE_x and the weighted paths, which are TIE where every direct effect is subtracted whole."""
+        whole = self.shown_strength() == {"m": 1, **dict.fromkeys(LETTER, 0)}
         return self.effects if whole else {("weighted paths" if name == "TIE" else name): values
                                            for name, values in self.effects.items()}
 

@@ -226,6 +226,12 @@ def test_arrays_that_a_model_cannot_read_are_one_sentence(fixed, inputs, kind, m
     assert "\n" not in str(caught.value)
 
 
+def test_sequences_shorter_than_a_kernel_are_named(tmp_path):
+    run = train(**OWN | {"kernel_t": 3}, dataset=sentiment_content(), method="plain", checkpoint_path=tmp_path)
+    with pytest.raises(InputError, match="^text has 2 frames, shorter than its kernel of 3"):
+        load(run.folder, device="cpu").predict(changed(text=np.ones((6, 2, 5))))
+
+
 @pytest.mark.parametrize("how, message", [({"remove": "x"}, "remove is 'x'; give letters of t, a, v"),
                                           ({"fill": "shuffle"}, "fill is 'shuffle'; choose zero or shuffle for the"),
                                           ({"remove": "t", "fill": "mean"}, "needs a train split to average over"),
@@ -306,6 +312,9 @@ def test_evaluation_without_a_modality_is_other_rows(made):
 def test_evaluation_refuses_what_the_folder_says(made):
     with pytest.raises(UsageError, match="evaluate takes no seed"):
         evaluate(made[2].folder, seed=1)
+    with pytest.raises(UsageError, match="is one run, and none of pmr plain"):
+        evaluate(made[2].folder, method="plain", backbone="pmr")
+    assert len(evaluate(made[2].folder, method="causal", backbone="mult"))
 
 
 def test_a_function_that_prints_its_lines_prints_them_outside(capsys):

@@ -12,6 +12,7 @@ from src.export import __main__ as export
 from src.export.card import card, subtracted
 from src.export.folder import read_folder
 from src.export.source import load_source
+from src.fusions.evidence import EvidenceFusion
 from src.options import ExportOptions
 from src.structures import MODALITIES, Batch, InputError
 from tests.conftest import TINY
@@ -82,8 +83,19 @@ def test_the_card_has_the_scores_their_number_and_the_hash_of_the_data(place):
     assert "known of a shift: nothing" in text and str(place) not in text
 
 
+def test_the_epochs_of_a_card_are_all_of_the_run(tmp_path):
+    argv = [*TINY, "--num_epochs", "1", "--branch_epochs", "2", "--checkpoint_path", str(tmp_path), "--data_path",
+            str(tmp_path)]
+    assert main.main(argv) == 0
+    assert "epoch 3 of 3, chosen" in card(source(tmp_path))
+
+
 def test_the_card_says_what_is_subtracted(place):
     assert "prediction is 1 TE - 1 NDE_text - 1 NDE_audio - 1 NDE_vision" in subtracted(source(place))
+    own = source(place)
+    own.model.strength.copy_(torch.tensor([0.5, 0.0, 1.0, 0.0]))
+    own.model.fusion = EvidenceFusion(own.info, None)
+    assert "0.5 TE - 0.5 NDE_text + 0.5 NDE_audio - 0.5 NDE_vision + 0.5 log p(y)" in subtracted(own)
     assert subtracted(source(place, "pool")).startswith("The prediction combines several paths; their strengths: m ")
 
 

@@ -71,6 +71,8 @@ def test_a_modality_of_weight_one_alone_predicts_as_its_branch_does():
     assert "TIE" in model.current_effects()
     model.strength.copy_(torch.tensor([0.0, 1.0, 0.0, 0.0]))
     assert model.current_effects().keys() == {"TE", "NDE_t", "NDE_a", "NDE_v", "weighted paths"}
+    model.strength.copy_(torch.tensor([1.0, 0.0, 1.0, 0.0]))  # audio's direct effect is not subtracted
+    assert "TIE" not in model.current_effects()
     half = model.combined(values, {"m": 0.5, "t": 0.0, "a": 0.0, "v": 0.0})
     joint = 0.5 * torch.tensor([[9.0, -9.0, 0.0]]) + 0.5 * torch.tensor([PRIOR]).log()
     torch.testing.assert_close(half.softmax(1), joint.softmax(1))

@@ -41,8 +41,8 @@ def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> Meth
 
     The backbone is made first, so that it starts from the same weights with every method.
     """
-    backbone = _build_backbone(config, info)
     method = method_class(config)
+    backbone = _build_backbone(config, info) if method.uses_backbone else None
     branches = {}
     for name in filter(config.branch_name, method.own_branches(config.method)):
         kind = config.branch_name(name)
@@ -52,7 +52,8 @@ def build_model(config: Config, info: DataInfo, pretrained: bool = True) -> Meth
     if isinstance(fusion, type):
         fusion = fusion(info, config.fusion)
     if config.training.precision == "bf16":
-        lower_precision(backbone, large=False)
+        if backbone is not None:
+            lower_precision(backbone, large=False)
         for branch in branches.values():
             lower_precision(branch, branch.large)
     parts = Parts(backbone, branches, fusion)

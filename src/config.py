@@ -110,16 +110,21 @@ def parse_tune(argv: Sequence[str] | None) -> tuple[TuneOptions, list[str]]:
 def _parse_plan(command: str, purpose: str, options: type, argv: Sequence[str] | None) -> tuple[Any, list[str]]:
     """The options of a command of `src.analysis` that trains many runs, and the words that are left for main.py.
 
-    Raises UsageError for a flag of one run whose place is a list of the command.
+    Raises UsageError for a flag of one run, also one of --conditions, whose place is a list of the command.
     """
     parser = Parser(prog=f"python -m src.analysis.{command}", description=purpose,
                     epilog="All other flags are those of main.py and reach every run.", allow_abbrev=False)
     add_group(parser, options)
     values, rest = parser.parse_known_args(argv)
-    for name in (one.removeprefix("--").partition("=")[0] for one in rest if one.startswith("--")):
+    made = make(options, values)
+    beside = {word.removeprefix("--").partition("=")[0] for word in rest if word.startswith("--")}
+    within = {word.partition("=")[0] for label in made.conditions for word in label.split("+")}
+    for name in sorted(beside | within):
         if name in AXES:
             raise UsageError(f"--{name} is of one run; {command} has a list of them, --{AXES[name]}, with commas")
-    return make(options, values), rest
+        if name in beside & within:
+            raise UsageError(f"--{name} stands within --conditions and beside them, for every run; leave one out")
+    return made, rest
 
 
 def config_from(flat: Mapping[str, Any], own: Collection[str] = ()) -> Config:

@@ -9,13 +9,13 @@ from src.checkpoint import run_name
 from src.config import Config
 from src.datasets.base import Dataset, chosen_task, dataset_spec, file_hash
 from src.distributed import process_count
-from src.methods.base import Method
+from src.methods.base import BranchOptions, Method
 from src.parts import named_class
 from src.precision import gains
 from src.registry import BACKBONES, DATASETS, FUSIONS, METHODS
 from src.selection import knowledge
 from src.strengths import CAUTIOUS, CHOOSING, VALID, Strengths, granting, strengths
-from src.structures import UsageError
+from src.structures import LETTER, UsageError
 from src.tasks import make_task, task_of
 from src.tracking import check_tracker
 from src.worlds import ENOUGH
@@ -98,6 +98,20 @@ def known(config: Config, checkpoint: str) -> str:
     return knowledge(declared(config), config.choice.unbiased, checkpoint)
 
 
+def idle(config: Config) -> frozenset[str]:
+    """The flags of a run that nothing of its model reads: those of a backbone, or of branches, that it is without."""
+    method, found = method_class(config), set()
+    if not method.uses_backbone:
+        found |= {"m_lr", *config.backbone.__dict__}
+    if isinstance(config.method, BranchOptions):
+        own = method.own_branches(config.method)
+        found |= {flag for letter, name in LETTER.items() if name not in own
+                  for flag in (f"{name}_branch", f"{letter}_lr")}
+        kinds = config.branches.keys() - {config.branch_name(name) for name in own}
+        found |= {flag for kind in kinds for flag in config.branches[kind].__dict__}
+    return frozenset(found)
+
+
 def run_strengths(config: Config) -> Strengths:
     """What the strengths of a run's paths start from, and which are chosen; UsageError where it cannot have them."""
     return strengths(method_class(config), config.method, config.choice.strength, config.choice.unwanted)
@@ -145,7 +159,7 @@ def warnings(configs: Sequence[Config], device: torch.device = CPU) -> list[str]
     name, dataset = configs[0].run.backbone, configs[0].run.dataset
     if name in BACKBONES and dataset in DATASETS and dataset not in BACKBONES[name].PRESETS:
         texts.append(f"{name} has no published settings for {dataset}; its defaults and those of the dataset are used")
-    unused = sorted(frozenset.intersection(*(config.unused for config in configs)))
+    unused = sorted(frozenset.intersection(*(config.unused | config.given & idle(config) for config in configs)))
     if unused:
         texts.append(f"{', '.join(f'--{name}' for name in unused)} {'has' if len(unused) == 1 else 'have'} no part in "
                      f"{' and '.join(config.run.method for config in configs)} with these branches and this fusion")

@@ -55,9 +55,9 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "selection", checkpoint(self.selection))
-        for name in ("datasets", "conditions", "backbones", "methods", "seeds"):
+        for name in ("datasets", "conditions", "backbones", "methods", "fusions", "seeds"):
             values = getattr(self, name)
-            if not values and name != "seeds" or len(set(values)) < len(values):
+            if not values and name not in ("fusions", "seeds") or len(set(values)) < len(values):
                 raise InputError(f"--{name} needs values, each once, with commas between them, got "
                                  f"{','.join(map(str, values))!r}")
         self._check_places()

@@ -73,6 +73,8 @@ def audit_rows(trained: Trained, split: str, result: EpochResult) -> Iterator[di
     for name in MODALITIES:
         effect = result.values.get(f"direct_{name}", result.values.get(name))
         if effect is not None:
+            if f"direct_{name}" in result.values:  # of evidence, what is said beyond the prior
+                effect = effect + result.values.get("prior", 0)
             told = log_posterior(options, inputs, (name,))
             for measure, said in (("kl_effect", log_distribution(task, effect)), ("kl_no_effect", nothing)):
                 yield row(predictor="prediction", setting=name, measure=measure, value=divergence(told, said))

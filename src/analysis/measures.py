@@ -25,7 +25,7 @@ from src.datasets.absence import FILLS
 from src.engine import EpochResult
 from src.structures import MODALITIES
 
-VERSION = 7  # of the rows below; raised where they change, so that stored ones are not mixed with new ones
+VERSION = 8  # of the rows below; raised where they change, so that stored ones are not mixed with new ones
 SHOWN = 40  # samples whose effects the report shows
 EMBEDDED = 400  # samples of the t-SNE
 ORDINARY = 1e-12  # least distance between states that t-SNE can take as it is

@@ -76,7 +76,7 @@ class ParameterGroup:
 class Parts:
     """What a method is built around; branches and fusion are there where its Options ask for them."""
 
-    backbone: Any  # a module that meets the contract of backbones
+    backbone: Any  # a module that meets the contract of backbones; None for a method that uses none
     branches: Mapping[str, nn.Module] = field(default_factory=dict)  # modality, in order -> (B, T, D) -> (B, C)
     fusion: Any = None  # a function or module (B, C) x 4 -> (B, C)
 
@@ -111,6 +111,7 @@ class Method(nn.Module):
     effects: ClassVar[Mapping[str, str]] = {}  # name of an effect -> its values in `per_sample`; explains a decision
 
     version: ClassVar[int] = 1  # raised where the method computes something else, so that earlier runs are told apart
+    uses_backbone: ClassVar[bool] = True  # whether a backbone is built for it
     needs_classes: ClassVar[bool] = False  # whether outputs that are numbers are too little
     needs_split: ClassVar[bool] = False  # whether the backbone has to offer `modality_parameters` and `state_widths`
     needs_whole_steps: ClassVar[bool] = False  # whether `--accumulate` would spoil what `before_step` does

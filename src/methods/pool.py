@@ -115,7 +115,9 @@ class Late(Method):
     """sum_x L(z_x); predicts sum_x log p_x, without a joint path."""
 
     Options = BranchOptions
+    uses_backbone = False
     needs_classes = True
+    version = 2  # as `unimodal`
 
     def __init__(self, info: DataInfo, options: BranchOptions, parts: Parts) -> None:
         super().__init__()

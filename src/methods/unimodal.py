@@ -36,6 +36,8 @@ class Unimodal(Method):
     """L(z_x) of one modality x; neither the backbone nor another branch is used."""
 
     Options = UnimodalOptions
+    uses_backbone = False
+    version = 2  # before, a backbone was built all the same, and its random numbers came before those of the branch
 
     def __init__(self, info: DataInfo, options: UnimodalOptions, parts: Parts) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from src.analysis.study.grid import Job
-from src.configured import run_strengths
+from src.configured import idle, run_strengths
 from src.datasets.base import dataset_spec
 from src.structures import Range
 
@@ -16,12 +16,14 @@ Setting = Mapping[str, Any]  # flag -> value
 
 
 def ranges(job: Job) -> dict[str, tuple | Range]:
-    """What may be drawn for a run, flag by flag: its options that have a range and that its command leaves open."""
+    """What may be drawn for a run, flag by flag: options with a range that its command leaves open and its model reads.
+    """
     config = job.config
     found = {item.name: item.metadata.get("search") for part in config.groups for item in fields(part)}
     if config.choice.unwanted or not run_strengths(config).start:
         del found["strength"]  # it follows from what is unwanted, or there is none
-    return {name: space for name, space in found.items() if space and name not in config.given}
+    fixed = config.given | idle(config)
+    return {name: space for name, space in found.items() if space and name not in fixed}
 
 
 def draw(job: Job, number: int) -> Setting:

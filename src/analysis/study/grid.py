@@ -9,7 +9,7 @@ from typing import Any
 
 from src.analysis.audit import NEEDS
 from src.config import PLACES, Config, parse_config
-from src.configured import check, method_class, task_name, unsaid
+from src.configured import check, idle, method_class, task_name, unsaid
 from src.datasets.base import dataset_spec
 from src.methods import BASELINE
 from src.parts import named_class
@@ -75,12 +75,13 @@ class Job:
 def fingerprint(config: Config, sha256: str, made: Mapping[str, Any] | None = None) -> str:
     """A digest of a resolved configuration, without its place, and of the data; an own file's path is a place, too.
 
-    Strengths of a method that has none, and epochs ahead of one whose branches have nobody to be ahead of, do not
-    count. What is `unsaid` there, as far as it matters to the run, is read off `made`, its results; without them it is
-    as it would be made now.
+    Strengths of a method that has none, epochs ahead of one whose branches have nobody to be ahead of, and what is
+    `idle`, do not count. What is `unsaid` there, as far as it matters to the run, is read off `made`, its results;
+    without them it is as it would be made now.
     """
     method, made = method_class(config), unsaid(config) if made is None else made
-    kept = {key: value for key, value in config.flat().items() if key not in PLACES}
+    apart = {*PLACES, *idle(config)}
+    kept = {key: value for key, value in config.flat().items() if key not in apart}
     if not method.strengths(config.method):
         kept["strength"] = ""
     if kept.get("branch_epochs") and not method.epochs_ahead(config.method):
@@ -264,6 +265,13 @@ def jobs(chosen: Sequence[Plan], extra: Sequence[str]) -> list[Job]:
             config = parse_config(arguments)
             check(config)
             found.append(Job(condition, backbone, variant, seed, arguments, config))
+    tasks: dict[str, set[str]] = {}
+    for job in found:
+        tasks.setdefault(job.condition.dataset, set()).add(task_name(job.config))
+    for dataset, names in tasks.items():
+        if len(names) > 1:
+            raise UsageError(f"the study asks {dataset} for the tasks {' and '.join(sorted(names))}, whose scores no "
+                             "table can hold together; make a study of each")
     return sorted(found, key=lambda job: job.seed)
 
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from src.analysis.study.drawing import Setting, ranges, seed_of, short
 from src.analysis.study.grid import Job
 from src.analysis.study.runner import Runner
-from src.analysis.study.tuning import Search, merit, score_name, valid_score
+from src.analysis.study.tuning import MOST_REFUSED, Search, merit, score_name, valid_score
 from src.analysis.tune.trials import count
 from src.configured import method_class
 from src.datasets.base import dataset_spec
 from src.engine import DIVERGED
 from src.plan_options import TuneOptions
 from src.results import history
-from src.structures import InputError, Range, reason
+from src.structures import InputError, Range, UsageError, reason
 
 if TYPE_CHECKING:  # an optional package
     from optuna import Study, Trial
@@ -51,9 +51,9 @@ def optuna_jobs(search: Search, options: TuneOptions, runner: Runner) -> tuple[l
     distributions = _distributions(search)
 
     def run(trials: "Sequence[Trial]") -> None:
-        if not trials:
+        tried = _taken(study, search, trials)
+        if not tried:
             return
-        tried = {search.job(_setting(trial)): trial for trial in trials}
         watch = _Watch(tried) if options.prune else None
         folders = runner.bring(list(tried), DIVERGED, watch)
         for job, trial in tried.items():
@@ -63,14 +63,36 @@ def optuna_jobs(search: Search, options: TuneOptions, runner: Runner) -> tuple[l
             study.tell(trial.number, **told, skip_if_finished=True)
 
     run([Trial(study, trial._trial_id) for trial in study.trials if not trial.state.is_finished()])
-    while (made := len(study.trials)) < wanted:
-        asked = []
-        for number in range(made, min(made + options.jobs, wanted)):
+    while (left := wanted - len(_kept(study))) > 0:
+        asked, made = [], len(study.trials)
+        for number in range(made, made + min(options.jobs, left)):
             study.sampler = TPESampler(seed=seed_of(search.usual, number), constant_liar=True)
             asked.append(study.ask(distributions if number else {}))  # the first is the default
         run(asked)
-    done = [(search.job(_setting(trial)), trial.state) for trial in study.trials[:wanted]]
+    done = [(search.job(_setting(trial)), trial.state) for trial in _kept(study)[:wanted]]
     return [job for job, _ in done], {job for job, state in done if state == TrialState.PRUNED}
+
+
+def _taken(study: "Study", search: Search, trials: "Sequence[Trial]") -> "dict[Job, Trial]":
+    """The runs of those trials that main.py takes; the others have failed, and are no trials of the search."""
+    from optuna.trial import TrialState
+
+    found = {}
+    for trial in trials:
+        try:
+            found[search.job(_setting(trial))] = trial
+        except UsageError:  # such as a width that the heads of the command line do not divide
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+            if len(study.trials) >= MOST_REFUSED * (len(_kept(study)) + 1):
+                raise
+    return found
+
+
+def _kept(study: "Study") -> "list[FrozenTrial]":
+    """The trials that count."""
+    from optuna.trial import TrialState
+
+    return [trial for trial in study.trials if trial.state != TrialState.FAIL]
 
 
 class _Watch:

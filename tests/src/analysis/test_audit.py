@@ -47,14 +47,20 @@ def test_labels_of_another_kind_are_refused(task):
         log_distribution(make_task(task), torch.zeros(1, 6))
 
 
-def audited(same_data=True):
-    """(modality, measure) -> value, of a model that knows the rule, what text says, and of audio nothing."""
+def audited(same_data=True, evidence=False):
+    """(modality, measure) -> value, of a model that knows the rule, what text says, and of audio nothing.
+
+    evidence: what text says is told beyond a prior, (0.4, 0.2, 0.2, 0.2), of which the model knows.
+    """
     options = parse_config(["--shortcut_t", "0.8", "--synthetic_sizes", "1,1,50"]).dataset
     content = generate(options)["test_shifted"]
     inputs = {name: torch.from_numpy(content[name]) for name in MODALITIES}
     labels = torch.from_numpy(content["labels"])
     values = {"logits": as_pairs(log_posterior(options, inputs, MODALITIES, shortcut=False)),
               "direct_text": as_pairs(log_posterior(options, inputs, ("text",))), "audio": torch.zeros(50, 8)}
+    if evidence:
+        values["prior"] = as_pairs(torch.tensor([[2.0, 1, 1, 1]]).log()).expand(50, 8)
+        values["direct_text"] = values["direct_text"] - values["prior"]
     trained = SimpleNamespace(
         task=EMOTIONS, config=SimpleNamespace(dataset=options), same_data=same_data,
         dataset=SimpleNamespace(splits={"test_shifted": Split(inputs, labels, [])}),
@@ -65,6 +71,10 @@ def audited(same_data=True):
 
 def test_of_another_file_only_the_calibration_is_known():
     assert list(audited(same_data=False)) == [("", "ece")]
+
+
+def test_an_effect_beyond_the_prior_is_compared_with_the_truth_once_the_prior_is_given_back():
+    assert audited(evidence=True)["text", "kl_effect"] == pytest.approx(0, abs=1e-12)
 
 
 def test_a_model_that_knows_the_truth_has_no_distance_and_a_silent_effect_that_of_nothing():

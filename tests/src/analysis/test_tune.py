@@ -287,4 +287,14 @@ def test_main_py_takes_every_draw_of_every_method():
     for backbone in BACKBONES:
         found = searches(plans(parse_tune(["--methods", ",".join(METHODS), f"--backbones={backbone}"])[0].study), [])
         assert len(found) == len(list(METHODS)) + 1  # causal has two fusions
-        assert all(len({job.config.method.m_lr for job in one.draws(3)}) == 3 for one in found)
+        assert all(len({tuple(job.variant.flags) for job in one.draws(3)}) == 3 for one in found)
+
+
+@pytest.mark.parametrize("method, read", [("unimodal", {"t_lr", "light_width"}),
+                                          ("clue", {"t_lr", "light_width", "m_lr", "nlevels"}),
+                                          ("late", {"t_lr", "light_width", "a_lr", "attention_width"})])
+def test_only_what_a_model_reads_is_drawn(method, read):
+    flags = ["--text_branch=light", "--audio_branch=attention"]
+    (search,) = searches(plans(parse_tune([f"--methods={method}"])[0].study), flags)
+    either = {"t_lr", "light_width", "a_lr", "attention_width", "m_lr", "nlevels"}
+    assert ranges(search.usual).keys() & either == read

@@ -96,3 +96,10 @@ def test_a_journal_that_is_none_is_named(called, tmp_path, capsys, content):  # 
     assert tune.main(arguments(tmp_path, "--sampler=optuna")) == 1
     error = capsys.readouterr().err
     assert "optuna.journal is no journal of Optuna" in error and error.count("\n") == 1 and called == []
+
+
+def test_a_setting_that_main_py_refuses_is_no_trial(called, tmp_path):  # noqa: F811
+    # 8 heads do not divide a width of 20, the least of the three that are drawn from.
+    words = ["--methods=unimodal", "--sampler=optuna", "--trials=6", "--text_branch=attention", "--attention_heads=8"]
+    assert tune.main(arguments(tmp_path, *words)) == 0
+    assert len(rows(tmp_path)) == 6 and not {row["attention_width"] for row in rows(tmp_path)} & {"20"}

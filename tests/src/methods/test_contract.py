@@ -12,6 +12,7 @@ from torch import nn
 import inference
 import main
 from src.analysis.study import __main__ as study
+from src.analysis.study.grid import fingerprint
 from src.build import build_model
 from src.config import parse_config
 from src.configured import check, warnings
@@ -259,6 +260,15 @@ def test_flags_of_other_methods_are_checked_named_and_without_effect(tiny, capsy
     assert parse_config(["--method", "plain", "--alpha", "0.7"]) == parse_config(["--method", "plain"])
     assert main.main([*tiny, "--method", "plain", "--alpha", "x"]) == 2
     assert "--alpha: 'x' is not a finite number" in capsys.readouterr().err
+
+
+def test_a_method_without_a_backbone_builds_none_and_says_what_it_does_not_read(tiny, tmp_path, capsys):
+    words = [*tiny, "--num_epochs", "1", "--method", "unimodal", "--light_width", "8", "--text_branch", "attention"]
+    assert main.main([*words, "--kernel_a", "9", "--a_lr", "3"]) == 0  # longer than audio's frames
+    assert ("note: --a_lr, --dim, --kernel_a, --light_width, --nlevels, --num_heads have no part in unimodal"
+            in capsys.readouterr().out)
+    first, other = (fingerprint(parse_config([*words, "--audio_branch", kind]), "") for kind in ("light", "resnet18"))
+    assert first == other != fingerprint(parse_config([*words, "--t_lr", "3"]), "")
 
 
 def test_no_method_is_asked_for_by_its_name_outside_of_the_room():

@@ -5,7 +5,7 @@ import pytest
 from src.analysis.study.grid import GRIDS, check_rule, fingerprint, jobs, plans
 from src.config import parse_config, parse_study, parse_tune
 from src.methods.pool import Pool
-from src.structures import UsageError
+from src.structures import InputError, UsageError
 
 
 def planned(*argv):
@@ -33,6 +33,18 @@ def test_conditions_are_flags_of_main_py():
     found = planned("--conditions", "shortcut_t=0.5+shortcut_v=0.1,shortcut_t=0", "--methods", "plain", "--seeds", "1")
     assert [(job.condition.label, job.config.dataset.shortcut_t, job.config.dataset.shortcut_v) for job in found] == [
         ("shortcut_t 0.5, shortcut_v 0.1", 0.5, 0.1), ("shortcut_t 0", 0, 0)]
+
+
+@pytest.mark.parametrize("words, message", [
+    (("--conditions=seed=5",), "--seed is of one run; study has a list of them, --seeds"),
+    (("--conditions=nlevels=1,fusion_mode=mask+nlevels=2",), "--fusion_mode is of one run"),
+    (("--conditions=nlevels=1,nlevels=3", "--nlevels=2"), "--nlevels stands within --conditions and beside them"),
+    (("--fusions=tanh,tanh",), "--fusions needs values, each once"),
+    (("--datasets=mosi", "--conditions=task=sentiment7,task=sentiment", "--methods=plain"),
+     "asks mosi for the tasks sentiment and sentiment7, whose scores no table can hold together")])
+def test_what_would_make_rows_of_other_runs_than_they_say_is_refused(words, message):
+    with pytest.raises(InputError, match=message):
+        planned(*words)
 
 
 def test_a_study_of_knowledge_is_of_synthetic_data_or_of_the_data_sets_given():

@@ -1,10 +1,11 @@
 """From the fields of an options class to flags of a command line, and back to a checked options object."""
 
 import argparse
+import contextlib
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
@@ -12,6 +13,27 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 import numpy as np
 
 from src.structures import InputError, UsageError, check_bounds, quoted
+
+
+class UnknownFlag(UsageError):
+    """A flag or key that does not exist, and those that do."""
+
+    def __init__(self, name: str, kind: str, known: Sequence[str]) -> None:
+        near = difflib.get_close_matches(name.lstrip("-")[:60], known, 1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        super().__init__(f"unknown {kind} {quoted(name)}; {guess}choose from {', '.join(known)}")
+        self.name, self.kind, self.known = name, kind, known
+
+
+@contextlib.contextmanager
+def beside(options: type) -> Iterator[None]:
+    """Where a command of these options finds a flag unknown that it hands on to another, it proposes its own first."""
+    try:
+        yield
+    except UnknownFlag as error:
+        own = [item.name for item in fields(options)]
+        known = [*own, *(name for name in error.known if name not in own)]
+        raise UnknownFlag(error.name, error.kind, known) from None
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,12 +60,10 @@ class Parser(argparse.ArgumentParser):
                 if action.dest not in ("help", "config")}
 
     def unknown(self, name: str, kind: str) -> NoReturn:
-        """Raise UsageError for a flag or key that does not exist."""
+        """Raise UnknownFlag for a flag or key that does not exist."""
         left_out = ("help", "config") if kind == "YAML key" else ("help",)
         known = [action.dest for action in self._actions if action.dest not in left_out]
-        near = difflib.get_close_matches(name.lstrip("-")[:60], known, 1)
-        guess = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"unknown {kind} {quoted(name)}; {guess}choose from {', '.join(known)}")
+        raise UnknownFlag(name, kind, known)
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         if arg_strings == ["--"]:  # argparse takes it for the end of the flags, also in --flag=--

@@ -23,6 +23,7 @@ from src.analysis.study.runner import Runner
 from src.analysis.study.tuning import tuned
 from src.config import parse_study
 from src.console import align
+from src.flags import beside
 from src.plan_options import StudyOptions
 from src.process import finish
 from src.runtime import run_command
@@ -36,7 +37,7 @@ def run(argv: Sequence[str] | None) -> None:
     """One study at a time works on a report folder."""
     options, extra = parse_study(argv)
     try:
-        with report_folder(options.report, FILES, PAGE, options.overwrite, "--report"):
+        with beside(StudyOptions), report_folder(options.report, FILES, PAGE, options.overwrite, "--report"):
             _study(options, extra)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; the same command continues") from None

@@ -20,6 +20,7 @@ from src.analysis.tune.optuna_sampler import check_installed, optuna_jobs
 from src.analysis.tune.report import TRIALS, files, text, write
 from src.analysis.tune.trials import Sampler, random_jobs, searched
 from src.config import parse_tune
+from src.flags import beside
 from src.plan_options import TuneOptions
 from src.process import finish
 from src.runtime import run_command
@@ -32,7 +33,8 @@ def run(argv: Sequence[str] | None) -> None:
     options, extra = parse_tune(argv)
     if options.sampler == "optuna":
         check_installed()
-    found = searches(plans(options.study), extra)
+    with beside(TuneOptions):
+        found = searches(plans(options.study), extra)
     check_rule(options.selection, [search.usual for search in found])
     try:
         with report_folder(options.report, files(found), TRIALS, options.overwrite, "--report"):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from src.analysis.study import __main__ as study
 from src.analysis.study.grid import GRIDS, check_rule, fingerprint, jobs, plans
+from src.analysis.tune import __main__ as tune
 from src.config import parse_config, parse_study, parse_tune
 from src.methods.pool import Pool
 from src.structures import InputError, UsageError
@@ -45,6 +47,13 @@ def test_conditions_are_flags_of_main_py():
 def test_what_would_make_rows_of_other_runs_than_they_say_is_refused(words, message):
     with pytest.raises(InputError, match=message):
         planned(*words)
+
+
+@pytest.mark.parametrize("command, word, own", [(study, "--sedes=1", "seeds"), (tune, "--trial=3", "trials"),
+                                                (study, "--nlevel=3", "nlevels")])
+def test_a_misspelled_flag_is_taken_for_the_nearest_of_the_command_or_of_main_py(tmp_path, capsys, command, word, own):
+    assert command.main([word, f"--report={tmp_path / 'report'}"]) == 2
+    assert f"did you mean {own}? choose from datasets, conditions" in capsys.readouterr().err
 
 
 def test_a_study_of_knowledge_is_of_synthetic_data_or_of_the_data_sets_given():

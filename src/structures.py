@@ -108,7 +108,7 @@ class Batch(Labelled):
 
         -> boolean (B, T).
         """
-        seen = (self.inputs[modality] != 0).any(-1).cummax(1).values
+        seen = (self.inputs[modality] != 0).any(-1).cumsum(1) > 0
         return seen | ~seen[:, -1:]
 
 

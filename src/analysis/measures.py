@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from src.analysis.audit import audit_rows
 from src.analysis.contributions import (
@@ -187,6 +188,7 @@ def embed(states: torch.Tensor) -> list[list[float]]:
         return []
     if not ORDINARY * max(1, states.abs().max().item()) < spread < 1 / ORDINARY:
         states = (states - states[:1]) / spread  # squares of distances would be 0 or infinite in single precision
+    states = F.pad(states, (0, max(0, 2 - states.size(1))))  # one number is a point on a line, too
     with threadpool_limits(1):  # several wait for each other in every one of its thousand short steps
         placed = TSNE(perplexity=min(30, (len(states) - 1) / 3), init="pca", random_state=0).fit_transform(
             states.cpu().numpy())

@@ -117,7 +117,7 @@ class AlbertBranch(Branch):
         One sample at a time is computed, since in another company its last bits could be others, also after --resume.
         A GPU computes it faster than it could ask for the content. (B, T, D) -> (B, H).
         """
-        if sequence.device.type != "cpu" or self.embed.weight.is_meta:
+        if sequence.device.type != "cpu" or self.embed.weight.is_meta or torch.compiler.is_exporting():
             return self._encoded(sequence)
         keys = [hashlib.blake2b(sample.contiguous().numpy(), digest_size=16).digest() for sample in sequence]
         for key, sample in zip(keys, sequence, strict=True):

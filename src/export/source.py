@@ -1,6 +1,6 @@
 """What is exported: one selected checkpoint, and what its run says of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -63,6 +63,7 @@ def load_source(options: ExportOptions) -> Source:
     path = folders[0] / f"{options.selection}.pt"
     saved = load_checkpoint(path, CPU)
     config = config_from(saved["config"], (options.backbone, options.method))
-    model = restored(config, saved["info"], saved["model"], path)
+    exact = replace(config, training=replace(config.training, precision="fp32"))  # as the weights are
+    model = restored(exact, saved["info"], saved["model"], path)
     results = read_results(folders[0]) if path.with_name(RESULTS).exists() else {}
     return Source(config, saved["info"], model.eval(), saved["epoch"], options.selection, results)

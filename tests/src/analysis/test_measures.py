@@ -31,6 +31,7 @@ def test_states_that_are_nearly_alike_are_placed():
     last = one + 2**-52 * (torch.arange(9) == 8).double()[:, None]  # by the last bit
     assert len(embed(1 + 1e-12 * STATES)) == len(embed(last)) == 9
     assert len(embed(torch.cat([torch.ones(29, 8), torch.zeros(1, 8)]))) == 30
+    assert len(embed(torch.arange(9.0).unsqueeze(1))) == 9  # a joint state of one number, as of a single modality
 
 
 def values(rows):

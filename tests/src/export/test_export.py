@@ -146,15 +146,22 @@ def test_nothing_is_overwritten_and_one_run_has_to_be_meant(place, hub, tmp_path
     assert "choose one with --method" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [("causal", "mult"), ("pool", "mult"), ("causal", "pmr"), ("causal", "dmd")])
+ALBERT = ("--text_branch", "albert", "--text_init", "random", "--albert_layers", "1", "--albert_hidden", "16",
+          "--albert_heads", "2", "--albert_intermediate", "16", "--albert_embedding", "8")
+
+
+@pytest.mark.parametrize("words", [("causal", "mult"), ("pool", "mult"), ("causal", "pmr"), ("causal", "dmd"),
+                                   ("causal", "mult", "--mask_padding", *ALBERT, "--freeze_text"),
+                                   ("causal", "mult", "--precision", "bf16", *ALBERT)])
 def test_the_graph_gives_the_prediction_and_every_effect_for_any_number_of_samples(place, tmp_path, words):
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    method, backbone = words
-    if backbone != "mult":
+    method, backbone, *flags = words
+    own_run = backbone != "mult" or flags
+    if own_run:
         assert main.main([*TINY, "--num_epochs", "1", "--data_path", str(place / "data"), "--checkpoint_path",
-                          str(tmp_path), "--method", method, "--backbone", backbone]) == 0
-    folder = place if backbone == "mult" else tmp_path
+                          str(tmp_path), "--method", method, "--backbone", backbone, *flags]) == 0
+    folder = tmp_path if own_run else place
     assert exported(folder, tmp_path, "--method", method, "--to", "onnx", "--output", str(tmp_path / "m.onnx")) == 0
     session = runtime.InferenceSession(str(tmp_path / "m.onnx"))
     own = load_source(ExportOptions(checkpoint_path=folder, method=method))

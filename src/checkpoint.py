@@ -200,6 +200,9 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError(f"no checkpoint at {path.absolute()}; train first, or check name, seed and dataset")
+    if path.suffix in (".safetensors", ".onnx"):
+        raise InputError(f"{path} is a model for other programs; give the folder of its run, or one that "
+                         "python -m src.export wrote with --to hub_folder")
     try:
         content = read_torch(path)
     except (Refused, Damaged, OSError) as error:

@@ -64,7 +64,7 @@ class RuleTables:
 
 def prediction_rows(dataset: Dataset, results: Mapping[str, EpochResult],
                     effects: Mapping[str, str]) -> list[dict[str, Any]]:
-    """One row per sample: split, id, logits, prediction, label, and the effects on the predicted class if there are."""
+    """One row per sample: split, id, and `prediction_columns`."""
     task = task_of(dataset.info)
     rows = []
     for name, result in results.items():
@@ -75,12 +75,19 @@ def prediction_rows(dataset: Dataset, results: Mapping[str, EpochResult],
 
 
 def prediction_columns(task: Task, result: EpochResult, effects: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Of every sample: logits, prediction, label, and the effects on the predicted class if there are. name -> N."""
+    """Of every sample: logits, prediction, label, effects on the predicted class and probabilities if there are.
+
+    -> name -> N values.
+    """
     logits = result.values["logits"]
     columns: dict[str, list[Any]] = {f"logit_{i}": logits[:, i].tolist() for i in range(logits.size(1))}
     columns["prediction"] = task.decide(logits)
     columns["label"] = [""] * len(logits) if result.labels is None else task.describe(result.labels)
-    return columns | {head: task.evidence(result.values[key], logits).tolist() for head, key in effects.items()}
+    columns |= {head: task.evidence(result.values[key], logits).tolist() for head, key in effects.items()}
+    if task.has_classes:
+        likely = task.probabilities(logits)
+        columns |= {f"probability_{name}": likely[:, i].tolist() for i, name in enumerate(task.classes)}
+    return columns
 
 
 def missing_table(rows: Iterable[Mapping[str, Any]], fill: str) -> str:

@@ -17,7 +17,7 @@
 | acc2_sims, ..3.., ..5 | class of the score by MMSA's borders for CH-SIMS is the truth's | MMSA             |
 | f1_sims_weighted      | F1 of scores up to 0 and above, weighted by their counts       | MMSA              |
 | f1_class_<name>       | F1 of one class of many, or of one label of a set              | DialogueRNN, MMGCN|
-| f1_macro, f1_micro    | mean of these F1; F1 of all decisions on all labels together   |                   |
+| f1_macro, f1_micro    | mean of these F1, of classes true or predicted; F1 of all decisions |                   |
 | map                   | mean over labels that occur of the average precision           |                   |
 | exact_match           | the whole set of labels is right                               |                   |
 | ccc_<name>, ccc_mean  | concordance correlation coefficient (Lin) of one number; mean  |                   |
@@ -92,7 +92,7 @@ def class_metrics(predicted: np.ndarray, truth: np.ndarray, names: Sequence[str]
     """Metrics of exclusive classes, with names also of each class. predicted and truth (N,) class numbers."""
     recalls = [float((predicted[truth == c] == c).mean()) for c in np.unique(truth)]
     return {"accuracy": float((predicted == truth).mean()), "f1_weighted": _f1(truth, predicted, "weighted"),
-            "recall_mean": sum(recalls) / len(recalls),
+            "f1_macro": _f1(truth, predicted, "macro"), "recall_mean": sum(recalls) / len(recalls),
             **{f"f1_class_{name}": _f1(truth == c, predicted == c, "binary") for c, name in enumerate(names)}}
 
 
@@ -143,10 +143,13 @@ def _rounded_accuracy(scores: np.ndarray, truth: np.ndarray, limit: int) -> floa
 
 
 def _f1(truth: np.ndarray, predicted: np.ndarray, average: str) -> float:
-    """F1 of the positive class ("binary"), or of every class weighted by its count in truth; 0 where it is 0/0."""
+    """F1 of the positive class ("binary"), or the mean over classes, each weighted by its count in truth or, "macro",
+    all that are true or predicted alike; 0 where it is 0/0.
+    """
     truth, predicted = truth.astype(np.int64), predicted.astype(np.int64)
     count = int(max(truth.max(), predicted.max(), 1)) + 1
     true, claimed = np.bincount(truth, minlength=count), np.bincount(predicted, minlength=count)
     right = np.bincount(truth[truth == predicted], minlength=count)
     f1 = 2 * right / np.maximum(true + claimed, 1)
-    return float(f1[1] if average == "binary" else np.average(f1, weights=true))
+    return float(f1[1] if average == "binary" else
+                 np.average(f1, weights=true if average == "weighted" else true + claimed > 0))

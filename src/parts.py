@@ -31,6 +31,10 @@ def named_class(registry: Registry, name: str) -> type[Any]:
                          "importable from this folder") from error
 
 
+class OwnCode(UsageError):
+    """A file asks for code of the user's own that the command line does not name."""
+
+
 @dataclass(frozen=True)
 class Part:
     """What a backbone or a method brings to the command line."""
@@ -41,10 +45,12 @@ class Part:
 
 
 def chosen_part(registry: Registry, name: str, named: Collection[str], base: type) -> Part:
-    """A part's Options and PRESETS; UsageError where a user's own are of another kind, or only a file names it."""
+    """A part's Options and PRESETS; UsageError where a user's own are of another kind, OwnCode where only a file
+    names it.
+    """
     kind = registry.kind
     if ":" in name and name not in named:
-        raise UsageError(f"the file was made with a {kind} of your own; to import and run its code, name it: "
+        raise OwnCode(f"the file was made with a {kind} of your own; to import and run its code, name it: "
                          f"--{kind} {quoted(name)}")
     cls = named_class(registry, name)
     options, presets = getattr(cls, "Options", NoOptions), getattr(cls, "PRESETS", {})

@@ -102,7 +102,8 @@ def start_from(path: Path, model: Method) -> None:
     the file is neither, or where its weights do not fit.
     """
     if not path.is_file():
-        raise InputError(f"--init {path}: there is no such file; check the path")
+        raise InputError(f"--init {path}: there is no such file; " + (
+            "it is a folder, name a file in it, such as best_valid_acc.pt" if path.is_dir() else "check the path"))
     try:
         weights = load_checkpoint(path, torch.device("cpu"))["model"]
     except InputError as ours:

@@ -70,8 +70,11 @@ class Run:
 
 
 def find(place: Path) -> list[Run]:
-    """All runs below a folder, as `--checkpoint_path` names it, by name."""
-    return [_read(path) for path in sorted(place.glob("checkpoint(*)/*_seed*/*-*/")) if path.is_dir()]
+    """All runs below a folder, as `--checkpoint_path` names it, or below one of those in it, by name."""
+    levels = ("checkpoint(*)", "*_seed*", "*-*")
+    above = next((count for count in (3, 2, 1) if place.resolve().match("/".join(levels[:count]))), 0)
+    found = place.glob("/".join(levels[above:])) if above < 3 else [place]
+    return [_read(path) for path in sorted(found) if path.is_dir()]
 
 
 def _read(folder: Path) -> Run:
@@ -130,7 +133,7 @@ def run(argv: Sequence[str] | None) -> None:
     found = find(place)
     if not found:
         raise InputError(f"{place} holds no run, which stands in checkpoint(<dataset>)/<name>_seed<seed>; name the "
-                         "folder that main.py had as --checkpoint_path")
+                         "folder that main.py had as --checkpoint_path, or one of these below it")
     print(overview(found))
 
 

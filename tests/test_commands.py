@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import pickle
 import re
@@ -18,7 +19,7 @@ import torch
 import inference
 import main
 from src.registry import BACKBONES
-from src.structures import LETTER, MODALITIES
+from src.structures import EMOTIONS, LETTER, MODALITIES
 from tests.conftest import sentiment_content, write
 
 ROOT = Path(__file__).parent.parent
@@ -139,6 +140,8 @@ def test_predictions_hold_ids_labels_and_effects_that_add_up(trained, tmp_path):
         assert effects[0] - sum(effects[1:4]) == pytest.approx(effects[4], abs=1e-5)
         margins = [float(row[f"logit_{2 * i + 1}"]) - float(row[f"logit_{2 * i}"]) for i in range(4)]
         assert effects[4] == pytest.approx(max(margins), abs=1e-5)
+        likely = [1 / (1 + math.exp(-margin)) for margin in margins]
+        assert [float(row[f"probability_{name}"]) for name in EMOTIONS] == pytest.approx(likely, abs=1e-5)
 
 
 def test_batches_of_one_give_the_same_predictions(trained, tmp_path):

@@ -17,6 +17,7 @@ from src.console import RuleTables, measure_table, missing_table, prediction_row
 from src.datasets.base import Dataset
 from src.engine import EpochResult, Scores, scores, trivial_scores
 from src.options import InferenceOptions
+from src.parts import OwnCode
 from src.selection import CHECKPOINTS
 from src.strengths import not_published
 from src.structures import InputError
@@ -53,14 +54,22 @@ class Evaluation:
 
 
 def evaluations(folders: Sequence[Path], options: InferenceOptions, device: torch.device) -> Iterator[Evaluation]:
-    """Evaluate the checkpoints of some runs that are asked for, and write their predictions where these are."""
+    """Evaluate the checkpoints of some runs that are asked for, and write their predictions where these are.
+
+    Those of several that ask for code of the user's own, which the command line does not name, are left out.
+    """
     if options.predictions and len(folders) > 1:
         raise InputError(f"--predictions needs one run; {', '.join(f.name for f in folders)} were found, choose with "
                          "--method and --backbone")
     datasets: dict[str, Dataset] = {}
+    left: dict[str, OwnCode] = {}
     for folder in folders:
         for name in _selections(options, folder):
-            key, trained = load_trained(folder / f"{name}.pt", options, device, datasets)
+            try:
+                key, trained = load_trained(folder / f"{name}.pt", options, device, datasets)
+            except OwnCode as error:
+                left[folder.name] = error
+                break
             results = {split: trained.removal(split, options.removed, options.fill)
                        for split in trained.dataset.test_splits}
             yield Evaluation(folder, name, key, trained, results, scores(trained.dataset, results))
@@ -68,6 +77,10 @@ def evaluations(folders: Sequence[Path], options: InferenceOptions, device: torc
                 write_csv(options.predictions,
                           prediction_rows(trained.dataset, results, trained.model.current_effects()))
                 print(f"predictions written to {options.predictions}")
+    if len(left) == len(folders):
+        raise next(iter(left.values()))
+    for run, reason in left.items():
+        print(f"note: {run} is left out: {reason}")
 
 
 def evaluate_runs(options: InferenceOptions, device: torch.device) -> None:

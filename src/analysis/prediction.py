@@ -65,14 +65,10 @@ class Prediction:
         return self.effects[name]
 
     def frame(self) -> "DataFrame":
-        """One row per sample: the columns of `--predictions`, and of classes the probabilities."""
+        """One row per sample: the columns of `--predictions` but for split, id and label."""
         import pandas as pd
 
-        frame = pd.DataFrame(self.columns)
-        if self.task.has_classes:
-            names = [f"probability_{name}" for name in self.task.classes]
-            frame = frame.join(pd.DataFrame(self.probabilities, columns=names))
-        return frame
+        return pd.DataFrame(self.columns)
 
 
 class Model:

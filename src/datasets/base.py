@@ -108,6 +108,9 @@ def dataset_spec(name: str) -> DatasetSpec:
     if name.endswith(".pkl"):
         path = Path(name)
         return DatasetSpec(path.stem, task="", source="", file=path)
+    if name not in DATASETS and Path(name).is_file():
+        raise UsageError(f"the file {quoted(name)} does not end in .pkl; an own file is a pickled dictionary of arrays "
+                         "(docs/data.md): read this one with what wrote it, and pickle that")
     if name not in DATASETS:
         raise UsageError(f"unknown dataset {quoted(name)}; choose from {', '.join(DATASETS)}, or give your own file as "
                          "path/to/file.pkl with --task")

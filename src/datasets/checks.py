@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
 
 from src.datasets.disk import Empty
 from src.datasets.features import check_features, is_tokens
-from src.datasets.identifiers import ids_problem
+from src.datasets.identifiers import identifiers, ids_problem
 from src.datasets.labels import Finding, label_form
 from src.datasets.padding import set_padding
 from src.structures import MODALITIES, quoted
@@ -36,6 +36,7 @@ def inspect(raw: dict, task: str, required: tuple[str, ...] = REQUIRED, padding:
             for finding in label_form(task).check(split["labels"]):
                 yield Finding(finding.level, f"{name} {finding.item}", f"{name} {finding.text}")
     yield _check_overlap(raw)
+    yield from _check_identifiers(raw)
 
 
 def _check_structure(raw: dict, required: tuple[str, ...]) -> Iterator[Finding]:
@@ -75,7 +76,9 @@ def split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict[
     shown = quoted(name)
     missing = [key for key in needed if split.get(key) is None]
     if missing:
-        return f"split {shown} has no {missing[0]!r}; found {names(split)}, expected {', '.join(needed)}"
+        instead = (f"; where there is no {missing[0]} at all, give zeros of shape (samples, frames, 1)"
+                   if missing[0] in MODALITIES else "")
+        return f"split {shown} has no {missing[0]!r}; found {names(split)}, expected {', '.join(needed)}{instead}"
     for key in (key for key in (*MODALITIES, "labels") if split.get(key) is not None):
         array = split[key]
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim == 0:
@@ -83,7 +86,8 @@ def split_problem(name: str, split: dict, needed: tuple[str, ...], shapes: dict[
                 key, ", short sequences padded with zero frames in front")
             return f"{key} of {shown} is {kind(array)}; expected an array of real numbers{instead}"
         if key in MODALITIES and (array.ndim != 3 or 0 in array.shape[1:]):
-            return f"{key} of {shown} has the shape {array.shape}; expected (samples, frames, features)"
+            instead = "; one vector per sample is one frame, x[:, None]" if array.ndim == 2 else ""
+            return f"{key} of {shown} has the shape {array.shape}; expected (samples, frames, features){instead}"
         if len(array) != len(split["text"]):
             return f"{key} of {shown} has {len(array)} samples, text has {len(split['text'])}; expected equal counts"
         if key in MODALITIES and shapes.setdefault(key, array.shape[1:]) != array.shape[1:]:
@@ -123,3 +127,14 @@ def _check_overlap(raw: dict) -> Finding:
         return Finding("PASS", "overlap", "no sample stands in two splits")
     pairs = ", ".join(f"{count} of {a} also in {b}" for (a, b), count in shared.items())
     return Finding("WARN", "overlap", f"identical samples across splits: {pairs}; scores on them are optimistic")
+
+
+def _check_identifiers(raw: dict) -> Iterator[Finding]:
+    """Identifiers that stand in two splits, but for numbers, which count the samples of each."""
+    named = {name: {one for one in identifiers(split) if not one.isdecimal()}
+             for name, split in raw.items() if split.get("id") is not None}
+    shared = [f"{len(named[one] & named[other])} of {one} also in {other}"
+              for one, other in combinations(named, 2) if named[one] & named[other]]
+    if shared:
+        yield Finding("NOTE", "identifiers", f"identifiers that stand in two splits: {', '.join(shared)}; where they "
+                                             "name the same clips, scores on these are optimistic")

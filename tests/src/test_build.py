@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import inference
 import main
 from src.build import build_data, build_model
 from src.config import parse_config
@@ -55,6 +56,18 @@ def test_an_own_backbone_trains_alone_and_inside_causalmer(run, tmp_path):
     assert run(Own, "--method", "paired") == 0
     names = sorted(path.name for path in (tmp_path / "checkpoint(synthetic)" / "demo_seed1111").glob("*-*"))
     assert names == ["own.Class-causal", "own.Class-plain"]
+
+
+def test_among_other_runs_those_that_need_code_of_ones_own_are_left_out_by_name(run, tiny, tmp_path, capsys):
+    assert run(Own, "--method", "plain", "--num_epochs", "1") == 0
+    place = ["--device", "cpu", "--checkpoint_path", str(tmp_path), "--data_path", str(tmp_path / "data")]
+    assert inference.main(place) == 2 and "name it: --backbone 'own:Class'" in capsys.readouterr().err
+    assert main.main([*tiny, "--method", "plain", "--num_epochs", "1"]) == 0
+    capsys.readouterr()
+    assert inference.main(place) == 0
+    shown = capsys.readouterr().out
+    assert "note: own.Class-plain is left out: the file was made with a backbone of your own" in shown
+    assert "mult-plain" in shown
 
 
 def test_an_auxiliary_loss_is_added_with_either_method(run, capsys):

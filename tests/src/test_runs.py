@@ -109,6 +109,12 @@ def test_epochs_ahead_count_where_the_method_has_some(place):
     assert only(place).cells[6] == "2/2"
 
 
+@pytest.mark.parametrize("below", ["", "checkpoint(synthetic)", "checkpoint(synthetic)/one_seed1111",
+                                   "checkpoint(synthetic)/one_seed1111/mult-causal"])
+def test_any_folder_on_the_way_to_a_run_shows_it(place, below):
+    assert only(place / below).folder.name == "mult-causal"
+
+
 def test_a_folder_without_runs_is_told_what_to_name(tmp_path, capsys):
     assert runs.main([str(tmp_path)]) == 1
     assert "holds no run" in capsys.readouterr().err

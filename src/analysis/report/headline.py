@@ -7,6 +7,7 @@ from src.analysis.records import Score, Study, models, ordered, place_name, seed
 from src.analysis.results import VALID
 from src.analysis.statistics import FEWEST_SEEDS, Difference, compared
 from src.datasets.synthetic import SHIFTS
+from src.registry import METHODS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -111,6 +112,8 @@ def headlines(study: Study) -> list[Headline]:
             if study.baseline not in variants or len(variants) < 2 or not splits:
                 continue
             others = [name for name in variants if name != study.baseline]
+            alone = {name for name in others if not _joint(select(own, variant=name)["method"].iloc[0])}
+            others = [name for name in others if name not in alone] or others  # these debias nothing
             best, choice = _best(own, score, splits[-1], others, study.baseline)
             changes = [_change(own, score, best, study.baseline, split) for split in splits]
             method = select(own, variant=best)["method"].iloc[0]
@@ -149,8 +152,15 @@ def _best(rows: "DataFrame", score: Score, shown: str, variants: list[str], base
         means = select(rows, split=split).groupby("variant", observed=True)["value"].agg(lambda x: x.mean(skipna=False))
         means = means.reindex(variants)
         if means.notna().all():
-            return str(means.idxmin() if score.hint else means.idxmax()), words
+            best = str(means.idxmin() if score.hint else means.idxmax())
+            tied = int((means == means[best]).sum()) - 1
+            return best, f"{words} {tied} of the others have the same mean." if tied else words
     return variants[0], f"It is the first of {len(variants)} methods, since their scores are not all defined."
+
+
+def _joint(method: str) -> bool:
+    """Whether a method has a backbone, which it could debias; unknown ones are taken to have one."""
+    return method not in METHODS or METHODS[method].uses_backbone
 
 
 def _seeds(count: int, be: bool = False) -> str:

@@ -8,6 +8,7 @@ import pytest
 import main
 from src.datasets import check
 from src.datasets.base import dataset_spec, load
+from src.datasets.checks import inspect
 from src.structures import InputError
 from tests.conftest import sentiment_content, write
 
@@ -112,3 +113,33 @@ def test_a_file_alone_is_checked_as_a_data_set(tmp_path, capsys):
     assert check.main([path, "--task", "regression:1"]) == check.main(["--dataset", path, "--task", "regression:1"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[:len(lines) // 2] == lines[len(lines) // 2:] and any("splits" in line for line in lines)
+
+
+def findings(task="sentiment7", **changes):
+    """Texts of the report on a file of which some splits are changed, by item."""
+    content = sentiment_content()
+    for name, change in changes.items():
+        content[name] = content[name] | change
+    return {found.item: found for found in inspect(content, task)}
+
+
+def test_identifiers_in_two_splits_are_told_but_for_numbers_that_count():
+    named = [f"clip{i}" for i in range(6)]
+    found = findings(train={"id": [named[0], *(f"other{i}" for i in range(5))]}, test={"id": named})
+    assert "1 of train also in test" in found["identifiers"].text
+    counted = {"id": [str(i) for i in range(6)]}
+    assert "identifiers" not in findings(train=counted, test=counted)
+
+
+@pytest.mark.parametrize("change, advice", [({"vision": None}, "give zeros of shape (samples, frames, 1)"),
+                                            ({"audio": np.ones((6, 3))}, "one frame, x[:, None]")])
+def test_what_to_do_about_a_missing_modality_and_one_vector_per_sample_is_said(change, advice):
+    assert any(found.level == "FAIL" and advice in found.text for found in findings(train=change).values())
+
+
+def test_a_class_without_training_or_validation_samples_is_told(tmp_path, capsys):
+    content = sentiment_content()
+    for name, split in content.items():
+        split["labels"] = np.arange(len(split["labels"])) % (2 if name == "valid" else 3)
+    assert check.main([str(write(tmp_path / "mine.pkl", content)), "--task", "classes:3"]) == 0
+    assert capsys.readouterr().out.count("no sample of class 2") == 1

@@ -72,6 +72,21 @@ def test_validation_picks_the_method_whatever_the_test_says():
     assert found.best == "mask" and "no test score took part" in found.choice
 
 
+def test_methods_with_the_same_mean_are_told():
+    study = example.study(backbones=("mult",))
+    study.rows.loc[study.rows["split"] == VALID, "value"] = 1.0
+    (found,) = headlines(study)
+    assert found.choice.endswith(" of the others have the same mean.")
+
+
+def test_a_single_modality_is_not_what_debiases():
+    study = example.study(backbones=("mult",))
+    study.rows.loc[study.rows["variant"] == "mask", "method"] = "unimodal"
+    study.rows.loc[(study.rows["split"] == VALID) & (study.rows["variant"] == "mask"), "value"] = 0.99
+    (found,) = headlines(study)
+    assert found.best != "mask"
+
+
 def test_a_choice_by_the_test_score_is_named():
     study = example.study(backbones=("mult",))
     study.rows = study.rows[study.rows["split"] != VALID]

@@ -93,6 +93,17 @@ def test_columns_of_labels_go_by_their_numbers_wherever_they_stand(tmp_path, sou
     assert "has no column 'label_1'" in refused(tmp_path, capsys, "folder", source, "--overwrite")
 
 
+def test_labels_may_be_words_and_valid_may_be_called_dev(tmp_path, source, capsys):
+    words, splits = ("neg", "pos"), [one.replace("valid", "dev") for one in SPLITS]
+    table(source, [{"id": row["id"], "split": split, "label": words[row["label"]]}
+                   for row, split in zip(rows(), splits, strict=True)])
+    assert "give those of class 0, 1, ... as --class_names" in refused(tmp_path, capsys, "folder", source)
+    found = converted(tmp_path, "folder", source, "--class_names", "neg,pos")
+    assert found["train"]["labels"].tolist() == [0, 1, 0] and list(found)[1] == "valid"
+    assert "expected a number, or one of pos, no" in refused(tmp_path, capsys, "folder", source, "--overwrite",
+                                                             "--class_names", "pos,no")
+
+
 def test_an_existing_file_is_replaced_only_where_that_is_asked_for(tmp_path, source, capsys):
     converted(tmp_path, "folder", source)
     before = (tmp_path / "made" / "mine.pkl").read_bytes()
@@ -121,7 +132,7 @@ def test_clips_without_a_modality_are_left_out_on_request(tmp_path, source, caps
 @pytest.mark.parametrize("change, expected", [
     ({"id": "b"}, "line 3 of"), ({"id": "../labels"}, "without a path in it"), ({"id": ".."}, "without a path in it"),
     ({"id": "x\\y"}, "without a path in it"), ({"id": ""}, "without a path in it"),
-    ({"split": "dev"}, "the split 'dev' cannot be used"), ({"split": ""}, "the split '' cannot be used"),
+    ({"split": "odd"}, "the split 'odd' cannot be used"), ({"split": ""}, "the split '' cannot be used"),
     ({"label": "happy"}, "line 2 of"), ({"label": "nan"}, "has the label 'nan'; expected a number")])
 def test_a_wrong_row_is_refused(tmp_path, source, capsys, change, expected):
     table(source, [rows()[0] | change, *rows()[1:]])

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from src.analysis.records import COLUMNS, PLACE, SCORE, TRIVIAL, Study, models
 from src.analysis.statistics import CORRECT, unpacked
+from src.metrics import is_share
 from src.structures import InputError, printable, quoted
 from src.tasks import make_task
 from src.writing import BLANKS, FORMULA, write_csv
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 OF_STUDY = ("study", "baseline")  # the same in every row: its title, and the variant that others are compared with
 VALID = "valid"  # the split, and the analysis, of the scores by which checkpoints were selected
+BLIND = 0.9  # share of right answers without looking from which on a score tells little
 RUN = ("fingerprint", "task", *PLACE, "knowledge", "settings", "strength",
        "epoch", "parameters", "seconds", "sha256", "versions", "git")
 LARGEST_FILE, LARGEST_CELL = 2**28, 2**24  # bytes; a bit per sample takes a quarter of one
@@ -71,7 +73,7 @@ def read_study(path: Path) -> Study:
     known = {place: " / ".join(found["knowledge"].map(printable).unique())
              for place, found in models(wide).groupby(["dataset", "condition"], sort=False)}
     study = Study(title, rows, [], [], [], [], measure, shown, baseline, known)
-    study.notes += _remarks(study.rows)
+    study.notes += [*_remarks(study.rows), *_blind(study)]
     return study
 
 
@@ -174,6 +176,18 @@ def _bits(cell: str) -> str:
         return cell if not cell or len(unpacked(cell)) else ""
     except ValueError:
         raise InputError(f"{quoted(cell)} is no correctness of samples") from None
+
+
+def _blind(study: Study) -> list[str]:
+    """Where the predictor that looks at no input is right nearly always, as of numbers that all round to 0."""
+    rows, found = study.rows, []
+    for dataset, measure in study.measure.items():
+        best = rows.loc[(rows["dataset"] == dataset) & (rows["variant"] == TRIVIAL) & (rows["measure"] == measure)
+                        & (rows["analysis"] == "test"), "value"].max()
+        if is_share(measure) and best >= BLIND:
+            found.append(f"On {dataset} whoever looks at no input has {100 * best:.1f} % of {measure}, so this score, "
+                         "and what is said by it here, tells little; look at the other scores of the tables.")
+    return found
 
 
 def _remarks(rows: "DataFrame") -> list[str]:

@@ -71,6 +71,13 @@ def test_one_seed_and_a_missing_shifted_split_are_told(tmp_path):
     assert "One seed only" in notes[0] and "made has no shifted test split" in notes[1]
 
 
+@pytest.mark.parametrize("blind, told", [(0.9, True), (0.5, False)])
+def test_a_score_that_needs_no_input_is_told(tmp_path, blind, told):
+    trivial = {"variant": "trivial", "method": "", "seed": "", "fingerprint": ""}, [score(blind)]
+    notes = read_study(written(tmp_path / "r.csv", ({}, [score()]), trivial)).notes
+    assert any("looks at no input has 90.0 % of accuracy" in note for note in notes) == told
+
+
 def spoilt(path, **changes):
     """The file with other cells in its first row."""
     lines = cells(path)

@@ -247,7 +247,7 @@ def test_a_file_of_ones_own_runs_without_code(tmp_path, capsys):
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("test")]
     folder = f"checkpoint(mine-{file_hash(path)[:8]})"
     scores = (tmp_path / folder / "demo_seed1111" / "mult-causal" / "scores.txt").read_text().splitlines()
-    assert rows == [line for line in scores if line.startswith("test")] and len(rows) == 2 * 3
+    assert rows == [line for line in scores if line.startswith("test")] and len(rows) == 2 * 4
     assert (tmp_path / folder / "demo_seed1111" / "mult-causal" / "results.json").exists()
     assert main.main([*place, *small, *branches]) == 2
     assert "--task has to say what its labels are" in capsys.readouterr().err

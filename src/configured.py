@@ -169,12 +169,13 @@ def warnings(configs: Sequence[Config], device: torch.device = CPU) -> list[str]
 def doubts(configs: Sequence[Config], dataset: Dataset) -> list[str]:
     """What a user should know of this data before it is trained on: classes without samples, choices by too few."""
     texts, task = [], task_of(dataset.info)
-    for split, kind in (("train", "training"), ("valid", "validation")):
+    for split, kind, advice in (("train", "training", "check --task if that is not meant"),
+                                ("valid", "validation", "what is chosen is blind to it")):
         labels = dataset.splits[split].labels
         if dataset.info.task.startswith("classes:") and labels is not None:
             seen = set(task.describe(labels))
             absent = ", ".join(name for name in task.classes if name not in seen)
-            texts += [f"no {kind} sample is of class {absent}; check --task if that is not meant"] * bool(absent)
+            texts += [f"no {kind} sample is of class {absent}; {advice}"] * bool(absent)
     count = len(dataset.splits["valid"])
     if count < ENOUGH and any(run_strengths(config).cautious for config in configs):
         texts.append(f"--strength {CAUTIOUS} needs about {ENOUGH} validation samples to see which modalities agree, "

@@ -51,7 +51,7 @@ def chosen_part(registry: Registry, name: str, named: Collection[str], base: typ
     kind = registry.kind
     if ":" in name and name not in named:
         raise OwnCode(f"the file was made with a {kind} of your own; to import and run its code, name it: "
-                         f"--{kind} {quoted(name)}")
+                      f"--{kind} {quoted(name)}")
     cls = named_class(registry, name)
     options, presets = getattr(cls, "Options", NoOptions), getattr(cls, "PRESETS", {})
     if not is_dataclass(options) or not all({"help", "choices", "names"} <= f.metadata.keys() for f in fields(options)):

@@ -285,7 +285,9 @@ def test_a_class_without_a_sample_is_told(tmp_path, capsys):
     data = str(write(tmp_path / "mine.pkl", content))
     branches = [f"--{name}_branch=light" for name in MODALITIES]
     assert main.main(["--dataset", data, "--task", "classes:4", *OWN, *branches, *place(tmp_path)]) == 0
-    assert "note: no training sample is of class 2, 3; check --task if that is not meant" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "note: no training sample is of class 2, 3; check --task if that is not meant" in shown
+    assert "note: no validation sample is of class 2, 3; what is chosen is blind to it" in shown
 
 
 def test_predictions_are_a_table_and_replace_no_data(tmp_path, capsys):

@@ -8,6 +8,7 @@ import torch
 from src.checkpoint import run_name
 from src.config import Config
 from src.datasets.base import Dataset, chosen_task, dataset_spec, file_hash
+from src.datasets.labels import absent_classes
 from src.distributed import process_count
 from src.methods.base import BranchOptions, Method
 from src.parts import named_class
@@ -171,11 +172,9 @@ def doubts(configs: Sequence[Config], dataset: Dataset) -> list[str]:
     texts, task = [], task_of(dataset.info)
     for split, kind, advice in (("train", "training", "check --task if that is not meant"),
                                 ("valid", "validation", "what is chosen is blind to it")):
-        labels = dataset.splits[split].labels
-        if dataset.info.task.startswith("classes:") and labels is not None:
-            seen = set(task.describe(labels))
-            absent = ", ".join(name for name in task.classes if name not in seen)
-            texts += [f"no {kind} sample is of class {absent}; {advice}"] * bool(absent)
+        labels = dataset.splits[split].known_labels
+        absent = ", ".join(task.classes[number] for number in absent_classes(labels.numpy(), dataset.info.task))
+        texts += [f"no {kind} sample is of class {absent}; {advice}"] * bool(absent)
     count = len(dataset.splits["valid"])
     if count < ENOUGH and any(run_strengths(config).cautious for config in configs):
         texts.append(f"--strength {CAUTIOUS} needs about {ENOUGH} validation samples to see which modalities agree, "

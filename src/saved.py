@@ -158,7 +158,8 @@ FORMS: dict[str, tuple[str, Form]] = {  # part of a checkpoint -> what it is in 
     "versions": ("a table of texts", _table(_text)),
     "history": ("a list of epochs with the same columns", _history),
     "best": ("a table of numbers", _table(_number)),
-    "least": ("a list of numbers", _list(_number)), "init": ("text", _text),
+    "least": ("a list of numbers", _list(_number)),
+    "init": ("text", _text),
     "optimizer": ("the state of an optimizer", _anything),
     "scheduler": ("the state of a scheduler", _anything),
     "random": ("three states of random generators", lambda value: (

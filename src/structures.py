@@ -108,8 +108,13 @@ class Batch(Labelled):
 
         -> boolean (B, T).
         """
-        seen = (self.inputs[modality] != 0).any(-1).cumsum(1) > 0
+        seen = begun(self.inputs[modality])
         return seen | ~seen[:, -1:]
+
+
+def begun(sequence: Tensor) -> Tensor:
+    """True from the first frame on that is not all zeros, where padding has ended. (N, T, D) -> boolean (N, T)."""
+    return (sequence != 0).any(-1).cumsum(1) > 0
 
 
 @dataclass

@@ -47,7 +47,7 @@ def write_pickle(path: Path, content: Any, protocol: int = 4) -> None:
         pickle.dump(content, file, protocol=protocol)
 
 
-def check_free(path: Path, flag: str, overwrite: bool = False) -> None:
+def check_free(path: Path, flag: str, overwrite: bool) -> None:
     """Raise InputError where a file or folder stands that a command would replace, unless it is to be overwritten."""
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists and is kept; choose another {flag}, or give --overwrite to replace it")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from src.datasets.base import Dataset, Split
-from src.structures import MODALITIES, InputError
+from src.structures import MODALITIES, InputError, begun
 
 FILLS = ("zero", "mean", "shuffle")
 
@@ -42,7 +42,7 @@ def stand_ins(dataset: Dataset, split: Split, fill: str, seed: int = 0) -> dict[
 
 def _mean_sample(x: Tensor) -> Tensor:
     """The mean over samples whose padding, leading frames of zeros, has ended. (N, T, D) -> (1, T, D)."""
-    true = ((x != 0).any(-1).cumsum(1) > 0).unsqueeze(-1)  # (N, T, 1); padding adds zeros to the sum
+    true = begun(x).unsqueeze(-1)  # (N, T, 1); padding adds zeros to the sum
     return x.sum(dim=0, keepdim=True) / true.sum(dim=0, keepdim=True).clamp(min=1)
 
 

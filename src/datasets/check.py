@@ -13,7 +13,7 @@ import src.datasets  # noqa: F401  (fills the registry)
 from src.datasets.base import DatasetSpec, checked, chosen_task, data_file, dataset_spec, file_hash, open_file
 from src.datasets.checks import contents, inspect
 from src.datasets.identifiers import identifiers
-from src.datasets.labels import TASK_NAMES, Finding, label_form, numbered
+from src.datasets.labels import TASK_NAMES, Finding, absent_classes, label_form
 from src.datasets.padding import PADDINGS
 from src.flags import Parser, path, text
 from src.process import finish
@@ -39,10 +39,9 @@ def report(file: Path, spec: DatasetSpec, task: str, aligned: bool, padding: str
         if finding.item in labels and finding.level == "PASS":
             counts = label_form(task).histogram(labels[finding.item])
             print("      " + ", ".join(f"{words.get(key, key)} {count}" for key, count in counts.items()))
-            if task.startswith("classes:") and finding.item in ("train labels", "valid labels"):
-                absent = [key for key in map(str, range(numbered(task)[1])) if key not in counts]
-                if absent:
-                    print(f"      no sample of class {', '.join(words.get(key, key) for key in absent)}")
+            absent = list(map(str, absent_classes(labels[finding.item], task)))
+            if absent and finding.item in ("train labels", "valid labels"):
+                print(f"      no sample of class {', '.join(words.get(key, key) for key in absent)}")
     passed = all(WORDS[finding.level] == "PASS" for finding in findings)
     print("PASS" if passed else "FAIL")
     return passed

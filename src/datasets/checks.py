@@ -133,8 +133,8 @@ def _check_identifiers(raw: dict) -> Iterator[Finding]:
     """Identifiers that stand in two splits, but for numbers, which count the samples of each."""
     named = {name: {one for one in identifiers(split) if not one.isdecimal()}
              for name, split in raw.items() if split.get("id") is not None}
-    shared = [f"{len(named[one] & named[other])} of {one} also in {other}"
-              for one, other in combinations(named, 2) if named[one] & named[other]]
+    shared = [f"{len(both)} of {one} also in {other}" for one, other in combinations(named, 2)
+              if (both := named[one] & named[other])]
     if shared:
         yield Finding("NOTE", "identifiers", f"identifiers that stand in two splits: {', '.join(shared)}; where they "
                                              "name the same clips, scores on these are optimistic")

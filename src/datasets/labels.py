@@ -87,6 +87,13 @@ def class_numbers(labels: np.ndarray, task: str) -> np.ndarray:
     return labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.flatten().astype(int)
 
 
+def absent_classes(labels: np.ndarray, task: str) -> list[int]:
+    """The classes that no sample of checked labels has; nothing for tasks other than classes:N."""
+    if not task.startswith("classes:"):
+        return []
+    return sorted(set(range(numbered(task)[1])) - set(class_numbers(labels, task).tolist()))
+
+
 def sims_classes(scores: np.ndarray) -> np.ndarray:
     """The class, from 0 to 4, of scores in [-1, 1] by the borders of MMSA, which belong to the class below them."""
     return np.digitize(scores.astype(np.float32), np.asarray(SIMS_BORDERS, np.float32), right=True)

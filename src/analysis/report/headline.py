@@ -112,8 +112,8 @@ def headlines(study: Study) -> list[Headline]:
             if study.baseline not in variants or len(variants) < 2 or not splits:
                 continue
             others = [name for name in variants if name != study.baseline]
-            alone = {name for name in others if not _joint(select(own, variant=name)["method"].iloc[0])}
-            others = [name for name in others if name not in alone] or others  # these debias nothing
+            # A single modality debiases nothing.
+            others = [name for name in others if _joint(select(own, variant=name)["method"].iloc[0])] or others
             best, choice = _best(own, score, splits[-1], others, study.baseline)
             changes = [_change(own, score, best, study.baseline, split) for split in splits]
             method = select(own, variant=best)["method"].iloc[0]
